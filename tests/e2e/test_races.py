@@ -1,0 +1,142 @@
+"""Many at once: one winner, named refusals, no point lost (SPEC section 3)."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from tests.e2e.world import Player, Reply, World, in_parallel, unique
+
+AT_ONCE = 16
+REQUESTS = 100
+SHARE_OF_503 = 0.05
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rate_limit_raised(world: World) -> Iterator[None]:
+    with world.settings(("ExecuteHeist", "CheckTarget"), HEIST_RATE_LIMIT_PER_MINUTE="1000000"):
+        yield
+
+
+def _outcomes(replies: Sequence[Reply]) -> Counter[str]:
+    """Successes as SUCCESS, refusals by their code; 503s are few and are left out."""
+    unavailable = [reply for reply in replies if reply.status == 503]
+    assert len(unavailable) <= SHARE_OF_503 * len(replies)
+    return Counter(
+        "SUCCESS" if reply.status == 200 else str(reply.code)
+        for reply in replies
+        if reply.status != 503
+    )
+
+
+def test_a_hundred_requests_with_one_token_are_one_heist(world: World) -> None:
+    robber = world.robber(tokens=1)
+    victims = [world.victim(points=100) for _ in range(10)]
+    replies = in_parallel(
+        lambda number: robber.execute(victims[number % 10], unique("k")), range(REQUESTS), AT_ONCE
+    )
+    outcomes = _outcomes(replies)
+    assert outcomes.pop("SUCCESS") == 1
+    assert set(outcomes) <= {"NO_TOKENS", "COOLDOWN_ACTIVE"}
+    tokens = robber.tokens()
+    assert (tokens["balance"], tokens["totalSpent"]) == (0, 1)
+
+
+def test_a_hundred_requests_inside_one_cooldown_are_one_heist(world: World) -> None:
+    robber = world.robber(tokens=5)
+    victims = [world.victim(points=100) for _ in range(10)]
+    replies = in_parallel(
+        lambda number: robber.execute(victims[number % 10], unique("k")), range(REQUESTS), AT_ONCE
+    )
+    outcomes = _outcomes(replies)
+    assert outcomes.pop("SUCCESS") == 1
+    assert set(outcomes) <= {"COOLDOWN_ACTIVE"}
+    assert robber.tokens()["balance"] == 4
+    verdicts = [world.ask(victim) for victim in victims]
+    assert Counter(verdict["targetPoints"] for verdict in verdicts) == {100: 9, 0: 1}
+
+
+def test_a_crowd_on_one_victim_is_one_heist(world: World) -> None:
+    victim = world.victim(points=1000)
+    crowd = in_parallel(lambda _: world.robber(), range(20), 4)
+    replies = in_parallel(
+        lambda number: crowd[number % 20].execute(victim, unique("k")), range(REQUESTS), AT_ONCE
+    )
+    outcomes = _outcomes(replies)
+    assert outcomes.pop("SUCCESS") == 1
+    assert set(outcomes) <= {"TARGET_PROTECTED", "COOLDOWN_ACTIVE", "NO_TOKENS"}
+    spent = [robber.tokens()["totalSpent"] for robber in crowd]
+    assert sum(spent) == 1
+    (winner,) = (reply.body for reply in replies if reply.status == 200)
+    assert winner["pointsStolen"] == winner["attackerPointsAfter"] == 50
+
+
+def test_two_players_who_rob_each_other_at_once_both_end_with_definite_answers(
+    world: World,
+) -> None:
+    pairs = []
+    for _ in range(6):
+        pair = world.robber(), world.robber()
+        for player in pair:
+            world.earn(player.id, 400)
+        pairs.append(pair)
+    strikes = [strike for one, other in pairs for strike in ((one, other), (other, one))]
+    replies = in_parallel(lambda strike: strike[0].execute(strike[1].id, unique("k")), strikes, 12)
+    outcomes = _outcomes(replies)
+    assert set(outcomes) == {"SUCCESS"}
+    for (one, other), first, second in zip(pairs, replies[::2], replies[1::2], strict=True):
+        if first.status == second.status == 200:
+            # 400 - 20 + 19 or the other way round: whoever was second saw the first one's heist
+            moved = sorted((first.body["pointsStolen"], second.body["pointsStolen"]))
+            assert moved in ([20, 21], [19, 20], [20, 20]), (one.id, other.id, moved)
+
+
+def test_points_are_conserved_when_everybody_robs_everybody(world: World) -> None:
+    functions = ("ExecuteHeist", "CheckTarget")
+    free = {"HEIST_COOLDOWN_HOURS": "0", "HEIST_TARGET_COOLDOWN_HOURS": "0"}
+    gang: list[Player] = in_parallel(lambda _: world.robber(tokens=8), range(6), 4)
+    for player in gang:
+        world.earn(player.id, 1000)
+    with world.settings(functions, HEIST_RATE_LIMIT_PER_MINUTE="1000000", **free):
+        strikes = [
+            (gang[number % 6], gang[(number * 5 + number // 6 + 1) % 6])
+            for number in range(48)
+            if number % 6 != (number * 5 + number // 6 + 1) % 6
+        ]
+        earned = [world.victim(points=20) for _ in range(2)]
+
+        def strike(pair: tuple[Player, Player]) -> Reply:
+            return pair[0].execute(pair[1].id, unique("k"))
+
+        replies = in_parallel(strike, strikes, AT_ONCE)
+        assert {reply.status for reply in replies} <= {200, 503}
+        stolen = sum(reply.status == 200 for reply in replies)
+        assert stolen >= 0.9 * len(strikes)
+        points = [world.points_of(player.id) for player in gang]
+        assert sum(points) == 6000
+        spent = sum(player.tokens()["totalSpent"] for player in gang)
+        assert spent >= stolen
+        assert sum(player.tokens()["balance"] for player in gang) == 48 - spent
+        assert [world.points_of(player_id) for player_id in earned] == [20, 20]
+
+
+def test_awards_and_points_that_arrive_during_heists_are_not_lost(world: World) -> None:
+    robber, victim = world.robber(), world.victim(points=1000)
+
+    def act(number: int) -> Reply | None:
+        if number % 4 == 0:
+            world.award(robber.id)
+        elif number % 4 == 1:
+            world.earn(victim, 10)
+        elif number % 4 == 2:
+            world.earn(robber.id, 10)
+        else:
+            return robber.execute(victim, unique("k"))
+        return None
+
+    replies = [reply for reply in in_parallel(act, range(40), 12) if reply is not None]
+    (success,) = (reply.body for reply in replies if reply.status == 200)
+    tokens = robber.tokens()
+    assert (tokens["totalEarned"], tokens["totalSpent"], tokens["balance"]) == (11, 1, 10)
+    assert 50 <= success["pointsStolen"] <= 55
+    assert world.points_of(robber.id) == 100 + success["pointsStolen"]
