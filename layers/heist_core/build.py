@@ -1,0 +1,151 @@
+"""Builds the layer: its pinned dependencies, trimmed, beside the package, as byte code.
+
+Run by the Makefile beside this file, with any Python >= 3.11 that has pip. The target is named by
+environment variables, with the template's defaults:
+
+LAMBDA_PYTHON  minor version of the functions' runtime (template parameter PythonRuntime)
+LAMBDA_ARCH    arm64 or x86_64 (template parameter Architecture), or `native` for the machine that
+               builds: the embedded AWS runs functions on this machine's own Python
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+
+# AWS Lambda's oldest supported C library is glibc 2.26 (python3.11), so no newer wheels than these.
+PLATFORMS = {
+    "arm64": ("manylinux_2_17_aarch64", "manylinux2014_aarch64"),
+    "x86_64": ("manylinux_2_17_x86_64", "manylinux2014_x86_64"),
+}
+
+# The AWS operations that the layer calls. botocore reads a service's whole model when a client is
+# made; with only these in it, that takes a quarter of the instructions and a fifth of the space.
+OPERATIONS = {
+    "dynamodb": {
+        "BatchGetItem",
+        "GetItem",
+        "PutItem",
+        "Query",
+        "TransactGetItems",
+        "TransactWriteItems",
+        "UpdateItem",
+    },
+    "events": {"PutEvents"},
+    "sesv2": {"SendEmail"},
+    "sqs": {"SendMessage"},
+}
+
+
+def main(target: Path) -> None:
+    """Builds the layer's `python` folder at `target`; raises CalledProcessError when pip fails."""
+    python = os.environ.get("LAMBDA_PYTHON", "3.13")
+    architecture = os.environ.get("LAMBDA_ARCH", "arm64")
+    shutil.rmtree(target, ignore_errors=True)
+    install(target, python, architecture)
+    trim(target)
+    shutil.copytree(
+        HERE / "heist_core", target / "heist_core", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    compile_all(target, python)
+
+
+def install(target: Path, python: str, architecture: str) -> None:
+    """Installs the hashed requirements into `target`, for the machine that will run them."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
+    command += ["--require-hashes", "--disable-pip-version-check", "--target", str(target)]
+    if architecture != "native":
+        command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={python}"]
+        command += [f"--platform={platform}" for platform in PLATFORMS[architecture]]
+    subprocess.run([*command, "-r", str(HERE / "requirements.txt")], check=True)
+
+
+def trim(target: Path) -> None:
+    """Drops what no function reads: other services' models, examples, tests, console scripts."""
+    data = target / "botocore" / "data"
+    for folder in (path for path in data.iterdir() if path.is_dir()):
+        if folder.name not in OPERATIONS:
+            shutil.rmtree(folder)
+    for service, operations in OPERATIONS.items():
+        for model in (data / service).rglob("service-2.json*"):
+            trim_model(model, operations)
+        for examples in (data / service).rglob("examples-1.json*"):
+            examples.unlink()
+    for junk in ("bin", "boto3/data", "boto3/examples"):
+        shutil.rmtree(target / junk, ignore_errors=True)
+    for tests in [path for path in target.rglob("tests") if path.is_dir()]:
+        shutil.rmtree(tests)
+
+
+def trim_model(path: Path, operations: set[str]) -> None:
+    """Leaves `operations`, and the shapes they need, in one of botocore's service models."""
+    if path.suffix == ".gz":
+        import gzip
+
+        model = json.loads(gzip.decompress(path.read_bytes()))
+        path.unlink()
+        path = path.with_suffix("")
+    else:
+        model = json.loads(path.read_text("utf-8"))
+    missing = operations - model["operations"].keys()
+    if missing:
+        raise SystemExit(f"{path}: botocore knows no operation {', '.join(sorted(missing))}")
+    model["operations"] = {name: model["operations"][name] for name in sorted(operations)}
+    needed: set[str] = set()
+    waiting = set(shapes_in(model["operations"]))
+    while waiting:
+        name = waiting.pop()
+        needed.add(name)
+        waiting |= set(shapes_in(model["shapes"][name])) - needed
+    model["shapes"] = {name: model["shapes"][name] for name in sorted(needed)}
+    path.write_text(json.dumps(undocumented(model), separators=(",", ":")), "utf-8")
+
+
+def shapes_in(node: Any) -> Iterator[str]:
+    """The names of all shapes that a part of a service model refers to."""
+    if isinstance(node, dict):
+        if isinstance(node.get("shape"), str):
+            yield node["shape"]
+        for value in node.values():
+            yield from shapes_in(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from shapes_in(value)
+
+
+def undocumented(node: Any) -> Any:
+    """The same part of a service model without its documentation strings."""
+    if isinstance(node, dict):
+        return {
+            key: undocumented(value)
+            for key, value in node.items()
+            if not (key == "documentation" and isinstance(value, str))
+        }
+    if isinstance(node, list):
+        return [undocumented(value) for value in node]
+    return node
+
+
+def compile_all(target: Path, python: str) -> None:
+    """Compiles to byte code, if the target's Python is on this machine.
+
+    Lambda unpacks layers read-only with dates of 1980, so byte code that is checked by date is
+    never used, and Lambda cannot write its own: unchecked byte code cuts a cold start to a third.
+    """
+    own = f"{sys.version_info.major}.{sys.version_info.minor}"
+    interpreter = sys.executable if own == python else shutil.which(f"python{python}")
+    if not interpreter or subprocess.run([interpreter, "-c", ""], check=False).returncode:
+        print(f"No Python {python} here: no byte code, cold starts are slower", file=sys.stderr)
+        return
+    flags = ["-q", "-j", "0", "--invalidation-mode", "unchecked-hash"]
+    subprocess.run([interpreter, "-m", "compileall", *flags, str(target)], check=True)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,48 @@
+"""What the commands print: steps with their times on stderr, one sentence per problem."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class ProblemError(Exception):
+    """Something the person at the keyboard can do something about: one sentence that says what."""
+
+
+class Step:
+    """A step under way; `note` is what its line says once it is done."""
+
+    def __init__(self) -> None:
+        self.note = ""
+
+
+@contextmanager
+def step(name: str) -> Iterator[Step]:
+    """Prints `✔ name seconds note` to stderr when the block ends, or `✘ name` if it fails."""
+    started = time.monotonic()
+    current = Step()
+    if sys.stderr.isatty():
+        print(f"… {name}", end="\r", file=sys.stderr, flush=True)
+    try:
+        yield current
+    except BaseException:
+        say(f"✘ {name:<9} {time.monotonic() - started:4.1f} s")
+        raise
+    say(f"✔ {name:<9} {time.monotonic() - started:4.1f} s  {current.note}")
+
+
+def say(line: str) -> None:
+    """Prints a line to stderr at once."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def show(line: str = "") -> None:
+    """Prints a line to stdout at once."""
+    print(line, flush=True)
+
+
+def plain_streams() -> None:
+    """Makes both streams replace what they cannot show (a C locale) instead of failing over it."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]

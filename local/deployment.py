@@ -1,0 +1,204 @@
+"""Builds template.yaml for this machine's Python and deploys it to the embedded AWS, with SAM."""
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import boto3
+import yaml
+
+from local.console import ProblemError, say
+from local.emulator import REGION
+from local.tools import ENVIRONMENTS, ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+STACK = "heist-core-local"
+SENDER = "heist@example.com"
+BUILDS = ROOT / ".local" / "build"
+KEPT_BUILDS = 3
+PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def credentials(endpoint: str) -> dict[str, str]:
+    """The environment variables with which AWS's tools reach the embedded AWS as its root."""
+    return {
+        "AWS_ENDPOINT_URL": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_REGION": REGION,
+    }
+
+
+def session() -> boto3.Session:
+    """A session as the embedded AWS's root, whatever this machine's AWS settings say."""
+    return boto3.Session(
+        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
+    )
+
+
+# --- Build -----------------------------------------------------------------------------------
+
+
+def build() -> tuple[Path, bool]:
+    """The built template, and whether it had to be built; raises ProblemError if that failed.
+
+    A build is kept under the hash of its sources, and made anew only when one of them changed.
+    """
+    BUILDS.mkdir(parents=True, exist_ok=True)
+    with (BUILDS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        target = BUILDS / source_hash()
+        built = target / "template.yaml"
+        if built.exists():
+            os.utime(target)
+            return built, False
+        unfinished = BUILDS / "unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        sam(
+            "build",
+            f"--template-file={ROOT / 'template.yaml'}",
+            f"--build-dir={unfinished}",
+            environment={
+                "PYTHON": str(ENVIRONMENTS / "uv" / "bin" / "python"),
+                "LAMBDA_PYTHON": PYTHON,
+                "LAMBDA_ARCH": "native",
+            },
+            problem="The build failed: see above. Nothing was deployed.",
+        )
+        unfinished.rename(target)
+        for old in sorted(BUILDS.glob("*/template.yaml"), key=lambda path: path.parent.stat().st_mtime)[
+            :-KEPT_BUILDS
+        ]:
+            shutil.rmtree(old.parent)
+        return built, True
+
+
+def source_hash() -> str:
+    """A hash over all that a build is made from: template, layer, functions, this Python."""
+    digest = hashlib.sha256(f"{sys.version} {platform.machine()} {ROOT}".encode())
+    sources = [ROOT / "template.yaml"]
+    for folder in ("functions", "layers"):
+        sources += sorted(path for path in (ROOT / folder).rglob("*") if path.is_file())
+    for path in sources:
+        if "__pycache__" not in path.parts:
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+            digest.update(f"{path.relative_to(ROOT)} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def sam(*arguments: str, environment: Mapping[str, str], problem: str) -> None:
+    """Runs SAM CLI quietly; when it fails, prints its output and raises ProblemError."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("AWS_", "SAM_", "LAMBDA_", "MAKE", "MFLAGS"))
+    }
+    settings = {"SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"}
+    done = subprocess.run(
+        [str(ENVIRONMENTS / "sam" / "bin" / "sam"), *arguments],
+        env=inherited | settings | dict(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode:
+        say(done.stdout.rstrip())
+        raise ProblemError(problem)
+
+
+# --- Deployment ------------------------------------------------------------------------------
+
+
+def deploy(built: Path, endpoint: str, parameters: Mapping[str, str]) -> int:
+    """Deploys a built template; the number of its resources. Raises ProblemError if it failed."""
+    values = {
+        "Stage": "local",
+        "PythonRuntime": f"python{PYTHON}",
+        "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
+        "AwsEndpointUrl": endpoint,
+        "SenderEmail": SENDER,
+        "AllowedOrigins": "http://localhost:3000",
+        **parameters,
+    }
+    cloudformation = session().client("cloudformation", endpoint_url=endpoint)
+    try:
+        sam(
+            "deploy",
+            f"--template-file={built}",
+            f"--stack-name={STACK}",
+            f"--region={REGION}",
+            "--resolve-s3",
+            "--capabilities=CAPABILITY_IAM",
+            "--no-confirm-changeset",
+            "--no-progressbar",
+            "--no-fail-on-empty-changeset",
+            "--parameter-overrides",
+            *(f"{name}={value}" for name, value in values.items()),
+            environment=credentials(endpoint),
+            problem="The deployment failed: see above.",
+        )
+    except ProblemError as failed:
+        raise ProblemError(first_failure(cloudformation) or str(failed)) from None
+    return len(cloudformation.describe_stack_resources(StackName=STACK)["StackResources"])
+
+
+def first_failure(cloudformation: "CloudFormationClient") -> str | None:
+    """What CloudFormation says about the first resource that failed, if it got as far as that."""
+    try:
+        events = cloudformation.describe_stack_events(StackName=STACK)["StackEvents"]
+    except cloudformation.exceptions.ClientError:
+        return None
+    for event in reversed(events):
+        if event.get("ResourceStatus", "").endswith("_FAILED"):
+            return (
+                f"The deployment failed at {event.get('LogicalResourceId')}: "
+                f"{event.get('ResourceStatusReason')}"
+            )
+    return None
+
+
+# --- Parameters ------------------------------------------------------------------------------
+
+
+def heist_parameters(environment: Mapping[str, str]) -> dict[str, str]:
+    """The HEIST_* variables that are set, as the template's parameters.
+
+    Raises ProblemError with the template's own words, which name the variable, for a value that
+    the template's pattern refuses, and for a HEIST_* variable that there is not.
+    """
+    declared = template_parameters()
+    parameters = {}
+    for variable, value in sorted(environment.items()):
+        if not variable.startswith("HEIST_"):
+            continue
+        name = variable.title().replace("_", "")
+        if name not in declared:
+            raise ProblemError(f"{variable} is not a variable of this application: unset it.")
+        if not re.fullmatch(declared[name]["AllowedPattern"], value):
+            raise ProblemError(f"{declared[name]['ConstraintDescription']}, not {value!r}.")
+        parameters[name] = value
+    return parameters
+
+
+def template_parameters() -> dict[str, dict[str, str]]:
+    """The parameters that template.yaml declares."""
+    text = (ROOT / "template.yaml").read_text("utf-8")
+    section = re.search(r"^Parameters:\n(?:(?:[ #].*)?\n)+", text, re.MULTILINE)
+    if not section:
+        raise ProblemError("template.yaml has no Parameters.")
+    parameters: dict[str, dict[str, str]] = yaml.safe_load(section[0])["Parameters"]
+    return parameters

@@ -1,0 +1,96 @@
+"""Makes the Python environments under .local/env from the hashed requirements files.
+
+`python local/tools.py dev sam` makes or reuses those two. Standard library only: it runs before
+anything is installed. An environment is made anew when its requirements file or the Python changes.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ROOT / ".local" / "env"
+STAMP = ".made-from"
+
+
+def main(names: list[str]) -> int:
+    """Makes what is missing, and says on stderr how long that took; 1 and one line if it failed."""
+    started = time.monotonic()
+    ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
+    with (ENVIRONMENTS / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        outdated = [name for name in names if not is_current(name)]
+        if outdated and not is_current("uv"):
+            outdated.insert(0, "uv")
+        for number, name in enumerate(outdated, 1):
+            say(f"  tools  installing {name} ({number} of {len(outdated)}) …")
+            try:
+                make(name)
+            except subprocess.CalledProcessError as failed:
+                say((failed.stderr or failed.stdout or "").strip())
+                say(f"✘ tools  {advice(name, failed)}")
+                return 1
+    took = time.monotonic() - started
+    if outdated or os.environ.get("TOOLS_VERBOSE"):
+        say(f"✔ tools   {took:5.1f} s  {'installed ' + ', '.join(outdated) if outdated else 'reused'}")
+    return 0
+
+
+def make(name: str) -> None:
+    """Makes one environment; raises CalledProcessError with the tool's own words."""
+    folder = ENVIRONMENTS / name
+    shutil.rmtree(folder, ignore_errors=True)
+    locked = ["--require-hashes", "--quiet", "-r", str(requirements(name))]
+    if name == "uv":
+        run(sys.executable, "-m", "venv", str(folder))
+        run(str(folder / "bin" / "python"), "-m", "pip", "install", "--no-deps", *locked)
+    else:
+        uv = str(ENVIRONMENTS / "uv" / "bin" / "uv")
+        python = str(folder / "bin" / "python")
+        run(uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder))
+        run(uv, "pip", "install", "--no-deps", "--compile-bytecode", "--python", python, *locked)
+    (folder / STAMP).write_text(fingerprint(name), "utf-8")
+
+
+def run(*command: str) -> None:
+    """Runs a tool quietly; raises CalledProcessError with its output."""
+    subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+
+
+def requirements(name: str) -> Path:
+    """The hashed requirements file of an environment."""
+    return ROOT / "requirements" / f"{name}.txt"
+
+
+def fingerprint(name: str) -> str:
+    """What an environment is made from: its requirements, this Python, and where it lies."""
+    text = f"{sys.version} {sys.base_prefix} {ENVIRONMENTS}\n{requirements(name).read_text('utf-8')}"
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_current(name: str) -> bool:
+    """Whether an environment is there and was made from what is there now."""
+    stamp = ENVIRONMENTS / name / STAMP
+    return stamp.exists() and stamp.read_text("utf-8") == fingerprint(name)
+
+
+def advice(name: str, failed: subprocess.CalledProcessError) -> str:
+    """One sentence that says what to do about a failed installation."""
+    if "venv" in failed.cmd and name == "uv":
+        return "This Python cannot make environments: install its venv module (Debian: python3-venv)."
+    return f"Could not install {name}: is the package index within reach? See above, then try again."
+
+
+def say(line: str) -> None:
+    """Prints to stderr at once, also where it cannot show every character."""
+    sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
+    print(line, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
