@@ -1,0 +1,30 @@
+"""Bus: PointsEarned from points"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from heist_core import telemetry, wiring
+from heist_core.contracts import PointsEarned
+from heist_core.domain.award import EarnedPoints
+from heist_core.events import handle_event
+from heist_core.http.api import LambdaContext
+from heist_core.use_cases.retry import until_uncontended
+
+
+def handler(event: Mapping[str, object], context: LambdaContext) -> None:
+    queue = wiring.dead_letters("EVENTS_DLQ_URL")
+    handle_event(event, "add_points", PointsEarned, _add, queue)
+
+
+def _add(event: PointsEarned, sent_at: datetime) -> Mapping[str, str | int]:
+    earned = EarnedPoints(
+        event_id=event.eventId,
+        player_id=event.userId,
+        points=event.points,
+        point_event_type=event.pointEventType,
+        occurred_at=event.occurredAt or sent_at,
+    )
+    added = until_uncontended(lambda: wiring.store().commit_points(earned), wiring.clock())
+    points = earned.points if added else 0
+    telemetry.count("PointsEarned", points)
+    return {"player": earned.player_id, "points": points}

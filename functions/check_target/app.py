@@ -1,0 +1,35 @@
+"""GET /api/heist/can-rob/{targetUserId}"""
+
+from heist_core import wiring
+from heist_core.contracts import TargetPath, parse
+from heist_core.domain.heist import HeistPlan
+from heist_core.http.api import Request, Response, api_handler
+from heist_core.use_cases.check_target import check_target
+
+
+@api_handler("check_target")
+def handler(request: Request) -> Response:
+    target_id = parse(TargetPath, request.path).targetUserId
+    verdict = check_target(
+        wiring.store(), wiring.settings(), wiring.clock(), request.caller_id, target_id
+    )
+    if isinstance(verdict, HeistPlan):
+        return Response(
+            {
+                "eligible": True,
+                "potentialSteal": verdict.points_stolen,
+                "targetPoints": verdict.victim_points_before,
+            },
+            log={"target": target_id},
+        )
+    return Response(
+        {
+            "eligible": False,
+            "reason": verdict.message,
+            "code": verdict.code,
+            "potentialSteal": 0,
+            "targetPoints": 0,
+            "details": verdict.details,
+        },
+        log={"target": target_id, "code": verdict.code},
+    )

@@ -1,0 +1,53 @@
+"""POST /api/heist/execute"""
+
+from dataclasses import replace
+
+from heist_core import telemetry, wiring
+from heist_core.contracts import ExecuteRequest, parse_body, parse_idempotency_key
+from heist_core.domain.heist import Attempt, Heist
+from heist_core.domain.times import to_iso
+from heist_core.http.api import Request, Response, api_handler, error_response
+from heist_core.use_cases.execute_heist import heist_id_of
+
+
+@api_handler("execute_heist")
+def handler(request: Request) -> Response:
+    key = parse_idempotency_key(request.headers.get("idempotency-key"))
+    target_id = parse_body(ExecuteRequest, request.body).targetUserId
+    attempt = Attempt(
+        id=heist_id_of(request.caller_id, key, wiring.new_id),
+        attacker_id=request.caller_id,
+        victim_id=target_id,
+        source_network=request.source_network,
+    )
+    outcome = wiring.execute_heist()(attempt, request.seconds_left)
+    telemetry.count("HeistReplays" if outcome.replayed else "HeistAttempts")
+    if isinstance(outcome.result, Heist):
+        response = _success(outcome.result)
+        if not outcome.replayed:
+            telemetry.count("HeistsSucceeded")
+            telemetry.count("PointsStolen", outcome.result.plan.points_stolen)
+    else:
+        response = error_response(outcome.result.refusal)
+        if not outcome.replayed:
+            telemetry.count_by("HeistsRefused", "code", outcome.result.refusal.code)
+    response = replace(response, log={**response.log, "target": target_id})
+    if not outcome.replayed:
+        return response
+    return replace(response, headers={"Idempotent-Replay": "true"})
+
+
+def _success(heist: Heist) -> Response:
+    plan = heist.plan
+    return Response(
+        {
+            "success": True,
+            "heistId": heist.attempt.id,
+            "pointsStolen": plan.points_stolen,
+            "message": f"Success! You stole {plan.points_stolen} points!",
+            "attackerPointsAfter": plan.attacker_points_after,
+            "tokensLeft": plan.tokens_left,
+            "cooldownEndsAt": to_iso(plan.cooldown_ends_at),
+        },
+        log={"points": plan.points_stolen, "heist_id": heist.attempt.id},
+    )

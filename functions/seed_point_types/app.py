@@ -1,0 +1,47 @@
+"""CloudFormation custom resource: the two point event types"""
+
+import json
+import urllib.request
+from collections.abc import Mapping
+
+from heist_core import telemetry, wiring
+from heist_core.http.api import LambdaContext
+
+POINT_TYPES = {
+    "HEIST_GAIN": "Points gained from successfully robbing another player",
+    "HEIST_LOSS": "Points lost from being robbed by another player",
+}
+_SECONDS_TO_ANSWER = 10
+
+
+def handler(event: Mapping[str, object], context: LambdaContext) -> None:
+    """Create or describe the types; what an operator switched off stays off. Deleting deletes nothing."""
+    status, reason = "SUCCESS", "done"
+    with telemetry.invocation("resource", "seed_point_types") as fields:
+        try:
+            if event.get("RequestType") != "Delete":
+                for name, description in POINT_TYPES.items():
+                    wiring.store().seed_point_type(name, description)
+        except Exception as error:  # noqa: BLE001 - CloudFormation must get an answer
+            telemetry.logger().exception("seeding failed")
+            status, reason = "FAILED", f"seeding failed: {type(error).__name__}; see the log"
+        fields["status"] = status
+        _answer(event, status, reason)
+
+
+def _answer(event: Mapping[str, object], status: str, reason: str) -> None:
+    body = {
+        "Status": status,
+        "Reason": reason,
+        "PhysicalResourceId": "heist-point-types",
+        "StackId": event.get("StackId"),
+        "RequestId": event.get("RequestId"),
+        "LogicalResourceId": event.get("LogicalResourceId"),
+    }
+    url = str(event["ResponseURL"])
+    if not url.startswith(("https://", "http://")):
+        raise ValueError("ResponseURL must be a web address")
+    request = urllib.request.Request(  # noqa: S310 - checked above
+        url, data=json.dumps(body).encode(), method="PUT", headers={"content-type": ""}
+    )
+    urllib.request.urlopen(request, timeout=_SECONDS_TO_ANSWER).close()  # noqa: S310

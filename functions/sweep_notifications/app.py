@@ -1,0 +1,35 @@
+"""Schedule: whatever the stream left owed; and, asked by an operator, one mail again"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from heist_core import telemetry, wiring
+from heist_core.http.api import LambdaContext
+from heist_core.use_cases.settle_owed import GRACE
+
+_MILLISECONDS_TO_STOP_AT = 20_000
+
+
+def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str, object]:
+    """`{"resend": {"heistId", "recipientId"}}` sends that one mail; `{"graceSeconds": 0}` sweeps
+    what is owed just now, too; anything else is the schedule's tick."""
+    with telemetry.invocation("sweep", "sweep_notifications") as fields:
+        resend = event.get("resend")
+        if isinstance(resend, Mapping):
+            told = wiring.settle_owed().resend_mail(
+                str(resend.get("heistId")), str(resend.get("recipientId"))
+            )
+            settled = told is not None and told.settled
+            telemetry.count_mails({} if told is None else told.mails)
+            fields["settled"] = int(settled)
+            return {"settled": settled}
+        grace_seconds = event.get("graceSeconds")
+        swept = wiring.settle_owed()(
+            lambda: context.get_remaining_time_in_millis() < _MILLISECONDS_TO_STOP_AT,
+            timedelta(seconds=grace_seconds) if isinstance(grace_seconds, int) else GRACE,
+        )
+        fields.update(settled=swept.settled, waiting=swept.waiting, parked=swept.set_aside)
+        telemetry.count("OwedSettledBySweeper", swept.settled)
+        telemetry.count("RecordsParked", swept.set_aside)
+        telemetry.count_mails(swept.mails)
+        return {"settled": swept.settled, "waiting": swept.waiting, "parked": swept.set_aside}

@@ -1,0 +1,20 @@
+"""Bus: UserUpserted from users"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from heist_core import wiring
+from heist_core.contracts import UserUpserted
+from heist_core.events import handle_event
+from heist_core.http.api import LambdaContext
+from heist_core.use_cases.upsert_player import upsert_player
+
+
+def handler(event: Mapping[str, object], context: LambdaContext) -> None:
+    queue = wiring.dead_letters("EVENTS_DLQ_URL")
+    handle_event(event, "upsert_player", UserUpserted, _upsert, queue)
+
+
+def _upsert(update: UserUpserted, sent_at: datetime) -> Mapping[str, str | int]:
+    upsert_player(wiring.store(), wiring.clock(), update, sent_at)
+    return {"player": update.userId}

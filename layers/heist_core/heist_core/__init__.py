@@ -1,0 +1,1 @@
+"""The game behind Heist Core's Lambda functions: rules, storage, mail and their wiring."""

@@ -1,0 +1,26 @@
+"""Tokens for referrals, and points earned elsewhere."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Award:
+    """One token for one referred player, ever (SPEC section 4)."""
+
+    referred_id: str
+    referrer_id: str
+    referral_id: str
+    referred_name: str | None
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class EarnedPoints:
+    """Points that another system gave to a player."""
+
+    event_id: str
+    player_id: str
+    points: int
+    point_event_type: str
+    occurred_at: datetime

@@ -1,0 +1,87 @@
+"""What can go wrong, as data. The HTTP status of each lives in `http.api`, nowhere else."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class HeistCoreError(Exception):
+    """Base of every error that a caller is told about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing wrong with a request: what, where, and what is allowed."""
+
+    code: str
+    path: tuple[str | int, ...]
+    message: str
+
+
+class InvalidInput(HeistCoreError):
+    """The request or event has the wrong shape."""
+
+    def __init__(self, issues: Sequence[Issue]) -> None:
+        super().__init__("; ".join(issue.message for issue in issues))
+        self.issues = tuple(issues)
+
+
+class CallerUnknown(HeistCoreError):
+    """The verified token does not name a player."""
+
+
+class HeistRefused(HeistCoreError):
+    """The rules say no. Stored with the attempt, so that every repeat says the same."""
+
+    def __init__(self, code: str, message: str, details: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.details = dict(details or {})
+
+
+class IdempotencyMismatch(HeistCoreError):
+    """The Idempotency-Key was used before, with another target."""
+
+
+class RateLimited(HeistCoreError):
+    """Too many attempts in this calendar minute."""
+
+    def __init__(self, retry_after_seconds: int) -> None:
+        super().__init__("Too many heist attempts, please try again later")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Unavailable(HeistCoreError):
+    """Storage did not answer, or stayed contended, up to the deadline; the outcome may be unknown."""
+
+    code = "DEPENDENCY"
+
+
+class Contention(Unavailable):
+    """Others kept winning the race for the same players. Nothing of this round was written."""
+
+    code = "CONTENTION"
+
+
+class Malformed(Exception):
+    """Stored or streamed data that cannot be read as what it should be. Never shown to a client."""
+
+
+class MailError(Exception):
+    """Base of what can become of a mail other than being sent. `code` is SES's own."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class MailDeferred(MailError):
+    """Certainly not sent; may be tried again."""
+
+
+class MailRefused(MailError):
+    """Certainly not sent, and never will be as it is."""
+
+
+class MailDoubtful(MailError):
+    """May have been sent: no answer, or an error of the server."""

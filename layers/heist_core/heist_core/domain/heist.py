@@ -1,0 +1,136 @@
+"""The rules of a heist, as facts in and a plan (or a refusal) out."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .errors import HeistRefused
+from .player import Player
+from .times import season_of, to_iso
+
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The settings that decide a heist (SPEC section 7)."""
+
+    enabled: bool
+    cooldown: timedelta
+    protection: timedelta
+    steal_percentage: int
+    max_steal_points: int
+    min_target_points: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeistPlan:
+    """What a permitted heist does, to the point and the millisecond."""
+
+    at: datetime
+    season: str
+    points_stolen: int
+    attacker_points_before: int
+    victim_points_before: int
+    tokens_left: int
+    cooldown_ends_at: datetime
+
+    @property
+    def attacker_points_after(self) -> int:
+        return self.attacker_points_before + self.points_stolen
+
+    @property
+    def victim_points_after(self) -> int:
+        return self.victim_points_before - self.points_stolen
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Who tries to rob whom. `id` is the heist's id and its idempotency record in one."""
+
+    id: str
+    attacker_id: str
+    victim_id: str
+    source_network: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Heist:
+    """A heist that happened."""
+
+    attempt: Attempt
+    plan: HeistPlan
+    attacker_name: str | None
+    victim_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedHeist:
+    """A heist that the rules refused, kept so that nothing can move under its id any more."""
+
+    attempt: Attempt
+    at: datetime
+    refusal: HeistRefused
+
+
+def steal_amount(points: int, rules: Rules) -> int:
+    """Points that a heist takes: percentage rounded down in integers, capped (SPEC section 2)."""
+    return min(points * rules.steal_percentage // 100, rules.max_steal_points)
+
+
+def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) -> HeistPlan:
+    """Decide a heist on what was read, by the checks of SPEC section 2 in their order.
+
+    Raises HeistRefused with the first check that says no.
+    """
+    if not rules.enabled:
+        raise HeistRefused("FEATURE_DISABLED", "Heist feature is currently disabled")
+    if attacker.tokens < 1:
+        raise HeistRefused("NO_TOKENS", "You need at least 1 Heist Token")
+    if attacker.last_heist_at is not None:
+        ends_at = attacker.last_heist_at + rules.cooldown
+        if now < ends_at:
+            raise HeistRefused(
+                "COOLDOWN_ACTIVE",
+                f"You can perform another heist in {_plural(_hours_left(ends_at, now), 'hour')}",
+                {"cooldownEndsAt": to_iso(ends_at)},
+            )
+    if attacker.id == victim.id:
+        raise HeistRefused("SELF_TARGET", "You cannot rob yourself")
+    if not victim.exists:
+        raise HeistRefused("TARGET_NOT_FOUND", "Target user not found")
+    season = season_of(now)
+    victim_points = victim.points_in(season)
+    if victim_points < rules.min_target_points:
+        raise HeistRefused(
+            "TARGET_BELOW_MINIMUM",
+            f"Target must have at least {_plural(rules.min_target_points, 'point')}",
+        )
+    if victim.last_robbed_at is not None:
+        ends_at = victim.last_robbed_at + rules.protection
+        if now < ends_at:
+            raise HeistRefused(
+                "TARGET_PROTECTED",
+                "This player was recently robbed and is protected for "
+                f"{_plural(_hours_left(ends_at, now), 'more hour')}",
+                {"protectionEndsAt": to_iso(ends_at)},
+            )
+    stolen = steal_amount(victim_points, rules)
+    if stolen < 1:
+        raise HeistRefused("STEAL_TOO_SMALL", "Insufficient points to steal")
+    return HeistPlan(
+        at=now,
+        season=season,
+        points_stolen=stolen,
+        attacker_points_before=attacker.points_in(season),
+        victim_points_before=victim_points,
+        tokens_left=attacker.tokens - 1,
+        cooldown_ends_at=now + rules.cooldown,
+    )
+
+
+def _hours_left(ends_at: datetime, now: datetime) -> int:
+    return -((now - ends_at) // _HOUR)
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -1,0 +1,41 @@
+"""Turns events of the bus into calls. What is wrong with an event is refused at once, for good."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+
+from . import telemetry
+from .contracts import EventTime, parse
+from .domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from .messaging.dead_letters import DeadLetters
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def handle_event(
+    event: Mapping[str, object],
+    function: str,
+    model: type[M],
+    act: Callable[[M, datetime], Mapping[str, str | int]],
+    dead_letters: "DeadLetters",
+) -> None:
+    """Call `act` with the event's detail and time; it returns what is worth logging.
+
+    An event of the wrong shape goes to the dead-letter queue as `{event, reason}`. Any other
+    error passes through: Lambda repeats the call, and then keeps the event itself.
+    """
+    with telemetry.invocation("event", function) as fields:
+        try:
+            sent_at = parse(EventTime, event).time
+            detail = parse(model, event.get("detail"))
+        except InvalidInput as error:
+            dead_letters.put({"event": event, "reason": str(error)})
+            fields["status"] = "refused"
+            telemetry.count("EventsRefused")
+            return
+        fields["status"] = "ok"
+        fields.update(act(detail, sent_at))

@@ -1,0 +1,218 @@
+"""Turns an API Gateway event (HTTP API, payload 2.0) into a call, and an error into a status."""
+
+import base64
+import binascii
+import functools
+import ipaddress
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import unquote
+
+from heist_core import telemetry
+from heist_core.domain.errors import (
+    CallerUnknown,
+    HeistCoreError,
+    HeistRefused,
+    IdempotencyMismatch,
+    InvalidInput,
+    Issue,
+    RateLimited,
+    Unavailable,
+)
+from heist_core.domain.player import canonical_player_id
+from heist_core.settings import variable
+
+_RETRY_SECONDS = 1
+_KEPT_PREFIX = {4: 24, 6: 48}
+
+Body = Mapping[str, object]
+Event = Mapping[str, object]
+
+
+class LambdaContext(Protocol):
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request whose caller is known. `query` and `path` hold decoded text."""
+
+    caller_id: str
+    path: Mapping[str, str]
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    source_network: str | None
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    body: Body
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    log: Mapping[str, str | int] = field(default_factory=dict)
+
+
+def error_response(error: HeistCoreError) -> Response:
+    """The one mapping from errors to statuses (SPEC section 2)."""
+    match error:
+        case InvalidInput():
+            return Response({"errors": [_issue(issue) for issue in error.issues]}, 400)
+        case HeistRefused():
+            return Response(
+                {
+                    "success": False,
+                    "error": "ELIGIBILITY_FAILED",
+                    "code": error.code,
+                    "message": error.message,
+                    "details": error.details,
+                },
+                400,
+                log={"code": error.code},
+            )
+        case CallerUnknown():
+            return Response(_failure("FORBIDDEN", "The token does not name a player"), 403)
+        case IdempotencyMismatch():
+            message = "This Idempotency-Key was used with another target"
+            return Response(_failure("IDEMPOTENCY_MISMATCH", message), 422)
+        case RateLimited():
+            return Response(
+                _failure("RATE_LIMITED", str(error)),
+                429,
+                {"Retry-After": str(error.retry_after_seconds)},
+            )
+        case Unavailable():
+            return Response(
+                {
+                    "success": False,
+                    "error": "EXECUTION_FAILED",
+                    "code": error.code,
+                    "message": "Not done or not known to be done; "
+                    "please repeat with the same Idempotency-Key",
+                },
+                503,
+                {"Retry-After": str(_RETRY_SECONDS)},
+                {"code": error.code, "cause": type(error.__cause__).__name__},
+            )
+    raise error
+
+
+def _failure(error: str, message: str) -> Body:
+    return {"success": False, "error": error, "message": message}
+
+
+def _issue(issue: Issue) -> Body:
+    return {"code": issue.code, "path": list(issue.path), "message": issue.message}
+
+
+def api_handler(
+    function: str,
+) -> Callable[[Callable[[Request], Response]], Callable[[Event, LambdaContext], Body]]:
+    """Make a Lambda handler of a route; `function` is the function's folder.
+
+    A HeistCoreError becomes its status; anything else is logged and becomes a 500 without detail.
+    """
+
+    def decorate(route: Callable[[Request], Response]) -> Callable[[Event, LambdaContext], Body]:
+        @functools.wraps(route)
+        def handler(event: Event, context: LambdaContext) -> Body:
+            try:
+                with telemetry.invocation("request", function) as fields:
+                    try:
+                        request = read_request(event, context)
+                        fields["caller"] = request.caller_id
+                        response = route(request)
+                    except HeistCoreError as error:
+                        response = error_response(error)
+                    fields["status"] = response.status
+                    fields.update(response.log)
+            except Exception:  # noqa: BLE001 - logged by telemetry; the client learns nothing of it
+                response = Response({"error": "Internal server error"}, 500)
+            return {
+                "statusCode": response.status,
+                "headers": {
+                    "content-type": "application/json",
+                    "cache-control": "no-store",
+                    **response.headers,
+                },
+                "body": json.dumps(response.body, ensure_ascii=False, separators=(",", ":")),
+            }
+
+        return handler
+
+    return decorate
+
+
+def read_request(event: Event, context: LambdaContext) -> Request:
+    """Raises CallerUnknown, or InvalidInput for a body that is not what it claims to be."""
+    headers = {name.lower(): value for name, value in _texts(event, "headers").items()}
+    return Request(
+        caller_id=_caller_id(event, headers),
+        path={name: unquote(value) for name, value in _texts(event, "pathParameters").items()},
+        query=_texts(event, "queryStringParameters"),
+        headers=headers,
+        body=_body(event),
+        source_network=_network(_child(_child(event, "requestContext"), "http").get("sourceIp")),
+        seconds_left=context.get_remaining_time_in_millis() / 1000,
+    )
+
+
+def _child(event: Event, name: str) -> Event:
+    value = event.get(name)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _texts(event: Event, name: str) -> dict[str, str]:
+    return {key: str(value) for key, value in _child(event, name).items()}
+
+
+def _body(event: Event) -> bytes:
+    body = event.get("body") or ""
+    if not isinstance(body, str):
+        raise TypeError("the body of an API event is text")
+    if not event.get("isBase64Encoded"):
+        return body.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(body, validate=True)
+    except binascii.Error as error:
+        raise InvalidInput([Issue("invalid_body", (), "the body must be JSON in UTF-8")]) from error
+
+
+def _caller_id(event: Event, headers: Mapping[str, str]) -> str:
+    """The id in the verified token's claim (SPEC section 1), from the authorizer and nowhere else.
+
+    SAM CLI's local API has no authorizers. There, and only there (it sets AWS_SAM_LOCAL in its
+    containers; Lambda does not), the claim is read from the bearer token without verifying it.
+    """
+    authorizer = _child(_child(event, "requestContext"), "authorizer")
+    claims = _child(_child(authorizer, "jwt"), "claims")
+    if not authorizer and os.environ.get("AWS_SAM_LOCAL") == "true":
+        claims = _unverified_claims(headers.get("authorization", ""))
+    try:
+        return canonical_player_id(claims.get(variable("USER_ID_CLAIM", "sub")))
+    except ValueError as error:
+        raise CallerUnknown from error
+
+
+def _unverified_claims(authorization: str) -> Event:
+    _, _, payload = authorization.partition(".")
+    payload = payload.partition(".")[0]
+    try:
+        claims: object = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except ValueError:
+        return {}
+    return claims if isinstance(claims, Mapping) else {}
+
+
+def _network(source_ip: object) -> str | None:
+    """The /24 or /48 network of an address; the address itself is not kept (SPEC section 3)."""
+    try:
+        address = ipaddress.ip_address(str(source_ip))
+    except ValueError:
+        return None
+    prefix = _KEPT_PREFIX[address.version]
+    return str(ipaddress.ip_network((int(address), prefix), strict=False))

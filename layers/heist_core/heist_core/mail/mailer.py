@@ -1,0 +1,80 @@
+"""Hands mails to SES, and says for certain or not at all what became of them."""
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+)
+
+from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
+from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import Notice
+
+from .render import mail_of
+
+if TYPE_CHECKING:
+    from mypy_boto3_sesv2 import SESV2Client
+
+_DEFERRED = frozenset(
+    {
+        "TooManyRequestsException",
+        "ThrottlingException",
+        "Throttling",
+        "LimitExceededException",
+        "SendingPausedException",
+    }
+)
+_FIRST_SERVER_ERROR = 500
+
+
+class Mailer:
+    """`client` must make one attempt only: SES cannot tell a repeat from a second mail."""
+
+    def __init__(self, client: "SESV2Client", sender: str) -> None:
+        """`sender` may be empty: then no mail is to be sent."""
+        self._client = client
+        self._sender = sender
+
+    @property
+    def enabled(self) -> bool:
+        return bool(self._sender)
+
+    def send(self, to: str, heist: Heist, notice: Notice) -> None:
+        """Raises MailDeferred, MailRefused or MailDoubtful unless SES took the mail."""
+        mail = mail_of(heist, notice)
+        try:
+            self._client.send_email(
+                FromEmailAddress=self._sender,
+                Destination={"ToAddresses": [to]},
+                Content={
+                    "Simple": {
+                        "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
+                        "Body": {
+                            "Text": {"Data": mail.text, "Charset": "UTF-8"},
+                            "Html": {"Data": mail.html, "Charset": "UTF-8"},
+                        },
+                        "Headers": [
+                            {
+                                "Name": "List-Unsubscribe",
+                                "Value": f"<mailto:{self._sender}?subject=unsubscribe>",
+                            }
+                        ],
+                    }
+                },
+            )
+        except ClientError as error:
+            raise _verdict(error) from error
+        except (ConnectTimeoutError, EndpointConnectionError) as error:
+            raise MailDeferred(type(error).__name__) from error
+        except BotoCoreError as error:
+            raise MailDoubtful(type(error).__name__) from error
+
+
+def _verdict(error: ClientError) -> MailError:
+    code = error.response["Error"]["Code"]
+    if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _FIRST_SERVER_ERROR:
+        return MailDoubtful(code)
+    return MailDeferred(code) if code in _DEFERRED else MailRefused(code)

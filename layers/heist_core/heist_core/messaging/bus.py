@@ -1,0 +1,63 @@
+"""Events out, on the stack's own bus (SPEC section 6)."""
+
+import json
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from heist_core.contracts import EventOut, HeistCommitted, TokenAwarded
+from heist_core.domain.award import Award
+from heist_core.domain.errors import Unavailable
+from heist_core.domain.heist import Heist
+from heist_core.domain.times import to_iso
+
+if TYPE_CHECKING:
+    from mypy_boto3_events import EventBridgeClient
+
+SOURCE = "heist"
+
+
+def event_of(event: Heist | Award) -> EventOut:
+    """The fact as other systems see it."""
+    if isinstance(event, Award):
+        return "TokenAwarded", TokenAwarded(
+            userId=event.referrer_id,
+            referredUserId=event.referred_id,
+            createdAt=to_iso(event.at),
+        )
+    attempt, plan = event.attempt, event.plan
+    return "HeistCommitted", HeistCommitted(
+        heistId=attempt.id,
+        attackerId=attempt.attacker_id,
+        victimId=attempt.victim_id,
+        pointsStolen=plan.points_stolen,
+        attackerPointsAfter=plan.attacker_points_after,
+        victimPointsAfter=plan.victim_points_after,
+        season=plan.season,
+        createdAt=to_iso(plan.at),
+    )
+
+
+class Bus:
+    def __init__(self, client: "EventBridgeClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def publish(self, event: Heist | Award) -> None:
+        """At least once. Raises Unavailable when the bus did not take it for certain."""
+        detail_type, detail = event_of(event)
+        try:
+            answer = self._client.put_events(
+                Entries=[
+                    {
+                        "EventBusName": self._name,
+                        "Source": SOURCE,
+                        "DetailType": detail_type,
+                        "Detail": json.dumps(detail),
+                    }
+                ]
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise Unavailable from error
+        if answer["FailedEntryCount"]:
+            raise Unavailable

@@ -1,0 +1,402 @@
+"""Entities as DynamoDB items and back.
+
+Every reader raises Malformed, naming the attribute, when an item is not what it should be.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
+
+from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+
+from heist_core.domain.award import Award, EarnedPoints
+from heist_core.domain.errors import HeistRefused, Malformed
+from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
+from heist_core.domain.inbox import (
+    InboxItem,
+    MailRecord,
+    MailState,
+    Metadata,
+    Notice,
+    NoticeType,
+    Owed,
+)
+from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.times import from_iso, season_of, to_iso
+
+from . import keys
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
+
+Item: TypeAlias = Mapping[str, object]
+Wire: TypeAlias = "dict[str, AttributeValueTypeDef]"
+
+REFUSALS_KEPT = timedelta(days=30)
+INBOX_KEPT = timedelta(days=180)
+NOTICES_KEPT = timedelta(days=400)
+
+_SEASON_PREFIX = "points#"
+_SEQUENCE_DIGITS = 10
+
+T = TypeVar("T")
+_serializer = TypeSerializer()
+_deserializer = TypeDeserializer()
+
+
+def to_wire(item: Item) -> Wire:
+    """DynamoDB's typed form; attributes that are None are left out."""
+    return {name: _serializer.serialize(value) for name, value in item.items() if value is not None}
+
+
+def from_wire(wire: Mapping[str, object]) -> dict[str, object]:
+    """Plain values of DynamoDB's typed form; raises Malformed when it is not that."""
+    try:
+        return {
+            name: _deserializer.deserialize(cast("AttributeValueTypeDef", value))
+            for name, value in wire.items()
+        }
+    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
+        raise Malformed("the image is not DynamoDB's typed form") from error
+
+
+def _required(item: Item, name: str, kind: type[T]) -> T:
+    value = item.get(name)
+    if not isinstance(value, kind):
+        raise Malformed(f"{name} is missing or not of type {kind.__name__}")
+    return value
+
+
+def _optional(item: Item, name: str, kind: type[T]) -> T | None:
+    return None if item.get(name) is None else _required(item, name, kind)
+
+
+def _integer(item: Item, name: str) -> int:
+    value = _required(item, name, Decimal)
+    if value != value.to_integral_value():
+        raise Malformed(f"{name} is not an integer")
+    return int(value)
+
+
+def _count(item: Item, name: str) -> int:
+    return 0 if item.get(name) is None else _integer(item, name)
+
+
+def _moment(item: Item, name: str) -> datetime:
+    try:
+        return from_iso(_required(item, name, str))
+    except ValueError as error:
+        raise Malformed(f"{name} is not a time") from error
+
+
+def _optional_moment(item: Item, name: str) -> datetime | None:
+    return None if item.get(name) is None else _moment(item, name)
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else to_iso(moment)
+
+
+def _expiry(moment: datetime, kept: timedelta) -> int:
+    return int((moment + kept).timestamp())
+
+
+# Players
+
+
+def season_attribute(season: str) -> str:
+    return _SEASON_PREFIX + season
+
+
+def player_from(player_id: str, item: Item | None) -> Player:
+    """The player an item holds; no item is a player never heard of."""
+    if item is None:
+        return Player(player_id)
+    return Player(
+        id=player_id,
+        version=_integer(item, "version"),
+        tokens=_count(item, "tokens"),
+        tokens_earned=_count(item, "tokensEarned"),
+        tokens_spent=_count(item, "tokensSpent"),
+        last_earned_at=_optional_moment(item, "lastEarnedAt"),
+        last_spent_at=_optional_moment(item, "lastSpentAt"),
+        last_heist_at=_optional_moment(item, "lastHeistAt"),
+        last_robbed_at=_optional_moment(item, "lastRobbedAt"),
+        points={
+            name.removeprefix(_SEASON_PREFIX): _integer(item, name)
+            for name in item
+            if name.startswith(_SEASON_PREFIX)
+        },
+        profile=Profile(
+            name=_dated(item, "name", str),
+            email=_dated(item, "email", str),
+            email_opt_out=_dated(item, "emailOptOut", bool),
+        ),
+    )
+
+
+def _dated(item: Item, name: str, kind: type[T]) -> Dated[T]:
+    return Dated(_optional(item, name, kind), _optional_moment(item, name + "At"))
+
+
+def profile_attributes(profile: Profile) -> dict[str, object]:
+    """Every profile attribute; None for those that are to be absent."""
+    attributes: dict[str, object] = {}
+    fields: tuple[tuple[str, Dated[str] | Dated[bool]], ...] = (
+        ("name", profile.name),
+        ("email", profile.email),
+        ("emailOptOut", profile.email_opt_out),
+    )
+    for name, dated in fields:
+        attributes[name] = dated.value
+        attributes[name + "At"] = _iso(dated.at)
+    return attributes
+
+
+# Heists
+
+
+def _owed(subject: keys.Key, since: datetime) -> dict[str, object]:
+    return {
+        "owed": {owed.value for owed in Owed},
+        "owedBucket": keys.owed_bucket(subject),
+        "owedSince": to_iso(since),
+    }
+
+
+def _attempt_attributes(attempt: Attempt) -> dict[str, object]:
+    return {
+        **keys.heist(attempt.id),
+        "heistId": attempt.id,
+        "attackerId": attempt.attacker_id,
+        "victimId": attempt.victim_id,
+        "sourceNetwork": attempt.source_network,
+    }
+
+
+def heist_item(heist: Heist) -> Item:
+    plan = heist.plan
+    return {
+        **_attempt_attributes(heist.attempt),
+        "status": "SUCCESS",
+        "createdAt": to_iso(plan.at),
+        "season": plan.season,
+        "pointsStolen": plan.points_stolen,
+        "attackerPointsBefore": plan.attacker_points_before,
+        "attackerPointsAfter": plan.attacker_points_after,
+        "victimPointsBefore": plan.victim_points_before,
+        "victimPointsAfter": plan.victim_points_after,
+        "tokensLeft": plan.tokens_left,
+        "cooldownEndsAt": to_iso(plan.cooldown_ends_at),
+        "attackerName": heist.attacker_name,
+        "victimName": heist.victim_name,
+        **_owed(keys.heist(heist.attempt.id), plan.at),
+    }
+
+
+def refused_heist_item(refused: RefusedHeist) -> Item:
+    return {
+        **_attempt_attributes(refused.attempt),
+        "status": "FAILED",
+        "createdAt": to_iso(refused.at),
+        "code": refused.refusal.code,
+        "message": refused.refusal.message,
+        "details": refused.refusal.details,
+        "expiresAt": _expiry(refused.at, REFUSALS_KEPT),
+    }
+
+
+def heist_from(item: Item) -> Heist | RefusedHeist:
+    """The stored outcome of an attempt, by its stored status."""
+    attempt = Attempt(
+        id=_required(item, "heistId", str),
+        attacker_id=_required(item, "attackerId", str),
+        victim_id=_required(item, "victimId", str),
+        source_network=_optional(item, "sourceNetwork", str),
+    )
+    at = _moment(item, "createdAt")
+    status = _required(item, "status", str)
+    if status == "FAILED":
+        details = _required(item, "details", dict)
+        return RefusedHeist(
+            attempt=attempt,
+            at=at,
+            refusal=HeistRefused(
+                _required(item, "code", str), _required(item, "message", str), details
+            ),
+        )
+    if status != "SUCCESS":
+        raise Malformed("status is neither SUCCESS nor FAILED")
+    return Heist(
+        attempt=attempt,
+        plan=HeistPlan(
+            at=at,
+            season=_required(item, "season", str),
+            points_stolen=_integer(item, "pointsStolen"),
+            attacker_points_before=_integer(item, "attackerPointsBefore"),
+            victim_points_before=_integer(item, "victimPointsBefore"),
+            tokens_left=_integer(item, "tokensLeft"),
+            cooldown_ends_at=_moment(item, "cooldownEndsAt"),
+        ),
+        attacker_name=_optional(item, "attackerName", str),
+        victim_name=_optional(item, "victimName", str),
+    )
+
+
+def heist_ledger_items(heist: Heist) -> tuple[Item, Item]:
+    """The attacker's HEIST_GAIN and the victim's HEIST_LOSS."""
+    attempt, plan = heist.attempt, heist.plan
+    reference = f"HEIST#{attempt.id}"
+    shared = {"heistId": attempt.id, "occurredAt": to_iso(plan.at)}
+    return (
+        {
+            **keys.ledger(attempt.attacker_id, plan.season, reference),
+            "pointEventType": "HEIST_GAIN",
+            "points": plan.points_stolen,
+            **shared,
+        },
+        {
+            **keys.ledger(attempt.victim_id, plan.season, reference),
+            "pointEventType": "HEIST_LOSS",
+            "points": -plan.points_stolen,
+            **shared,
+        },
+    )
+
+
+# Awards and points
+
+
+def award_item(award: Award) -> Item:
+    subject = keys.referral(award.referred_id)
+    return {
+        **subject,
+        "referredId": award.referred_id,
+        "referrerId": award.referrer_id,
+        "referralId": award.referral_id,
+        "referredName": award.referred_name,
+        "createdAt": to_iso(award.at),
+        **_owed(subject, award.at),
+    }
+
+
+def award_from(item: Item) -> Award:
+    return Award(
+        referred_id=_required(item, "referredId", str),
+        referrer_id=_required(item, "referrerId", str),
+        referral_id=_required(item, "referralId", str),
+        referred_name=_optional(item, "referredName", str),
+        at=_moment(item, "createdAt"),
+    )
+
+
+def points_event_item(earned: EarnedPoints) -> Item:
+    return {
+        **keys.points_event(earned.event_id),
+        "playerId": earned.player_id,
+        "points": earned.points,
+        "occurredAt": to_iso(earned.occurred_at),
+    }
+
+
+def earned_ledger_item(earned: EarnedPoints) -> Item:
+    season = season_of(earned.occurred_at)
+    return {
+        **keys.ledger(earned.player_id, season, f"EVENT#{earned.event_id}"),
+        "pointEventType": earned.point_event_type,
+        "points": earned.points,
+        "eventId": earned.event_id,
+        "occurredAt": to_iso(earned.occurred_at),
+    }
+
+
+# What is owed
+
+
+def owed_event_from(item: Item) -> Heist | Award:
+    """The heist or award that an item with an owed marker records."""
+    kind = _required(item, "sk", str)
+    if kind == "REFERRAL":
+        return award_from(item)
+    if kind == "HEIST":
+        heist = heist_from(item)
+        if isinstance(heist, Heist):
+            return heist
+    raise Malformed("sk names neither a successful heist nor a referral")
+
+
+def owed_of(item: Item) -> frozenset[Owed]:
+    """What the item's marker says is still owed."""
+    try:
+        return frozenset(Owed(owed) for owed in _optional(item, "owed", set) or ())
+    except ValueError as error:
+        raise Malformed("owed names something unknown") from error
+
+
+def subject_key(event: Heist | Award) -> keys.Key:
+    if isinstance(event, Award):
+        return keys.referral(event.referred_id)
+    return keys.heist(event.attempt.id)
+
+
+# Notices and the inbox
+
+
+def notice_item(subject: keys.Key, notice: Notice) -> Item:
+    return {
+        **keys.notice(subject, notice.recipient_id),
+        "recipientId": notice.recipient_id,
+        "type": notice.type.value,
+        "createdAt": to_iso(notice.created_at),
+        "mailState": None if notice.heist_id is None else MailState.PENDING.value,
+        "expiresAt": _expiry(notice.created_at, NOTICES_KEPT),
+    }
+
+
+def mail_record_from(item: Item) -> MailRecord:
+    try:
+        state = MailState(_required(item, "mailState", str))
+    except ValueError as error:
+        raise Malformed("mailState is unknown") from error
+    return MailRecord(
+        state=state,
+        attempts=_count(item, "mailAttempts"),
+        owner=_optional(item, "mailOwner", str),
+        lease_until=_optional_moment(item, "mailLeaseUntil"),
+    )
+
+
+def inbox_item(sequence: int, tag: str, notice: Notice, arrived_at: datetime) -> Item:
+    """`tag` makes the public id unguessable from, and different to, other players' ids."""
+    position = f"{sequence:0{_SEQUENCE_DIGITS}d}"
+    return {
+        "pk": keys.inbox(notice.recipient_id),
+        "sk": position,
+        "unread": position,
+        "tag": tag,
+        "recipientId": notice.recipient_id,
+        "type": notice.type.value,
+        "heistId": notice.heist_id,
+        "metadata": notice.metadata,
+        "createdAt": to_iso(notice.created_at),
+        "expiresAt": _expiry(arrived_at, INBOX_KEPT),
+    }
+
+
+def inbox_item_from(item: Item) -> InboxItem:
+    metadata: Metadata = {
+        str(name): int(value) if isinstance(value, Decimal) else value
+        for name, value in _required(item, "metadata", dict).items()
+    }
+    return InboxItem(
+        id=f"{_required(item, 'sk', str)}-{_required(item, 'tag', str)}",
+        notice=Notice(
+            recipient_id=_required(item, "recipientId", str),
+            type=NoticeType(_required(item, "type", str)),
+            heist_id=_optional(item, "heistId", str),
+            metadata=metadata,
+            created_at=_moment(item, "createdAt"),
+        ),
+        read_at=_optional_moment(item, "readAt"),
+    )

@@ -1,0 +1,57 @@
+"""Where each item lies. No id can hold a `#`, so no id can reach into another item's key."""
+
+import hashlib
+from datetime import datetime
+
+Key = dict[str, str]
+
+OWED_BUCKETS = tuple(str(number) for number in range(8))
+SET_ASIDE_BUCKET = "aside"
+
+
+def player(player_id: str) -> Key:
+    return {"pk": f"PLAYER#{player_id}", "sk": "STATE"}
+
+
+def heist(heist_id: str) -> Key:
+    return {"pk": f"HEIST#{heist_id}", "sk": "HEIST"}
+
+
+def referral(referred_id: str) -> Key:
+    return {"pk": f"REFERRAL#{referred_id}", "sk": "REFERRAL"}
+
+
+def notice(subject: Key, recipient_id: str) -> Key:
+    """Beside the heist or referral that it tells of."""
+    return {"pk": subject["pk"], "sk": f"NOTICE#{recipient_id}"}
+
+
+def inbox(player_id: str) -> str:
+    return f"INBOX#{player_id}"
+
+
+def ledger(player_id: str, season: str, reference: str) -> Key:
+    """`reference` is `HEIST#<heist id>` or `EVENT#<event id>`."""
+    return {"pk": f"LEDGER#{player_id}", "sk": f"{season}#{reference}"}
+
+
+def points_event(event_id: str) -> Key:
+    return {"pk": f"POINTS#{event_id}", "sk": "POINTS"}
+
+
+def point_type(name: str) -> Key:
+    return {"pk": "POINT_TYPES", "sk": name}
+
+
+SETTINGS: Key = {"pk": "SETTINGS", "sk": "HEIST"}
+
+
+def rate(player_id: str, route: str, minute: datetime) -> Key:
+    """One item per player, route and calendar minute in UTC."""
+    return {"pk": f"RATE#{player_id}", "sk": f"{route}#{minute:%Y-%m-%dT%H:%M}"}
+
+
+def owed_bucket(key: Key) -> str:
+    """Spreads what is owed over a few index partitions, so that one does not throttle all heists."""
+    digest = hashlib.sha256(key["pk"].encode()).digest()
+    return OWED_BUCKETS[digest[0] % len(OWED_BUCKETS)]

@@ -1,0 +1,518 @@
+"""The only code that talks to DynamoDB.
+
+Every method may raise:
+- Contention: others won the race, or a transaction conflict or throttle cancelled it. Nothing was written.
+- Unavailable: no definite answer (time-out, connection, 5xx). For writes the outcome is unknown.
+Any other error of DynamoDB is a defect and passes through.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from botocore.exceptions import (
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+)
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
+from botocore.parsers import ResponseParserError
+
+from heist_core.domain.award import Award, EarnedPoints
+from heist_core.domain.errors import Contention, Malformed, Unavailable
+from heist_core.domain.heist import Heist, RefusedHeist
+from heist_core.domain.inbox import InboxItem, MailRecord, Notice, Owed
+from heist_core.domain.player import Player, Profile
+from heist_core.domain.times import to_iso
+
+from . import items, keys, transactions
+from .items import Item, from_wire, to_wire
+from .transactions import Request, Transaction
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        KeysAndAttributesOutputTypeDef,
+        KeysAndAttributesTypeDef,
+        PutItemInputTypeDef,
+        QueryInputTypeDef,
+        QueryOutputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateItemInputTypeDef,
+    )
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_NO_ANSWER = (HTTPClientError, BotocoreConnectionError, IncompleteReadError, ResponseParserError)
+_CONTENDED = frozenset(
+    {
+        "TransactionConflictException",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    }
+)
+_DEFECTS = frozenset(
+    {
+        "ValidationException",
+        "SerializationException",
+        "IdempotentParameterMismatchException",
+        "ItemCollectionSizeLimitExceededException",
+    }
+)
+_DEFECTIVE_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+_BATCH_ROUNDS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class HeistSnapshot:
+    """What a heist is decided on. The read is not atomic and need not be: every write is conditional."""
+
+    record: Heist | RefusedHeist | None
+    attacker: Player
+    victim: Player
+    settings: Item | None
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Whether an attempt is within the limit, and whether this request was the one that counted it."""
+
+    allowed: bool
+    added: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwedRecord:
+    """A heist or referral whose marker is set."""
+
+    key: keys.Key
+    item: Item
+
+    def event(self) -> Heist | Award:
+        """Raises Malformed."""
+        return items.owed_event_from(self.item)
+
+    def owed(self) -> frozenset[Owed]:
+        """Raises Malformed."""
+        return items.owed_of(self.item)
+
+
+class _ConditionFailed(Exception):
+    """The condition that decides failed; `item` is what stands there, if DynamoDB said."""
+
+    def __init__(self, item: Item | None) -> None:
+        super().__init__()
+        self.item = item
+
+
+class Store:
+    """The table. `client` may be shared between threads; `executor` runs overlapping calls."""
+
+    def __init__(self, client: "DynamoDBClient", table: str, executor: Executor) -> None:
+        self._client = client
+        self._table = table
+        self._executor = executor
+
+    # Heists
+
+    def read_for_heist(
+        self, heist_id: str | None, attacker_id: str, victim_id: str, *, with_settings: bool
+    ) -> HeistSnapshot:
+        """Record, both players and, when asked for, the settings item, in one consistent batch."""
+        wanted = [keys.player(attacker_id)]
+        if victim_id != attacker_id:
+            wanted.append(keys.player(victim_id))
+        if heist_id is not None:
+            wanted.append(keys.heist(heist_id))
+        if with_settings:
+            wanted.append(keys.SETTINGS)
+        found = self._read_batch(wanted)
+        record = None
+        if heist_id is not None:
+            record_item = found.get(keys.heist(heist_id)["pk"])
+            record = None if record_item is None else items.heist_from(record_item)
+        return HeistSnapshot(
+            record=record,
+            attacker=_player(found, attacker_id),
+            victim=_player(found, victim_id),
+            settings=found.get(keys.SETTINGS["pk"]),
+        )
+
+    def commit_heist(
+        self, heist: Heist, attacker: Player, victim: Player
+    ) -> Heist | RefusedHeist | None:
+        """Commit, or return the outcome that already stands under this id.
+
+        None: committed. Raises Contention when a player is no longer at the version seen.
+        """
+        request = transactions.commit_heist(self._table, heist, attacker, victim)
+        try:
+            self._transact(request, arbiter="heist")
+        except _ConditionFailed as failed:
+            if failed.item is None:
+                raise Contention from failed
+            return items.heist_from(failed.item)
+        return None
+
+    def record_refusal(self, refused: RefusedHeist) -> bool:
+        """True: the refusal stands. False: another outcome stood already."""
+        request = transactions.record_refusal(self._table, refused)
+        try:
+            self._put(request)
+        except _ConditionFailed:
+            return False
+        return True
+
+    # Rate limits
+
+    def count_attempt(self, player_id: str, heist_id: str, minute: datetime, limit: int) -> Count:
+        """Count a distinct attempt in the calendar minute that starts at `minute`."""
+        attempt = _attempt(heist_id)
+        request = transactions.count_attempt(self._table, player_id, attempt, minute, limit)
+        try:
+            before = self._update(request)
+        except _ConditionFailed:
+            return Count(allowed=False, added=False)
+        counted = before.get("attempts")
+        return Count(allowed=True, added=not (isinstance(counted, set) and attempt in counted))
+
+    def uncount_attempt(self, player_id: str, heist_id: str, minute: datetime) -> None:
+        """Take back what `count_attempt` added."""
+        attempt = _attempt(heist_id)
+        self._update(transactions.uncount_attempt(self._table, player_id, attempt, minute))
+
+    def count_check(self, player_id: str, minute: datetime, limit: int) -> bool:
+        """Whether one more eligibility check is within the minute's limit; counted if so."""
+        try:
+            self._update(transactions.count_check(self._table, player_id, minute, limit))
+        except _ConditionFailed:
+            return False
+        return True
+
+    # Players
+
+    def heist(self, heist_id: str) -> Heist | RefusedHeist | None:
+        """The outcome that stands under an id."""
+        item = self._get(keys.heist(heist_id))
+        return None if item is None else items.heist_from(item)
+
+    def player(self, player_id: str) -> Player:
+        """The player's state, read consistently."""
+        return items.player_from(player_id, self._get(keys.player(player_id)))
+
+    def players_and_settings(
+        self, player_ids: Iterable[str], *, with_settings: bool
+    ) -> tuple[dict[str, Player], Item | None]:
+        wanted = [keys.player(player_id) for player_id in sorted(set(player_ids))]
+        found = self._read_batch([*wanted, keys.SETTINGS] if with_settings else wanted)
+        players = {player_id: _player(found, player_id) for player_id in player_ids}
+        return players, found.get(keys.SETTINGS["pk"])
+
+    def save_profile(self, seen: Player, profile: Profile) -> None:
+        """Raises Contention when the player is no longer at the version seen."""
+        try:
+            self._update(transactions.save_profile(self._table, seen, profile))
+        except _ConditionFailed as failed:
+            raise Contention from failed
+
+    def commit_award(self, award: Award) -> bool:
+        """False: this referred player has earned somebody a token already."""
+        return self._transact_once(transactions.commit_award(self._table, award), "referral")
+
+    def commit_points(self, earned: EarnedPoints) -> bool:
+        """False: this event was counted already."""
+        return self._transact_once(transactions.commit_points(self._table, earned), "event")
+
+    def seed_point_type(self, name: str, description: str) -> None:
+        self._update(transactions.seed_point_type(self._table, name, description))
+
+    # Notices and mail
+
+    def deliver_notice(self, event: Heist | Award, notice: Notice, arrived_at: datetime) -> bool:
+        """Put the notice and its inbox item, once. False: they were there already.
+
+        Inbox positions are consecutive: position n + 1 is only taken by a writer that saw n as the
+        newest, so an item that becomes visible later always sorts above those visible before.
+        Raises Contention when another notice took the position.
+        """
+        subject = items.subject_key(event)
+        sequence = self._newest_position(notice.recipient_id) + 1
+        tag = hashlib.sha256(f"{subject['pk']}/{notice.recipient_id}".encode()).hexdigest()[:8]
+        request = transactions.deliver_notice(
+            self._table, subject, notice, sequence, tag, arrived_at
+        )
+        return self._transact_once(request, "notice")
+
+    def mail_record(self, event: Heist, recipient_id: str) -> MailRecord:
+        """How far the mail of a delivered notice is. Raises Malformed without a notice."""
+        item = self._get(keys.notice(items.subject_key(event), recipient_id))
+        if item is None:
+            raise Malformed("there is no notice")
+        return items.mail_record_from(item)
+
+    def move_mail(self, event: Heist, recipient_id: str, seen: MailRecord, to: MailRecord) -> bool:
+        """False: somebody moved the mail since it was read."""
+        key = keys.notice(items.subject_key(event), recipient_id)
+        try:
+            self._update(transactions.move_mail(self._table, key, seen, to))
+        except _ConditionFailed:
+            return False
+        return True
+
+    # What is owed
+
+    def owe(self, event: Heist | Award, owed: Owed, since: datetime) -> None:
+        """Put `owed` back on the marker, for the sweeper to find."""
+        self._update(transactions.owe(self._table, items.subject_key(event), owed, since))
+
+    def settle(self, event: Heist | Award, owed: Owed) -> None:
+        """Take `owed` off the marker, and the marker away when nothing is left on it."""
+        subject = items.subject_key(event)
+        try:
+            left = self._update(transactions.settle(self._table, subject, owed))
+            if not items.owed_of(left):
+                self._update(transactions.clear_marker(self._table, subject))
+        except _ConditionFailed:
+            return
+
+    def set_aside(self, subject: keys.Key) -> None:
+        """Keep the sweeper from trying again what cannot be processed."""
+        try:
+            self._update(transactions.set_aside(self._table, subject))
+        except _ConditionFailed:
+            return
+
+    def owed_before(self, moment: datetime) -> Iterator[OwedRecord]:
+        """Everything owed since before a moment, oldest first within each bucket."""
+        for bucket in keys.OWED_BUCKETS:
+            request: Request = {
+                "IndexName": "owed",
+                "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
+                "ExpressionAttributeValues": to_wire(
+                    {":bucket": bucket, ":before": to_iso(moment)}
+                ),
+            }
+            for entry in self._query(request):
+                key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
+                item = self._get(key)
+                if item is not None and item.get("owedBucket") == bucket:
+                    yield OwedRecord(key, item)
+
+    # Inbox
+
+    def inbox_page(
+        self, player_id: str, *, unread_only: bool, before: str | None, limit: int, now: datetime
+    ) -> tuple[list[InboxItem], int, bool]:
+        """Newest items before a position, the count of all unread, and whether more follow."""
+        position = "unread" if unread_only else "sk"
+        condition = "pk = :pk" if before is None else f"pk = :pk AND {position} < :before"
+        request: Request = {
+            "KeyConditionExpression": condition,
+            "FilterExpression": "expiresAt > :now",
+            "ExpressionAttributeValues": to_wire(
+                {
+                    ":pk": keys.inbox(player_id),
+                    ":before": before,
+                    ":now": int(now.timestamp()),
+                }
+            ),
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+            "Limit": limit + 1,
+        }
+        if unread_only:
+            request["IndexName"] = "unread"
+
+        def page() -> list[InboxItem]:
+            return [items.inbox_item_from(item) for item in islice(self._query(request), limit + 1)]
+
+        found, unread = self.together(page, lambda: self.unread_count(player_id, now))
+        return found[:limit], unread, len(found) > limit
+
+    def unread_count(self, player_id: str, now: datetime) -> int:
+        """How many items are unread, all of them, read consistently."""
+        request = {**self._unread(player_id, now, None), "Select": "COUNT"}
+        return sum(page["Count"] for page in self._query_pages(request))
+
+    def unread_positions(
+        self, player_id: str, now: datetime, *, up_to: str | None = None
+    ) -> Iterator[tuple[str, str]]:
+        """Position and tag of every unread item, up to and including a position."""
+        request = {**self._unread(player_id, now, up_to), "ProjectionExpression": "sk, tag"}
+        for item in self._query(request):
+            yield str(item["sk"]), str(item["tag"])
+
+    def _unread(self, player_id: str, now: datetime, up_to: str | None) -> Request:
+        return {
+            "IndexName": "unread",
+            "KeyConditionExpression": "pk = :pk"
+            if up_to is None
+            else "pk = :pk AND unread <= :upTo",
+            "FilterExpression": "expiresAt > :now",
+            "ExpressionAttributeValues": to_wire(
+                {
+                    ":pk": keys.inbox(player_id),
+                    ":upTo": up_to,
+                    ":now": int(now.timestamp()),
+                }
+            ),
+            "ConsistentRead": True,
+        }
+
+    def in_inbox(self, player_id: str, position: str, tag: str) -> bool:
+        item = self._get({"pk": keys.inbox(player_id), "sk": position})
+        return item is not None and item.get("tag") == tag
+
+    def mark_read(self, player_id: str, positions: Sequence[tuple[str, str]], at: datetime) -> int:
+        """Mark items as read, several at a time; the number that were unread until now."""
+
+        def mark(position_and_tag: tuple[str, str]) -> bool:
+            position, tag = position_and_tag
+            request = transactions.mark_read(self._table, player_id, position, tag, at)
+            try:
+                self._update(request)
+            except _ConditionFailed:
+                return False
+            return True
+
+        return sum(self._executor.map(mark, positions))
+
+    # Calls
+
+    def together(self, aside: Callable[[], A], here: Callable[[], B]) -> tuple[A, B]:
+        """Run two calls at the same time; an error of either surfaces when both have ended."""
+        future = self._executor.submit(aside)
+        try:
+            there = here()
+        finally:
+            wait((future,))
+        return future.result(), there
+
+    def _newest_position(self, player_id: str) -> int:
+        request: Request = {
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": to_wire({":pk": keys.inbox(player_id)}),
+            "ProjectionExpression": "sk",
+            "ScanIndexForward": False,
+            "ConsistentRead": True,
+            "Limit": 1,
+        }
+        newest = next(self._query(request), None)
+        return 0 if newest is None else int(str(newest["sk"]))
+
+    def _get(self, key: keys.Key) -> Item | None:
+        with _translated():
+            answer = self._client.get_item(
+                TableName=self._table, Key=to_wire(key), ConsistentRead=True
+            )
+        return from_wire(answer["Item"]) if "Item" in answer else None
+
+    def _read_batch(self, wanted: Sequence[keys.Key]) -> dict[str, Item]:
+        """Found items by partition key, which is different for each of `wanted`."""
+        found: dict[str, Item] = {}
+        pending: Mapping[str, KeysAndAttributesTypeDef | KeysAndAttributesOutputTypeDef] = {
+            self._table: {"Keys": [to_wire(key) for key in wanted], "ConsistentRead": True}
+        }
+        for _ in range(_BATCH_ROUNDS):
+            with _translated():
+                answer = self._client.batch_get_item(RequestItems=pending)
+            for wire in answer["Responses"].get(self._table, []):
+                item = from_wire(wire)
+                found[str(item["pk"])] = item
+            pending = answer.get("UnprocessedKeys", {})
+            if not pending:
+                return found
+        raise Contention
+
+    def _query_pages(self, request: Request) -> Iterator["QueryOutputTypeDef"]:
+        start: Request = {}
+        while True:
+            with _translated():
+                page = self._client.query(
+                    **cast("QueryInputTypeDef", {"TableName": self._table, **request, **start})
+                )
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    def _query(self, request: Request) -> Iterator[Item]:
+        for page in self._query_pages(request):
+            yield from map(from_wire, page["Items"])
+
+    def _put(self, request: Request) -> None:
+        with _translated():
+            self._client.put_item(**cast("PutItemInputTypeDef", request))
+
+    def _update(self, request: Request) -> Item:
+        """The attributes that `ReturnValues` asked for."""
+        with _translated():
+            answer = self._client.update_item(**cast("UpdateItemInputTypeDef", request))
+        return from_wire(answer.get("Attributes", {}))
+
+    def _transact(self, transaction: Transaction, arbiter: str) -> None:
+        """All steps or none. Raises _ConditionFailed when the arbiter's condition did not hold."""
+        actions = [cast("TransactWriteItemTypeDef", step.action) for step in transaction]
+        with _translated(tuple(step.name for step in transaction), arbiter):
+            self._client.transact_write_items(TransactItems=actions)
+
+    def _transact_once(self, transaction: Transaction, arbiter: str) -> bool:
+        """False: the arbiter's item was there already."""
+        try:
+            self._transact(transaction, arbiter)
+        except _ConditionFailed:
+            return False
+        return True
+
+
+def _player(found: Mapping[str, Item], player_id: str) -> Player:
+    return items.player_from(player_id, found.get(keys.player(player_id)["pk"]))
+
+
+def _attempt(heist_id: str) -> str:
+    """Short, since a minute's set is rewritten with every attempt; 48 bits tell attempts apart."""
+    return heist_id[:12]
+
+
+@contextmanager
+def _translated(steps: Sequence[str] = (), arbiter: str = "") -> Iterator[None]:
+    """botocore's errors as ours. `steps` and `arbiter` are those of a transaction."""
+    try:
+        yield
+    except _NO_ANSWER as error:
+        raise Unavailable from error
+    except ClientError as error:
+        translation = _translation(error, steps, arbiter)
+        if translation is None:
+            raise
+        raise translation from error
+
+
+def _translation(error: ClientError, steps: Sequence[str], arbiter: str) -> Exception | None:
+    """None for a defect."""
+    code = error.response["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        return _ConditionFailed(_old_item(cast("Mapping[str, object]", error.response)))
+    if code == "TransactionCanceledException":
+        listed = cast("Mapping[str, Sequence[Mapping[str, object]]]", error.response)
+        reasons = dict(zip(steps, listed.get("CancellationReasons", ()), strict=False))
+        if reasons.get(arbiter, {}).get("Code") == "ConditionalCheckFailed":
+            return _ConditionFailed(_old_item(reasons[arbiter]))
+        if any(reason.get("Code") in _DEFECTIVE_REASONS for reason in reasons.values()):
+            return None
+        return Contention()
+    if code in _CONTENDED:
+        return Contention()
+    return None if code in _DEFECTS else Unavailable()
+
+
+def _old_item(source: Mapping[str, object]) -> Item | None:
+    wire = source.get("Item")
+    return from_wire(wire) if isinstance(wire, Mapping) and wire else None

@@ -1,0 +1,339 @@
+"""Requests to DynamoDB, built by pure functions; `store` sends them.
+
+A player has one condition in every transaction: the version that was read. Every writer of
+anything that the rules look at bumps it, so what the rules saw still holds at the commit.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from heist_core.domain.award import Award, EarnedPoints
+from heist_core.domain.heist import Heist, RefusedHeist
+from heist_core.domain.inbox import MailRecord, Notice, Owed
+from heist_core.domain.player import Player, Profile
+from heist_core.domain.times import season_of, to_iso
+
+from . import items, keys
+from .items import Item, to_wire
+
+Request = dict[str, object]
+
+_RATE_ITEMS_KEPT = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One action of a transaction, under the name its cancellation reason is read by."""
+
+    name: str
+    action: Mapping[str, Request]
+
+
+Transaction = Sequence[Step]
+
+
+def put(table: str, item: Item) -> Request:
+    return {"TableName": table, "Item": to_wire(item)}
+
+
+def put_new(table: str, item: Item) -> Request:
+    """Put an item that must not exist yet; the one that does comes back with the refusal."""
+    return {
+        **put(table, item),
+        "ConditionExpression": "attribute_not_exists(pk)",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def update(
+    table: str,
+    key: keys.Key,
+    changes: str,
+    values: Item,
+    *,
+    condition: str | None = None,
+    names: Mapping[str, str] | None = None,
+) -> Request:
+    request: Request = {
+        "TableName": table,
+        "Key": to_wire(key),
+        "UpdateExpression": changes,
+        "ExpressionAttributeValues": to_wire(values),
+    }
+    if condition is not None:
+        request["ConditionExpression"] = condition
+    if names is not None:
+        request["ExpressionAttributeNames"] = dict(names)
+    return request
+
+
+def commit_heist(table: str, heist: Heist, attacker: Player, victim: Player) -> Transaction:
+    """The heist record, both players and both ledger entries, or nothing (SPEC section 3)."""
+    plan = heist.plan
+    at = to_iso(plan.at)
+    season = {"#season": items.season_attribute(plan.season)}
+    gain, loss = items.heist_ledger_items(heist)
+    return (
+        Step("heist", {"Put": put_new(table, items.heist_item(heist))}),
+        Step(
+            "attacker",
+            {
+                "Update": update(
+                    table,
+                    keys.player(attacker.id),
+                    "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
+                    "lastSpentAt = :at, lastHeistAt = :at ADD version :one",
+                    {
+                        ":points": plan.attacker_points_after,
+                        ":tokens": plan.tokens_left,
+                        ":spent": attacker.tokens_spent + 1,
+                        ":at": at,
+                        ":one": 1,
+                        ":seen": attacker.version,
+                    },
+                    condition="version = :seen",
+                    names=season,
+                )
+            },
+        ),
+        Step(
+            "victim",
+            {
+                "Update": update(
+                    table,
+                    keys.player(victim.id),
+                    "SET #season = :points, lastRobbedAt = :at ADD version :one",
+                    {
+                        ":points": plan.victim_points_after,
+                        ":at": at,
+                        ":one": 1,
+                        ":seen": victim.version,
+                    },
+                    condition="version = :seen",
+                    names=season,
+                )
+            },
+        ),
+        Step("gain", {"Put": put(table, gain)}),
+        Step("loss", {"Put": put(table, loss)}),
+    )
+
+
+def record_refusal(table: str, refused: RefusedHeist) -> Request:
+    """The fence: once it stands, no late write of this attempt can commit."""
+    return put_new(table, items.refused_heist_item(refused))
+
+
+def commit_award(table: str, award: Award) -> Transaction:
+    """One token, and the record that makes it the only one for this referred player."""
+    return (
+        Step("referral", {"Put": put_new(table, items.award_item(award))}),
+        Step(
+            "referrer",
+            {
+                "Update": update(
+                    table,
+                    keys.player(award.referrer_id),
+                    "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one",
+                    {":at": to_iso(award.at), ":one": 1},
+                )
+            },
+        ),
+    )
+
+
+def commit_points(table: str, earned: EarnedPoints) -> Transaction:
+    """Points of one event, once, with their ledger entry."""
+    season = items.season_attribute(season_of(earned.occurred_at))
+    return (
+        Step("event", {"Put": put_new(table, items.points_event_item(earned))}),
+        Step(
+            "player",
+            {
+                "Update": update(
+                    table,
+                    keys.player(earned.player_id),
+                    "ADD #season :points, version :one",
+                    {":points": earned.points, ":one": 1},
+                    names={"#season": season},
+                )
+            },
+        ),
+        Step("ledger", {"Put": put(table, items.earned_ledger_item(earned))}),
+    )
+
+
+def save_profile(table: str, seen: Player, profile: Profile) -> Request:
+    """Replace the profile of a player that is still at the version seen (or still absent)."""
+    attributes = items.profile_attributes(profile)
+    names = {f"#{name}": name for name in attributes}
+    kept = [name for name, value in attributes.items() if value is not None]
+    removed = [name for name, value in attributes.items() if value is None]
+    changes = "ADD version :one"
+    if kept:
+        changes += " SET " + ", ".join(f"#{name} = :{name}" for name in kept)
+    if removed:
+        changes += " REMOVE " + ", ".join(f"#{name}" for name in removed)
+    values: dict[str, object] = {f":{name}": attributes[name] for name in kept}
+    values[":one"] = 1
+    if seen.exists:
+        values[":seen"] = seen.version
+    return update(
+        table,
+        keys.player(seen.id),
+        changes,
+        values,
+        condition="version = :seen" if seen.exists else "attribute_not_exists(version)",
+        names=names,
+    )
+
+
+def count_attempt(
+    table: str, player_id: str, attempt: str, minute: datetime, limit: int
+) -> Request:
+    """Add an attempt to the minute's set, if it is in it or the set is smaller than the limit."""
+    return {
+        **update(
+            table,
+            keys.rate(player_id, "EXECUTE", minute),
+            "ADD attempts :attempts SET expiresAt = :expiry",
+            {
+                ":attempts": {attempt},
+                ":attempt": attempt,
+                ":limit": limit,
+                ":expiry": int((minute + _RATE_ITEMS_KEPT).timestamp()),
+            },
+            condition="contains(attempts, :attempt) OR attribute_not_exists(attempts) "
+            "OR size(attempts) < :limit",
+        ),
+        "ReturnValues": "UPDATED_OLD",
+    }
+
+
+def uncount_attempt(table: str, player_id: str, attempt: str, minute: datetime) -> Request:
+    return update(
+        table,
+        keys.rate(player_id, "EXECUTE", minute),
+        "DELETE attempts :attempts",
+        {":attempts": {attempt}},
+    )
+
+
+def count_check(table: str, player_id: str, minute: datetime, limit: int) -> Request:
+    """Count one more eligibility check of this minute, if there are fewer than the limit."""
+    return update(
+        table,
+        keys.rate(player_id, "CHECK", minute),
+        "ADD checks :one SET expiresAt = :expiry",
+        {
+            ":one": 1,
+            ":limit": limit,
+            ":expiry": int((minute + _RATE_ITEMS_KEPT).timestamp()),
+        },
+        condition="attribute_not_exists(checks) OR checks < :limit",
+    )
+
+
+def deliver_notice(
+    table: str, subject: keys.Key, notice: Notice, sequence: int, tag: str, arrived_at: datetime
+) -> Transaction:
+    """The notice record (once per event and recipient) and its inbox item, together."""
+    return (
+        Step("notice", {"Put": put_new(table, items.notice_item(subject, notice))}),
+        Step("inbox", {"Put": put_new(table, items.inbox_item(sequence, tag, notice, arrived_at))}),
+    )
+
+
+def move_mail(table: str, notice_key: keys.Key, seen: MailRecord, to: MailRecord) -> Request:
+    """Move a mail from the state seen to another, unless someone else moved it first."""
+    changes = "SET mailState = :state, mailAttempts = :attempts"
+    values: dict[str, object] = {
+        ":seen": seen.state.value,
+        ":state": to.state.value,
+        ":attempts": to.attempts,
+    }
+    condition = "mailState = :seen"
+    if seen.owner is not None:
+        condition += " AND mailOwner = :seenOwner"
+        values[":seenOwner"] = seen.owner
+    if to.owner is not None and to.lease_until is not None:
+        changes += ", mailOwner = :owner, mailLeaseUntil = :lease"
+        values[":owner"] = to.owner
+        values[":lease"] = to_iso(to.lease_until)
+    else:
+        changes += " REMOVE mailOwner, mailLeaseUntil"
+    return update(table, notice_key, changes, values, condition=condition)
+
+
+def owe(table: str, subject: keys.Key, owed: Owed, since: datetime) -> Request:
+    """Put an entry back on the marker of a record that is there."""
+    return update(
+        table,
+        subject,
+        "ADD owed :owed SET owedBucket = :bucket, owedSince = :since",
+        {
+            ":owed": {owed.value},
+            ":bucket": keys.owed_bucket(subject),
+            ":since": to_iso(since),
+        },
+        condition="attribute_exists(pk)",
+    )
+
+
+def settle(table: str, subject: keys.Key, owed: Owed) -> Request:
+    """Take one entry off the owed marker; the answer holds what is left of it."""
+    return {
+        **update(
+            table,
+            subject,
+            "DELETE owed :owed",
+            {":owed": {owed.value}},
+            condition="attribute_exists(owedBucket)",
+        ),
+        "ReturnValues": "ALL_NEW",
+    }
+
+
+def clear_marker(table: str, subject: keys.Key) -> Request:
+    """Drop the index entry of a marker that owes nothing any more."""
+    return {
+        "TableName": table,
+        "Key": to_wire(subject),
+        "UpdateExpression": "REMOVE owedBucket, owedSince",
+        "ConditionExpression": "attribute_not_exists(owed)",
+    }
+
+
+def set_aside(table: str, subject: keys.Key) -> Request:
+    """Move what cannot be processed out of the sweeper's way, still marked as owed."""
+    return update(
+        table,
+        subject,
+        "SET owedBucket = :aside",
+        {":aside": keys.SET_ASIDE_BUCKET},
+        condition="attribute_exists(owedBucket)",
+    )
+
+
+def mark_read(table: str, player_id: str, sequence: str, tag: str, at: datetime) -> Request:
+    """Mark one unread item of this player as read."""
+    return update(
+        table,
+        {"pk": keys.inbox(player_id), "sk": sequence},
+        "SET readAt = :at REMOVE unread",
+        {":at": to_iso(at), ":tag": tag},
+        condition="attribute_exists(unread) AND tag = :tag",
+    )
+
+
+def seed_point_type(table: str, name: str, description: str) -> Request:
+    """Create or describe a point type, keeping an operator's `active` and `points`."""
+    return update(
+        table,
+        keys.point_type(name),
+        "SET #name = :name, description = :description, "
+        "points = if_not_exists(points, :zero), active = if_not_exists(active, :true)",
+        {":name": name, ":description": description, ":zero": 0, ":true": True},
+        names={"#name": "name"},
+    )

@@ -1,0 +1,99 @@
+"""Turns records of the table's stream into calls, one by one: a bad record stops no other."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, TypedDict
+
+from . import telemetry
+from .domain.award import Award
+from .domain.errors import Malformed
+from .domain.heist import Heist
+from .storage import items
+
+if TYPE_CHECKING:
+    from .messaging.dead_letters import DeadLetters
+    from .storage.store import Store
+
+Record = Mapping[str, object]
+
+
+class ItemFailure(TypedDict):
+    itemIdentifier: str
+
+
+class BatchAnswer(TypedDict):
+    """Lambda's partial batch response; `parked` is for the operator's redrive."""
+
+    batchItemFailures: list[ItemFailure]
+    parked: int
+
+
+def handle_records(
+    event: Mapping[str, object],
+    consumer: str,
+    act: Callable[[Heist | Award, telemetry.Fields], None],
+    store: "Store",
+    dead_letters: "DeadLetters",
+) -> BatchAnswer:
+    """Call `act` for the heist or award of every record.
+
+    What cannot be read is parked at once, whole and with the reason. What fails otherwise is
+    reported, and Lambda delivers it and what follows it again.
+    """
+    failures: list[ItemFailure] = []
+    parked = 0
+    with telemetry.invocation("batch", consumer) as fields:
+        records = event.get("Records")
+        for record in records if isinstance(records, list) else []:
+            try:
+                try:
+                    act(_event_of(record), fields)
+                except Malformed as malformed:
+                    dead_letters.put(
+                        {
+                            "kind": "record",
+                            "consumer": consumer,
+                            "record": record,
+                            "reason": str(malformed),
+                        }
+                    )
+                    parked += 1
+                    _set_aside(record, store)
+            except Exception:  # noqa: BLE001 - reported to Lambda, which delivers it again
+                telemetry.logger().exception("record failed", function=consumer)
+                failures.append({"itemIdentifier": _sequence_number(record)})
+        fields.update(records=len(records) if isinstance(records, list) else 0)
+        fields.update(failed=len(failures), parked=parked)
+        telemetry.count("RecordsParked", parked)
+        telemetry.count("RecordsFailed", len(failures))
+    return {"batchItemFailures": failures, "parked": parked}
+
+
+def _stream_part(record: object) -> Record:
+    part = record.get("dynamodb") if isinstance(record, Mapping) else None
+    if not isinstance(part, Mapping):
+        raise Malformed("the record has no dynamodb part")
+    return part
+
+
+def _image(record: object, name: str) -> dict[str, object]:
+    image = _stream_part(record).get(name)
+    if not isinstance(image, Mapping):
+        raise Malformed(f"the record has no {name}")
+    return items.from_wire(image)
+
+
+def _event_of(record: object) -> Heist | Award:
+    return items.owed_event_from(_image(record, "NewImage"))
+
+
+def _set_aside(record: object, store: "Store") -> None:
+    try:
+        key = _image(record, "Keys")
+    except Malformed:
+        return
+    if isinstance(key.get("pk"), str) and isinstance(key.get("sk"), str):
+        store.set_aside({"pk": str(key["pk"]), "sk": str(key["sk"])})
+
+
+def _sequence_number(record: object) -> str:
+    return str(_stream_part(record).get("SequenceNumber", ""))

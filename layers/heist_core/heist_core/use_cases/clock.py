@@ -1,0 +1,14 @@
+"""Time as the use cases are given it; made in `wiring`, set by hand in tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """`now`: UTC in whole milliseconds. `monotonic`: seconds. `sleep`: seconds, with jitter applied."""
+
+    now: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]

@@ -1,0 +1,156 @@
+"""One attempt of a player to rob another: decided once, however often it is sent."""
+
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from heist_core.domain.errors import (
+    Contention,
+    HeistRefused,
+    IdempotencyMismatch,
+    RateLimited,
+    Unavailable,
+)
+from heist_core.domain.heist import Attempt, Heist, RefusedHeist, plan_heist
+
+from .clock import Clock
+
+if TYPE_CHECKING:
+    from heist_core.settings import LiveSettings
+    from heist_core.storage.store import Count, HeistSnapshot, Store
+
+BEGIN_ROUNDS_FOR_SECONDS = 8.0
+"""Rounds begin only this long; API Gateway gives up at 30 s."""
+LONGEST_ROUND_SECONDS = 15.0
+"""A read and a write, each of two attempts with 1 s to connect, 2 s to read and a pause between."""
+
+_FIRST_PAUSE_SECONDS = 0.010
+_LONGEST_PAUSE_SECONDS = 0.400
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an attempt; `replayed` when it was taken from the record."""
+
+    result: Heist | RefusedHeist
+    replayed: bool
+
+
+def heist_id_of(attacker_id: str, key: str | None, new_id: Callable[[], str]) -> str:
+    """The heist's id: the same for the same attacker and Idempotency-Key, new without a key."""
+    if key is None:
+        return new_id()
+    text = f"{len(attacker_id)}:{attacker_id}{key}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def minute_of(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def seconds_to_next_minute(moment: datetime) -> int:
+    """Whole seconds, rounded up, until the next calendar minute: 1 to 60."""
+    left = minute_of(moment) + timedelta(minutes=1) - moment
+    return max(1, -(-left // timedelta(seconds=1)))
+
+
+class ExecuteHeist:
+    """The algorithm of docs/decisions.md, "Execute": read, decide, write conditionally, or go round.
+
+    A condition that fails never means "no": it means that the read is out of date.
+    """
+
+    def __init__(self, store: "Store", settings: "LiveSettings", clock: Clock) -> None:
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+
+    def __call__(self, attempt: Attempt, seconds_left: float) -> Outcome:
+        """Decide the attempt, or say what was decided before.
+
+        Raises IdempotencyMismatch, RateLimited, or Unavailable when `seconds_left` do not suffice.
+        """
+        started = self._clock.monotonic()
+        begin_until = started + min(BEGIN_ROUNDS_FOR_SECONDS, seconds_left - LONGEST_ROUND_SECONDS)
+        counted = False
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                if counted:
+                    snapshot = self._read(attempt)
+                else:
+                    snapshot = self._read_and_count(attempt)
+                    counted = True
+                outcome = self._decide(attempt, snapshot)
+                if outcome is not None:
+                    return outcome
+                failure: Unavailable = Contention()
+            except Unavailable as error:
+                failure = error
+            wait = random.uniform(0, pause)
+            if self._clock.monotonic() + wait > begin_until:
+                raise failure
+            self._clock.sleep(wait)
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    def _read(self, attempt: Attempt) -> "HeistSnapshot":
+        stale = self._settings.stale
+        snapshot = self._store.read_for_heist(
+            attempt.id, attempt.attacker_id, attempt.victim_id, with_settings=stale
+        )
+        if stale:
+            self._settings.refresh(snapshot.settings)
+        return snapshot
+
+    def _read_and_count(self, attempt: Attempt) -> "HeistSnapshot":
+        """Read, and count the attempt at the same time (one after the other if the limit is not
+        known for certain). What was decided before is not counted, whatever its minute."""
+        now = self._clock.now()
+
+        def count() -> "Count":
+            limit = self._settings.current.HEIST_RATE_LIMIT_PER_MINUTE
+            return self._store.count_attempt(attempt.attacker_id, attempt.id, minute_of(now), limit)
+
+        if self._settings.stale:
+            snapshot = self._read(attempt)
+            if snapshot.record is not None:
+                return snapshot
+            counted = count()
+        else:
+            counted, snapshot = self._store.together(count, lambda: self._read(attempt))
+        if snapshot.record is not None:
+            if counted.added:
+                self._uncount(attempt, minute_of(now))
+        elif not counted.allowed:
+            raise RateLimited(seconds_to_next_minute(now))
+        return snapshot
+
+    def _uncount(self, attempt: Attempt, minute: datetime) -> None:
+        try:
+            self._store.uncount_attempt(attempt.attacker_id, attempt.id, minute)
+        except Unavailable:
+            return
+
+    def _decide(self, attempt: Attempt, snapshot: "HeistSnapshot") -> Outcome | None:
+        """None: what was read is out of date; go round."""
+        if snapshot.record is not None:
+            return _replay(attempt, snapshot.record)
+        now = self._clock.now()
+        attacker, victim = snapshot.attacker, snapshot.victim
+        try:
+            plan = plan_heist(attacker, victim, self._settings.current.rules, now)
+        except HeistRefused as refusal:
+            refused = RefusedHeist(attempt, now, refusal)
+            return Outcome(refused, replayed=False) if self._store.record_refusal(refused) else None
+        heist = Heist(attempt, plan, attacker.name, victim.name)
+        standing = self._store.commit_heist(heist, attacker, victim)
+        return Outcome(heist, replayed=False) if standing is None else _replay(attempt, standing)
+
+
+def _replay(attempt: Attempt, record: Heist | RefusedHeist) -> Outcome:
+    if record.attempt.victim_id != attempt.victim_id:
+        raise IdempotencyMismatch
+    return Outcome(record, replayed=True)

@@ -1,0 +1,177 @@
+"""Inbox items and mails for a heist or an award: exactly one item, at most one doubtful mail.
+
+The inbox comes first and never waits for mail. A mail's state lies on its notice record:
+PENDING -> SENDING (owner, lease) -> SENT | FAILED | SUPPRESSED | PARKED.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from heist_core.domain.award import Award
+from heist_core.domain.errors import MailDeferred, MailDoubtful, MailRefused, Unavailable
+from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import MailRecord, MailState, Notice, Owed, notices_of
+from heist_core.domain.player import Player
+from heist_core.domain.times import to_milliseconds
+
+from .clock import Clock
+from .retry import until_uncontended
+
+if TYPE_CHECKING:
+    from heist_core.mail.mailer import Mailer
+    from heist_core.messaging.dead_letters import DeadLetters
+    from heist_core.settings import LiveSettings
+    from heist_core.storage.store import Store
+
+LEASE = timedelta(minutes=5)
+"""Longer than any function runs that sends mail, so that no lease ends under its owner."""
+DOUBTFUL_ATTEMPTS = 2
+"""A mail that may have gone out this often is parked, and sent again only when asked for."""
+
+
+@dataclass(slots=True)
+class Told:
+    """What a call did: inbox items put, mails by the state they moved to, and whether all is done."""
+
+    inbox: int = 0
+    mails: Counter[MailState] = field(default_factory=Counter)
+    settled: bool = False
+
+
+class NotifyPlayers:
+    def __init__(
+        self,
+        store: "Store",
+        mailer: "Mailer",
+        dead_letters: "DeadLetters",
+        settings: "LiveSettings",
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._mailer = mailer
+        self._dead_letters = dead_letters
+        self._settings = settings
+        self._clock = clock
+
+    def __call__(self, event: Heist | Award) -> Told:
+        """Bring every notice of an event as far as it will go now, and settle the marker if done.
+
+        May be called any number of times, also at the same moment. Raises Contention or
+        Unavailable when an inbox item could not be put; a mail that waits raises nothing.
+        """
+        told = Told()
+        notices = notices_of(event)
+        delivered = [
+            until_uncontended(
+                partial(self._store.deliver_notice, event, notice, self._clock.now()), self._clock
+            )
+            for notice in notices
+        ]
+        told.inbox = sum(delivered)
+        told.settled = isinstance(event, Award) or self._mails(event, notices, delivered, told)
+        if told.settled:
+            self._store.settle(event, Owed.NOTICES)
+        return told
+
+    def _mails(
+        self, heist: Heist, notices: Sequence[Notice], fresh: Sequence[bool], told: Told
+    ) -> bool:
+        """Whether the mails of all notices are settled. Trouble with one leaves the other alone."""
+        players = self._players(notices)
+        states = []
+        for notice, is_fresh in zip(notices, fresh, strict=True):
+            recipient = players[notice.recipient_id]
+            try:
+                states.append(self._mail(heist, notice, recipient, told, fresh=is_fresh))
+            except Unavailable:
+                states.append(MailState.SENDING)
+        return all(state.settled for state in states)
+
+    def _players(self, notices: Sequence[Notice]) -> Mapping[str, Player]:
+        stale = self._settings.stale
+        players, item = self._store.players_and_settings(
+            [notice.recipient_id for notice in notices], with_settings=stale
+        )
+        if stale:
+            self._settings.refresh(item)
+        return players
+
+    def _mail(
+        self, heist: Heist, notice: Notice, recipient: Player, told: Told, *, fresh: bool
+    ) -> MailState:
+        """Take a mail one step further; its state afterwards, as far as this call knows.
+
+        `fresh`: this call put the notice, so that its mail is known to be pending.
+        """
+        seen = (
+            MailRecord(MailState.PENDING) if fresh else self._store.mail_record(heist, recipient.id)
+        )
+        now = self._clock.now()
+        if seen.state.settled or (seen.lease_until is not None and now < seen.lease_until):
+            return seen.state
+        if seen.attempts >= DOUBTFUL_ATTEMPTS:
+            return self._give_up(heist, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", told)
+        address = recipient.profile.email.value
+        if address is None or not self._wanted(recipient):
+            return self._move(heist, notice, seen, MailRecord(MailState.SUPPRESSED), told)
+        claim = MailRecord(
+            MailState.SENDING,
+            attempts=seen.attempts + 1,
+            owner=uuid.uuid4().hex,
+            lease_until=to_milliseconds(now + LEASE),
+        )
+        claimed = self._store.move_mail(heist, recipient.id, seen, claim)
+        if not claimed and self._store.mail_record(heist, recipient.id) != claim:
+            return MailState.SENDING
+        try:
+            self._mailer.send(address, heist, notice)
+        except MailDeferred:
+            back = MailRecord(MailState.PENDING, attempts=seen.attempts)
+            return self._move(heist, notice, claim, back, told)
+        except MailRefused as error:
+            return self._give_up(heist, notice, claim, MailState.FAILED, error.code, told)
+        except MailDoubtful:
+            return MailState.SENDING
+        sent = MailRecord(MailState.SENT, attempts=claim.attempts)
+        return self._move(heist, notice, claim, sent, told)
+
+    def _wanted(self, recipient: Player) -> bool:
+        return (
+            self._mailer.enabled
+            and self._settings.current.HEIST_EMAIL_ENABLED
+            and not recipient.profile.email_opt_out.value
+        )
+
+    def _give_up(
+        self,
+        heist: Heist,
+        notice: Notice,
+        seen: MailRecord,
+        state: MailState,
+        reason: str,
+        told: Told,
+    ) -> MailState:
+        """Keep the mail as a dead letter first, then end it: a crash between loses nothing."""
+        self._dead_letters.put(
+            {
+                "kind": "mail",
+                "heistId": heist.attempt.id,
+                "recipientId": notice.recipient_id,
+                "state": state.value,
+                "reason": reason,
+            }
+        )
+        return self._move(heist, notice, seen, MailRecord(state, attempts=seen.attempts), told)
+
+    def _move(
+        self, heist: Heist, notice: Notice, seen: MailRecord, to: MailRecord, told: Told
+    ) -> MailState:
+        if not self._store.move_mail(heist, notice.recipient_id, seen, to):
+            return MailState.SENDING
+        told.mails[to.state] += 1
+        return to.state

@@ -1,0 +1,110 @@
+"""Finishes whatever the stream did not: notices, mails and events out of every marked record."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from heist_core.domain.errors import Malformed, Unavailable
+from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import MailRecord, MailState, Owed
+
+from .clock import Clock
+from .publish_event import publish_event
+
+if TYPE_CHECKING:
+    from heist_core.messaging.bus import Bus
+    from heist_core.messaging.dead_letters import DeadLetters
+    from heist_core.storage.store import OwedRecord, Store
+
+    from .notify_players import NotifyPlayers, Told
+
+GRACE = timedelta(minutes=1)
+"""How long the stream has before the sweeper steps in."""
+
+_CONSUMERS = ("notify_players", "publish_events")
+
+
+@dataclass(slots=True)
+class Swept:
+    """What a sweep did, in records; `waiting` are those that still owe something."""
+
+    settled: int = 0
+    waiting: int = 0
+    set_aside: int = 0
+    mails: Counter[MailState] = field(default_factory=Counter)
+
+
+class SettleOwed:
+    def __init__(
+        self,
+        store: "Store",
+        notify: "NotifyPlayers",
+        bus: "Bus",
+        dead_letters: "DeadLetters",
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._notify = notify
+        self._bus = bus
+        self._dead_letters = dead_letters
+        self._clock = clock
+
+    def __call__(self, out_of_time: Callable[[], bool], grace: timedelta = GRACE) -> Swept:
+        """Go through everything that has been owed for longer than `grace`, until out of time.
+
+        One record that fails stops no other.
+        """
+        swept = Swept()
+        for record in self._store.owed_before(self._clock.now() - grace):
+            if out_of_time():
+                break
+            try:
+                if self._settle(record, swept):
+                    swept.settled += 1
+                else:
+                    swept.waiting += 1
+            except Malformed as malformed:
+                swept.set_aside += self._set_aside(record, str(malformed))
+            except Unavailable:
+                swept.waiting += 1
+        return swept
+
+    def _settle(self, record: "OwedRecord", swept: Swept) -> bool:
+        """Whether nothing is owed any more."""
+        event, owed = record.event(), record.owed()
+        if Owed.EVENT in owed:
+            publish_event(self._store, self._bus, event)
+        if Owed.NOTICES in owed:
+            told = self._notify(event)
+            swept.mails.update(told.mails)
+            return told.settled
+        if not owed:
+            self._store.settle(event, Owed.NOTICES)
+        return True
+
+    def _set_aside(self, record: "OwedRecord", reason: str) -> bool:
+        try:
+            for consumer in _CONSUMERS:
+                self._dead_letters.put(
+                    {"kind": "record", "consumer": consumer, "key": record.key, "reason": reason}
+                )
+            self._store.set_aside(record.key)
+        except Unavailable:
+            return False
+        return True
+
+    def resend_mail(self, heist_id: str, recipient_id: str) -> "Told | None":
+        """Send a mail that had failed or was parked, because an operator asked for it.
+
+        None: there is no such heist. Raises Malformed or Unavailable.
+        """
+        heist = self._store.heist(heist_id)
+        if not isinstance(heist, Heist):
+            return None
+        seen = self._store.mail_record(heist, recipient_id)
+        if seen.state in (MailState.FAILED, MailState.PARKED):
+            self._store.owe(heist, Owed.NOTICES, self._clock.now())
+            self._store.move_mail(heist, recipient_id, seen, MailRecord(MailState.PENDING))
+        return self._notify(heist)

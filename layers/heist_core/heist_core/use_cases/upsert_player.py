@@ -1,0 +1,41 @@
+"""Profiles from the user system, in whatever order its events arrive."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from heist_core.domain.player import Profile, clean_name
+
+from .clock import Clock
+from .retry import until_uncontended
+
+if TYPE_CHECKING:
+    from heist_core.contracts import UserUpserted
+    from heist_core.storage.store import Store
+
+
+def upsert_player(store: "Store", clock: Clock, update: "UserUpserted", sent_at: datetime) -> None:
+    """Take over what the update names and is not older than what stands (SPEC section 4).
+
+    `sent_at` dates an update without `updatedAt`. Raises Contention or Unavailable.
+    """
+
+    def attempt() -> None:
+        seen = store.player(update.userId)
+        profile = _merged(seen.profile, update, update.updatedAt or sent_at)
+        if profile != seen.profile or not seen.exists:
+            store.save_profile(seen, profile)
+
+    until_uncontended(attempt, clock)
+
+
+def _merged(profile: Profile, update: "UserUpserted", at: datetime) -> Profile:
+    given = update.model_fields_set
+    if "name" in given:
+        profile = replace(profile, name=profile.name.updated(clean_name(update.name), at))
+    if "email" in given:
+        profile = replace(profile, email=profile.email.updated(update.email, at))
+    if "emailOptOut" in given:
+        opt_out = profile.email_opt_out.updated(update.emailOptOut, at)
+        profile = replace(profile, email_opt_out=opt_out)
+    return profile

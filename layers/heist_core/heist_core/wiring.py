@@ -1,0 +1,95 @@
+"""Makes the real parts, once per instance and when first used: clients, clock, settings, store."""
+
+import functools
+import secrets
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import boto3
+from botocore.config import Config
+
+from . import telemetry
+from .domain.times import to_milliseconds
+from .mail.mailer import Mailer
+from .messaging.bus import Bus
+from .messaging.dead_letters import DeadLetters
+from .settings import LiveSettings, settings_from_variables, variable
+from .storage.store import Store
+from .use_cases.clock import Clock
+from .use_cases.execute_heist import ExecuteHeist
+from .use_cases.notify_players import NotifyPlayers
+from .use_cases.settle_owed import SettleOwed
+
+_THREADS = 8
+
+
+def _config(attempts: int, read_timeout: int = 2) -> Config:
+    """botocore's defaults wait 60 s and differ by version; these are pinned."""
+    return Config(
+        connect_timeout=1,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=_THREADS + 2,
+        parameter_validation=False,
+    )
+
+
+@functools.cache
+def clock() -> Clock:
+    return Clock(
+        now=lambda: to_milliseconds(datetime.now(UTC)), monotonic=time.monotonic, sleep=time.sleep
+    )
+
+
+def new_id() -> str:
+    """An id of 128 random bits."""
+    return secrets.token_hex(16)
+
+
+@functools.cache
+def store() -> Store:
+    client = boto3.client("dynamodb", config=_config(attempts=2))
+    return Store(client, variable("TABLE_NAME"), ThreadPoolExecutor(_THREADS))
+
+
+@functools.cache
+def settings() -> LiveSettings:
+    return LiveSettings(
+        settings_from_variables(), time.monotonic, lambda: telemetry.count("SettingsInvalid")
+    )
+
+
+@functools.cache
+def dead_letters(queue_variable: str) -> DeadLetters:
+    """The queue whose URL a variable holds."""
+    return DeadLetters(boto3.client("sqs", config=_config(attempts=2)), variable(queue_variable))
+
+
+@functools.cache
+def bus() -> Bus:
+    return Bus(boto3.client("events", config=_config(attempts=2)), variable("EVENT_BUS_NAME"))
+
+
+@functools.cache
+def mailer() -> Mailer:
+    """One attempt only: a second after a lost reply would be a second mail."""
+    return Mailer(
+        boto3.client("sesv2", config=_config(attempts=1, read_timeout=10)),
+        variable("SENDER_EMAIL", ""),
+    )
+
+
+@functools.cache
+def execute_heist() -> ExecuteHeist:
+    return ExecuteHeist(store(), settings(), clock())
+
+
+@functools.cache
+def notify_players() -> NotifyPlayers:
+    return NotifyPlayers(store(), mailer(), dead_letters("NOTIFIER_DLQ_URL"), settings(), clock())
+
+
+@functools.cache
+def settle_owed() -> SettleOwed:
+    return SettleOwed(store(), notify_players(), bus(), dead_letters("NOTIFIER_DLQ_URL"), clock())
