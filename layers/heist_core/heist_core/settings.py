@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from .domain.heist import Rules
 
-_DIGITS = re.compile(r"[0-9]{1,9}")
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,8}")
 SETTINGS_ITEM_SECONDS = 30.0
 
 

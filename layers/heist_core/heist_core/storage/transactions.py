@@ -207,7 +207,7 @@ def count_attempt(
             condition="contains(attempts, :attempt) OR attribute_not_exists(attempts) "
             "OR size(attempts) < :limit",
         ),
-        "ReturnValues": "UPDATED_OLD",
+        "ReturnValues": "ALL_OLD",
     }
 
 
