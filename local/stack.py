@@ -1,0 +1,261 @@
+"""The application on an embedded AWS: start and deploy one, or use the one that `make run` started."""
+
+import base64
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import urllib3
+
+from local import deployment, emulator
+from local.console import ProblemError, step
+from local.routes import import_routes
+from local.tools import ROOT
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_events import EventBridgeClient
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_logs import CloudWatchLogsClient
+    from mypy_boto3_sesv2 import SESV2Client
+    from mypy_boto3_sqs import SQSClient
+
+STATE = ROOT / ".local"
+OUTPUTS = STATE / "outputs.json"
+PASSWORD = "Heist-demo-1"  # noqa: S105 - printed for everyone, on this machine only
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What `.local/outputs.json` holds: the template's outputs, and what is only known locally."""
+
+    ApiUrl: str
+    TableName: str
+    EventBusName: str
+    UserPoolId: str
+    UserPoolClientId: str
+    NotifierDeadLetterQueueUrl: str
+    EventsDeadLetterQueueUrl: str
+    DashboardUrl: str
+    Endpoint: str
+    Region: str
+    Players: dict[str, str] = field(default_factory=dict)
+    Ready: bool = True
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the API answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def json(self) -> Any:
+        """The body; raises ValueError if it is not JSON."""
+        return json.loads(self.text)
+
+
+@dataclass
+class Stack:
+    """The deployed application and the ways into it: its API, its bus, and AWS's own APIs."""
+
+    outputs: Outputs
+
+    @classmethod
+    def running(cls, path: Path = OUTPUTS) -> "Stack":
+        """The stack that `make run` started in this checkout; raises ProblemError if none is."""
+        try:
+            stack = cls(Outputs(**json.loads(path.read_text("utf-8"))))
+            urllib3.request(
+                "GET", f"{stack.outputs.Endpoint}/_ministack/ready", timeout=5, retries=False
+            )
+        except (FileNotFoundError, urllib3.exceptions.HTTPError):
+            raise ProblemError("Nothing is running in this checkout: start it with `make run`.") from None
+        return stack
+
+    # --- AWS ---
+
+    @cached_property
+    def cloudformation(self) -> "CloudFormationClient":
+        return deployment.session().client("cloudformation", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def cognito(self) -> "CognitoIdentityProviderClient":
+        return deployment.session().client("cognito-idp", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        return deployment.session().client("dynamodb", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def events(self) -> "EventBridgeClient":
+        return deployment.session().client("events", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def iam(self) -> "IAMClient":
+        return deployment.session().client("iam", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def lambdas(self) -> "LambdaClient":
+        return deployment.session().client("lambda", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def logs(self) -> "CloudWatchLogsClient":
+        return deployment.session().client("logs", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def ses(self) -> "SESV2Client":
+        return deployment.session().client("sesv2", endpoint_url=self.outputs.Endpoint)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        return deployment.session().client("sqs", endpoint_url=self.outputs.Endpoint)
+
+    # --- Players ---
+
+    def sign_up(self, user: str, password: str = PASSWORD) -> str:
+        """Makes a user of the pool who can sign in; the player id, which is the pool's `sub`."""
+        pool = self.outputs.UserPoolId
+        made = self.cognito.admin_create_user(
+            UserPoolId=pool, Username=user, MessageAction="SUPPRESS"
+        )
+        self.cognito.admin_set_user_password(
+            UserPoolId=pool, Username=user, Password=password, Permanent=True
+        )
+        attributes = {each["Name"]: each.get("Value", "") for each in made["User"]["Attributes"]}
+        return attributes["sub"]
+
+    def token(self, user: str, password: str = PASSWORD) -> str:
+        """An access token of a user, by USER_PASSWORD_AUTH as the clients do."""
+        return self._sign_in(user, password)["AccessToken"]
+
+    def id_token(self, user: str, password: str = PASSWORD) -> str:
+        """An ID token of a user."""
+        return self._sign_in(user, password)["IdToken"]
+
+    def _sign_in(self, user: str, password: str) -> dict[str, str]:
+        answer = self.cognito.initiate_auth(
+            AuthFlow="USER_PASSWORD_AUTH",
+            ClientId=self.outputs.UserPoolClientId,
+            AuthParameters={"USERNAME": user, "PASSWORD": password},
+        )
+        result = answer["AuthenticationResult"]
+        return {"AccessToken": result["AccessToken"], "IdToken": result["IdToken"]}
+
+    # --- The API, the bus, the mailbox ---
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        token: str | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Calls the API: `path` is what follows /api/heist, `body` is sent as JSON, or as it is if bytes."""
+        sent = dict(headers or {})
+        if token is not None:
+            sent["Authorization"] = f"Bearer {token}"
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        if content is not None:
+            sent.setdefault("Content-Type", "application/json")
+        url = f"{self.outputs.ApiUrl}/api/heist{path}"
+        answer = urllib3.request(method, url, body=content, headers=sent, timeout=60, retries=False)
+        return Answer(answer.status, answer.headers, answer.data.decode())
+
+    def send(self, source: str, detail_type: str, *details: Mapping[str, object]) -> None:
+        """Puts events onto the stack's bus; raises ProblemError if the bus refuses one."""
+        entries: list[PutEventsRequestEntryTypeDef] = [
+            {
+                "EventBusName": self.outputs.EventBusName,
+                "Source": source,
+                "DetailType": detail_type,
+                "Detail": json.dumps(detail),
+            }
+            for detail in details
+        ]
+        for first in range(0, len(entries), 10):
+            answer = self.events.put_events(Entries=entries[first : first + 10])
+            if answer["FailedEntryCount"]:
+                raise ProblemError(f"The bus refused {detail_type}: {answer['Entries']}")
+
+    def mails(self) -> list[dict[str, Any]]:
+        """Every mail sent so far, oldest first: Source, To, Subject, BodyText, BodyHtml, Timestamp."""
+        answer = urllib3.request(
+            "GET", f"{self.outputs.Endpoint}/_ministack/ses/messages", timeout=30
+        )
+        boxes: dict[str, list[dict[str, Any]]] = answer.json()["messages"]
+        return [mail for box in boxes.values() for mail in box]
+
+    def item(self, pk: str, sk: str) -> dict[str, Any] | None:
+        """An item of the table in DynamoDB's typed form, read consistently; None if there is none."""
+        return self.dynamodb.get_item(
+            TableName=self.outputs.TableName,
+            Key={"pk": {"S": pk}, "sk": {"S": sk}},
+            ConsistentRead=True,
+        ).get("Item")
+
+
+@contextmanager
+def running_stack(
+    home: Path,
+    port: int | None = None,
+    parameters: Mapping[str, str] | None = None,
+    *,
+    bind: str = "127.0.0.1",
+) -> Iterator[Stack]:
+    """The application on an embedded AWS of its own for the length of the block, with an empty table.
+
+    `home` holds the emulator's files and log; `port` None takes a free one; `parameters` are the
+    template's. Steps go to stderr. Raises ProblemError when something is in the way.
+    """
+    home.mkdir(parents=True, exist_ok=True)
+    with step("emulator") as done:
+        starting = emulator.running_emulator(home, port or emulator.free_port(), bind)
+        machine = starting.__enter__()
+        done.note = f"MiniStack {emulator.version()}"
+    try:
+        with step("build") as done:
+            template, anew = deployment.build()
+            done.note = count_built(template) + ("" if anew else ", reused")
+        with step("deploy") as done:
+            resources = deployment.deploy(template, machine.endpoint, parameters or {})
+            done.note = f"{resources} resources"
+        with step("routes") as done:
+            api_id, routes = import_routes(machine.endpoint)
+            done.note = f"{routes}, JWT on all"
+        stack = Stack(read_outputs(machine.endpoint, api_id))
+        stack.ses.create_email_identity(EmailIdentity=deployment.SENDER)
+        yield stack
+    finally:
+        starting.__exit__(None, None, None)
+
+
+def count_built(template: Path) -> str:
+    """How many functions and layers a built template has, in words."""
+    text = template.read_text("utf-8")
+    functions = len(re.findall(r"Type: AWS::Serverless::Function", text))
+    layers = len(re.findall(r"Type: AWS::Serverless::LayerVersion", text))
+    return f"{functions} functions, {layers} layer{'s' if layers != 1 else ''}"
+
+
+def read_outputs(endpoint: str, api_id: str) -> Outputs:
+    """The stack's outputs, with the API's address in the form that works from this machine."""
+    cloudformation = deployment.session().client("cloudformation", endpoint_url=endpoint)
+    stack = cloudformation.describe_stacks(StackName=deployment.STACK)["Stacks"][0]
+    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    outputs["ApiUrl"] = f"{endpoint}/_aws/execute-api/{api_id}/$default"
+    return Outputs(**outputs, Endpoint=endpoint, Region=emulator.REGION)
