@@ -6,14 +6,14 @@ from datetime import datetime
 from heist_core import telemetry, wiring
 from heist_core.contracts import PointsEarned
 from heist_core.domain.award import EarnedPoints
-from heist_core.events import handle_event
+from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
 from heist_core.use_cases.retry import until_uncontended
 
 
-def handler(event: Mapping[str, object], context: LambdaContext) -> None:
+def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     queue = wiring.dead_letters("EVENTS_DLQ_URL")
-    handle_event(event, "add_points", PointsEarned, _add, queue)
+    return handle_event(event, "add_points", PointsEarned, _add, queue)
 
 
 def _add(event: PointsEarned, sent_at: datetime) -> Mapping[str, str | int]:

@@ -5,14 +5,14 @@ from datetime import datetime
 
 from heist_core import wiring
 from heist_core.contracts import UserUpserted
-from heist_core.events import handle_event
+from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
 from heist_core.use_cases.upsert_player import upsert_player
 
 
-def handler(event: Mapping[str, object], context: LambdaContext) -> None:
+def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     queue = wiring.dead_letters("EVENTS_DLQ_URL")
-    handle_event(event, "upsert_player", UserUpserted, _upsert, queue)
+    return handle_event(event, "upsert_player", UserUpserted, _upsert, queue)
 
 
 def _upsert(update: UserUpserted, sent_at: datetime) -> Mapping[str, str | int]:

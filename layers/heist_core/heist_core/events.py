@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
@@ -16,13 +16,19 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=BaseModel)
 
 
+class EventAnswer(TypedDict):
+    """`ok` or `refused`; for the operator's redrive, the bus does not look at it."""
+
+    status: Literal["ok", "refused"]
+
+
 def handle_event(
     event: Mapping[str, object],
     function: str,
     model: type[M],
     act: Callable[[M, datetime], Mapping[str, str | int]],
     dead_letters: "DeadLetters",
-) -> None:
+) -> EventAnswer:
     """Call `act` with the event's detail and time; it returns what is worth logging.
 
     An event of the wrong shape goes to the dead-letter queue as `{event, reason}`. Any other
@@ -36,6 +42,7 @@ def handle_event(
             dead_letters.put({"event": event, "reason": str(error)})
             fields["status"] = "refused"
             telemetry.count("EventsRefused")
-            return
+            return {"status": "refused"}
         fields["status"] = "ok"
         fields.update(act(detail, sent_at))
+        return {"status": "ok"}
