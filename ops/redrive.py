@@ -83,7 +83,8 @@ class Redrive:
     def letters(self) -> list[Letter]:
         """Every letter that was there when this began, hidden from others for a while."""
         began = time.time()
-        found, later = [], []
+        found: list[Letter] = []
+        later: list[Letter] = []
         for name in QUEUES:
             queue_url = self._target.outputs[name]
             while messages := self._sqs.receive_message(
@@ -177,7 +178,7 @@ class Redrive:
             FunctionName=self._target.function(folder), Payload=json.dumps(payload).encode()
         )
         content = answer["Payload"].read()
-        if "FunctionError" in answer:
+        if answer.get("FunctionError"):
             raise UndoneError(f"{folder} failed again; see its log", letter)
         return _parsed(content)
 
