@@ -1,0 +1,80 @@
+# Every command of the project. `make help` lists them.
+#
+# PYTHON      any Python from 3.11 on; the environments under .local/env are made with it
+# LOCAL_PORT  where `make run` listens (4566)
+# STAGE       what `make deploy` deploys (dev, prod)
+
+PYTHON ?= python3
+STAGE ?= dev
+ENV := .local/env
+BIN := $(ENV)/dev/bin
+PACKAGES := functions layers/heist_core local tests $(wildcard ops benchmarks)
+
+# What functions run on in AWS: the defaults of PythonRuntime and Architecture in template.yaml.
+export LAMBDA_PYTHON ?= 3.13
+export LAMBDA_ARCH ?= arm64
+export SAM_CLI_TELEMETRY := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help run demo mails logs env test check format redrive deploy lock clean tools python
+
+help: ## list the commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: tools ## the whole application on this machine, until Ctrl-C
+	@exec $(BIN)/python -m local run
+
+demo: tools ## one heist from the referral to the e-mails, on what runs or on a temporary stack
+	@exec $(BIN)/python -m local demo
+
+mails: dev ## the mails that the running stack sent
+	@exec $(BIN)/python -m local mails
+
+logs: dev ## what its functions logged; FOLLOW=1 goes on until Ctrl-C
+	@exec $(BIN)/python -m local logs $(if $(FOLLOW),--follow)
+
+env: dev ## exports for AWS's tools: eval "$$(make -s env)"
+	@exec $(BIN)/python -m local env
+
+redrive: dev ## redo what the dead-letter queues hold, on the running stack or on STAGE=
+	@exec $(BIN)/python -m ops.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE)) $(ARGS)
+
+test: tools ## the whole test suite
+	@exec $(BIN)/python -m local.suites
+
+check: tools checkov ## formatting, lint, types, import rules, template, OpenAPI document
+	@exec $(PYTHON) local/checks.py
+
+format: dev ## format, and mend what the linter can
+	$(BIN)/ruff check --fix --quiet --exit-zero .
+	$(BIN)/ruff format .
+
+deploy: sam ## to AWS: make deploy STAGE=dev
+	PYTHON=$(CURDIR)/$(ENV)/uv/bin/python $(ENV)/sam/bin/sam build --config-env $(STAGE)
+	$(ENV)/sam/bin/sam deploy --config-env $(STAGE)
+
+lock: uv ## compile the requirements files from pyproject.toml; UPGRADE=1 takes newer versions
+	@set -e; compile() { \
+	  $(ENV)/uv/bin/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate \
+	    $(if $(UPGRADE),--upgrade) "$$@"; }; set -x; \
+	compile pyproject.toml -o layers/heist_core/requirements.txt; \
+	compile pyproject.toml --group dev -c layers/heist_core/requirements.txt -o requirements/dev.txt; \
+	for group in sam ministack checkov uv; do compile --group $$group -o requirements/$$group.txt; done
+
+clean: ## forget environments, builds and local state
+	@if [ -f .local/outputs.json ]; then echo 'Stop `make run` first (Ctrl-C).' >&2; exit 1; fi
+	rm -rf .local .aws-sam .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis .coverage
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# --- Environments: made when their requirements or the Python changed ----------------------------
+
+.PHONY: dev sam uv checkov
+tools: python
+	@TOOLS_VERBOSE=1 $(PYTHON) local/tools.py dev sam ministack
+
+dev sam uv checkov: python
+	@$(PYTHON) local/tools.py uv $@
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || true): name one, as in make PYTHON=python3.13." >&2; exit 1; }

@@ -1,0 +1,108 @@
+"""The functions' logs as a person reads them: one line per invocation."""
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from local.deployment import STACK
+from local.stack import Stack
+
+PREFIX = f"/aws/lambda/{STACK}-"
+PLATFORM_LINES = ("START ", "END ", "REPORT ", "INIT_START ")
+
+
+class Follower:
+    """Reads what the functions logged since the last look."""
+
+    def __init__(self, stack: Stack, since: float = 0) -> None:
+        """`since` is in seconds of the epoch; 0 is everything."""
+        self._logs = stack.logs
+        self._names = {player: name for name, player in stack.outputs.Players.items()}
+        self._since = int(since * 1000)
+        self._seen: set[str] = set()
+
+    def new_lines(self) -> Iterator[str]:
+        """What is new, oldest first."""
+        groups = self._logs.describe_log_groups(logGroupNamePrefix=PREFIX)["logGroups"]
+        found: list[tuple[int, str, str]] = []
+        for group in groups:
+            function = group["logGroupName"].removeprefix(PREFIX).replace("-", "_")
+            pages = self._logs.get_paginator("filter_log_events").paginate(
+                logGroupName=group["logGroupName"], startTime=self._since
+            )
+            for event in (event for page in pages for event in page["events"]):
+                if event["eventId"] not in self._seen:
+                    self._seen.add(event["eventId"])
+                    found.append((event["timestamp"], function, event["message"]))
+        for timestamp, function, message in sorted(found, key=lambda each: each[0]):
+            if line := readable(message.rstrip(), function, self._names):
+                yield f"{datetime.fromtimestamp(timestamp / 1000):%H:%M:%S} {line}"  # noqa: DTZ006
+        if found:
+            self._since = max(self._since, max(found)[0] - 2000)
+
+
+def follow(stack: Stack) -> Iterator[str]:
+    """Every line so far, then each new one, for ever."""
+    follower = Follower(stack)
+    while True:
+        yield from follower.new_lines()
+        time.sleep(1)
+
+
+def readable(message: str, function: str, names: dict[str, str]) -> str | None:
+    """One log message as a short line; None for what Lambda and the metrics write.
+
+    `names` maps player ids to what they are called here.
+    """
+    try:
+        fields = json.loads(message)
+    except ValueError:
+        fields = None
+    if not isinstance(fields, dict):
+        return None if message.startswith(PLATFORM_LINES) or not message else f"{function:<23} {message}"
+    if "_aws" in fields:
+        return None
+    parts = [f"{fields.get('function', function):<23}", f"{outcome(fields):<7}"]
+    if "ms" in fields:
+        parts.append(f"{fields['ms']:>5} ms")
+    parts.append(story(fields, names))
+    return " ".join(parts).rstrip()
+
+
+def outcome(fields: dict[str, Any]) -> str:
+    """How an invocation ended, in a word."""
+    if fields.get("level") in ("ERROR", "CRITICAL"):
+        return "ERROR"
+    return str(fields.get("status", "ok"))
+
+
+def story(fields: dict[str, Any], names: dict[str, str]) -> str:
+    """What happened, from the fields that the functions log."""
+
+    def name(field: str) -> str:
+        player = str(fields[field])
+        return names.get(player, player)
+
+    parts = []
+    if "caller" in fields:
+        parts.append(name("caller") + (f"→{name('target')}" if "target" in fields else ""))
+    if "player" in fields:
+        parts.append(name("player"))
+    if fields.get("points"):
+        parts.append(f"+{fields['points']}")
+    if fields.get("tokens"):
+        parts.append(f"+{fields['tokens']} token")
+    for field in ("code", "cause", "exception_name"):
+        if field in fields:
+            parts.append(str(fields[field]))
+    counts = ("inbox", "mails", "published", "settled", "waiting", "parked", "failed")
+    counted = [f"{fields[field]} {field}" for field in counts if fields.get(field)]
+    if counted:
+        parts.append(", ".join(counted))
+    if fields.get("message") not in ("request", "event", "batch", "sweep", "resource"):
+        parts.append(str(fields.get("message", "")))
+    if "exception" in fields:
+        parts.append(str(fields["exception"]).strip().splitlines()[-1])
+    return " ".join(parts)

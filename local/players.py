@@ -1,0 +1,102 @@
+"""The demo players of `make run`: users of the pool, and players by the public events."""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from local.console import ProblemError
+from local.stack import STATE, Stack
+
+POINTS = {"alice": 1000, "bob": 800, "carol": 500, "dave": 10}
+REFERRER = "alice"
+TOKENS = len(POINTS) - 1  # the others joined by the referrer's code
+SECONDS_TO_SETTLE = 60
+
+
+def put_in_players(stack: Stack) -> None:
+    """Makes the demo players and waits until all of it can be seen; fills `stack.outputs.Players`."""
+    ids = {name: stack.sign_up(name) for name in POINTS}
+    stack.outputs.Players.update(ids)
+    earned = {name: str(uuid.uuid4()) for name in POINTS}
+    for name, points in POINTS.items():
+        join(stack, ids[name], name.title(), points, earned[name])
+    stack.send(
+        "referrals",
+        "ReferralCompleted",
+        *(
+            referral(ids[REFERRER], ids[name], name.title())
+            for name in POINTS
+            if name != REFERRER
+        ),
+    )
+    for name in POINTS:
+        wait_for_player(stack, ids[name], earned[name])
+    token = stack.token(REFERRER)
+    wait_until(
+        "alice's tokens",
+        lambda: stack.call("GET", "/tokens", token=token).json.get("balance") == TOKENS,
+    )
+    wait_until(
+        "alice's notifications",
+        lambda: stack.call("GET", "/notifications", token=token).json.get("unreadCount") == TOKENS,
+    )
+
+
+def join(stack: Stack, player: str, name: str, points: int, event_id: str) -> None:
+    """Sends the events that give a player a profile and points."""
+    address = f"{name.lower()}@example.com"
+    stack.send("users", "UserUpserted", {"userId": player, "name": name, "email": address})
+    stack.send(
+        "points",
+        "PointsEarned",
+        {"eventId": event_id, "userId": player, "points": points, "pointEventType": "DEMO"},
+    )
+
+
+def referral(referrer: str, referred: str, name: str) -> Mapping[str, object]:
+    """The detail of a ReferralCompleted event."""
+    return {
+        "referralId": str(uuid.uuid4()),
+        "referrerUserId": referrer,
+        "referredUserId": referred,
+        "referredUserName": name,
+    }
+
+
+def wait_for_player(stack: Stack, player: str, event_id: str) -> None:
+    """Waits until the events of `join` are in the table: asking the API would use up its limits."""
+    wait_until(f"points of {player}", lambda: stack.item(f"POINTS#{event_id}", "POINTS") is not None)
+    wait_until(
+        f"profile of {player}",
+        lambda: "email" in (stack.item(f"PLAYER#{player}", "STATE") or {}),
+    )
+
+
+def wait_until(what: str, happened: Callable[[], bool]) -> None:
+    """Polls until it happened; raises ProblemError after a minute."""
+    deadline = time.monotonic() + SECONDS_TO_SETTLE
+    while not happened():
+        if time.monotonic() > deadline:
+            raise ProblemError(f"Waited {SECONDS_TO_SETTLE} s in vain for {what}: see `make logs`.")
+        time.sleep(0.1)
+
+
+def header_file(name: str) -> Path:
+    """Where the header with a demo player's token lies, for `curl -H @file`."""
+    return STATE / f"{name}.header"
+
+
+def write_headers(stack: Stack) -> None:
+    """Writes a fresh token for every demo player, readable by this user only."""
+    for name in POINTS:
+        path = header_file(name)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+        path.write_text(f"Authorization: Bearer {stack.token(name)}\n", "utf-8")
+
+
+def remove_headers() -> None:
+    """Forgets the tokens."""
+    for path in STATE.glob("*.header"):
+        path.unlink(missing_ok=True)

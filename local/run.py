@@ -1,0 +1,175 @@
+"""`make run`: the whole application on this machine until Ctrl-C."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from types import FrameType
+
+from local.console import ProblemError, say, show, step
+from local.deployment import heist_parameters, template_parameters
+from local.logs import Follower
+from local.players import (
+    POINTS,
+    REFERRER,
+    TOKENS,
+    header_file,
+    put_in_players,
+    remove_headers,
+    write_headers,
+)
+from local.stack import OUTPUTS, PASSWORD, STATE, Stack, running_stack
+from local.tools import ROOT
+
+SECONDS_BETWEEN_TOKENS = 45 * 60  # they are valid for an hour
+
+
+class Stopped(BaseException):
+    """Someone asked us to stop: Ctrl-C, SIGTERM, or the terminal went away."""
+
+
+def run(environment: Mapping[str, str]) -> None:
+    """Starts everything, prints how to use it, follows the logs; returns when asked to stop."""
+    started = time.monotonic()
+    parameters = heist_parameters(environment)
+    port = chosen_port(environment)
+    try:
+        with only_one_per_checkout(), stopping_on_signals(), forgetting_everything():
+            with running_stack(
+                STATE / "run", port, parameters, bind=environment.get("LOCAL_BIND", "127.0.0.1")
+            ) as stack:
+                with step("players") as done:
+                    put_in_players(stack)
+                    write_headers(stack)
+                    done.note = "via Cognito and the event bus"
+                write_outputs(stack)
+                show(f"Ready in {time.monotonic() - started:.1f} s → {OUTPUTS.relative_to(ROOT)}")
+                show_ways_in(stack, parameters)
+                follow_logs(stack)
+    except Stopped:
+        say("\nStopped; nothing is left of it.")
+
+
+def chosen_port(environment: Mapping[str, str]) -> int:
+    """LOCAL_PORT, else MiniStack's usual one; raises ProblemError if it is none."""
+    text = environment.get("LOCAL_PORT") or "4566"
+    if not text.isdecimal() or not 1 <= int(text) <= 65535:
+        raise ProblemError(f"LOCAL_PORT must be a port number, 1 to 65535, not {text!r}.")
+    return int(text)
+
+
+@contextmanager
+def only_one_per_checkout() -> Iterator[None]:
+    """Raises ProblemError if `make run` is already at it in this checkout."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "run.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.seek(0)
+            raise ProblemError(
+                f"`make run` is already running in this checkout (process {lock.read().strip()}): "
+                "use that one, or stop it with Ctrl-C."
+            ) from None
+        lock.truncate(0)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """Turns the first signal to end into Stopped, and ignores more while things are put away."""
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for each in signals:
+            signal.signal(each, signal.SIG_IGN)
+        raise Stopped
+
+    before = {each: signal.signal(each, stop) for each in signals}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+@contextmanager
+def forgetting_everything() -> Iterator[None]:
+    """Removes outputs, tokens and the emulator's files, before (a crash's) and after."""
+
+    def forget() -> None:
+        OUTPUTS.unlink(missing_ok=True)
+        remove_headers()
+        shutil.rmtree(STATE / "run" / "emulator", ignore_errors=True)
+
+    forget()
+    try:
+        yield
+    finally:
+        forget()
+
+
+def write_outputs(stack: Stack) -> None:
+    """Writes .local/outputs.json in one step, so that nobody reads half of it."""
+    unfinished = OUTPUTS.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(asdict(stack.outputs), indent=2) + "\n", "utf-8")
+    unfinished.replace(OUTPUTS)
+
+
+def show_ways_in(stack: Stack, parameters: Mapping[str, str]) -> None:
+    """Prints addresses, players and lines to paste."""
+    api = f"{stack.outputs.ApiUrl}/api/heist"
+    header = header_file(REFERRER).relative_to(ROOT)
+    target = json.dumps({"targetUserId": stack.outputs.Players["bob"]})
+    players = " · ".join(
+        f"{name} {points} points {TOKENS} tokens" if name == REFERRER else f"{name} {points}"
+        for name, points in POINTS.items()
+    )
+    show()
+    show(f"API      {api}")
+    show('Mails    make mails          Logs  make logs          AWS   eval "$(make -s env)"')
+    show()
+    show(f"{players}      password {PASSWORD}")
+    show(f"curl -H @{header} '{api}/tokens'")
+    show(f"curl -H @{header} '{api}/can-rob/{stack.outputs.Players['bob']}'")
+    show(f"curl -H @{header} -H 'Idempotency-Key: 1' --json '{target}' '{api}/execute'")
+    show(f"curl -H @{header} '{api}/notifications'")
+    declared = template_parameters()
+    changed = [
+        f"{variable(name)}={value} (default {declared[name]['Default']})"
+        for name, value in parameters.items()
+    ]
+    if changed:
+        show(f"Overrides: {', '.join(changed)}")
+    show("Not emulated: alarms, stream retries → docs/operations.md")
+    show("Ctrl-C stops and forgets")
+
+
+def variable(parameter: str) -> str:
+    """HEIST_ENABLED for HeistEnabled."""
+    return "".join(f"_{letter}" if letter.isupper() else letter for letter in parameter)[1:].upper()
+
+
+def follow_logs(stack: Stack) -> None:
+    """Prints what the functions log, until Stopped; raises ProblemError if the emulator ends."""
+    follower = Follower(stack, since=time.time())
+    parent = os.getppid()
+    fresh_until = time.monotonic() + SECONDS_BETWEEN_TOKENS
+    while os.getppid() == parent:
+        try:
+            for line in follower.new_lines():
+                show(line)
+        except stack.logs.exceptions.ClientError as refused:
+            say(f"The logs cannot be read at the moment: {refused}")
+        if time.monotonic() > fresh_until:
+            write_headers(stack)
+            fresh_until = time.monotonic() + SECONDS_BETWEEN_TOKENS
+        time.sleep(1)
+    raise Stopped
