@@ -16,7 +16,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test check format redrive deploy lock clean tools python
+.PHONY: help run demo mails logs env test check format redrive audit deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,8 +36,11 @@ logs: dev ## what its functions logged; FOLLOW=1 goes on until Ctrl-C
 env: dev ## exports for AWS's tools: eval "$$(make -s env)"
 	@exec $(BIN)/python -m local env
 
-redrive: dev ## redo what the dead-letter queues hold, on the running stack or on STAGE=
-	@exec $(BIN)/python -m ops.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE)) $(ARGS)
+redrive: dev ## redo what the dead-letter queues hold, here or on STAGE=; DRY=1 only lists, REFUSED=1, DOUBTFUL=1
+	@exec $(BIN)/python -m ops.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE)) $(if $(DRY),--dry-run) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)
+
+audit: dev ## check every invariant of points, tokens, ledger and inbox, here or on STAGE=
+	@exec $(BIN)/python -m ops.audit $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE)) $(if $(TABLE),--table $(TABLE))
 
 test: tools ## the whole test suite
 	@exec $(BIN)/python -m local.suites

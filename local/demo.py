@@ -46,7 +46,9 @@ def play(stack: Stack) -> None:
     token = stack.token(robin)
     friend = f"friend-{run}"
     stack.send("referrals", "ReferralCompleted", referral(ids[robin], friend, friend.title()))
-    wait_until("the token", lambda: expect(stack.call("GET", "/tokens", token=token))["balance"] == 1)
+    wait_until(
+        "the token", lambda: expect(stack.call("GET", "/tokens", token=token))["balance"] == 1
+    )
     show(f"Referral   {friend} joined by {robin}'s code")
     show(f"Token      {robin} has 1")
 
@@ -101,7 +103,9 @@ def inbox_message(stack: Stack, name: str, kind: str, heist: str) -> str:
 
 def mail_to(stack: Stack, address: str) -> dict[str, Any]:
     """The mail to an address, once it was sent."""
-    wait_until(f"the e-mail to {address}", lambda: any(is_to(mail, address) for mail in stack.mails()))
+    wait_until(
+        f"the e-mail to {address}", lambda: any(is_to(mail, address) for mail in stack.mails())
+    )
     return next(mail for mail in stack.mails() if is_to(mail, address))
 
 

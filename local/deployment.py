@@ -42,9 +42,7 @@ def credentials(endpoint: str) -> dict[str, str]:
 
 def session() -> boto3.Session:
     """A session as the embedded AWS's root, whatever this machine's AWS settings say."""
-    return boto3.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION
-    )
+    return boto3.Session("test", "test", region_name=REGION)
 
 
 # --- Build -----------------------------------------------------------------------------------
@@ -77,9 +75,9 @@ def build() -> tuple[Path, bool]:
             problem="The build failed: see above. Nothing was deployed.",
         )
         unfinished.rename(target)
-        for old in sorted(BUILDS.glob("*/template.yaml"), key=lambda path: path.parent.stat().st_mtime)[
-            :-KEPT_BUILDS
-        ]:
+        for old in sorted(
+            BUILDS.glob("*/template.yaml"), key=lambda path: path.parent.stat().st_mtime
+        )[:-KEPT_BUILDS]:
             shutil.rmtree(old.parent)
         return built, True
 

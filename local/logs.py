@@ -61,7 +61,11 @@ def readable(message: str, function: str, names: dict[str, str]) -> str | None:
     except ValueError:
         fields = None
     if not isinstance(fields, dict):
-        return None if message.startswith(PLATFORM_LINES) or not message else f"{function:<23} {message}"
+        return (
+            None
+            if message.startswith(PLATFORM_LINES) or not message
+            else f"{function:<23} {message}"
+        )
     if "_aws" in fields:
         return None
     parts = [f"{fields.get('function', function):<23}", f"{outcome(fields):<7}"]
@@ -94,9 +98,9 @@ def story(fields: dict[str, Any], names: dict[str, str]) -> str:
         parts.append(f"+{fields['points']}")
     if fields.get("tokens"):
         parts.append(f"+{fields['tokens']} token")
-    for field in ("code", "cause", "exception_name"):
-        if field in fields:
-            parts.append(str(fields[field]))
+    parts += [
+        str(fields[field]) for field in ("code", "cause", "exception_name") if field in fields
+    ]
     counts = ("inbox", "mails", "published", "settled", "waiting", "parked", "failed")
     counted = [f"{fields[field]} {field}" for field in counts if fields.get(field)]
     if counted:

@@ -24,11 +24,7 @@ def put_in_players(stack: Stack) -> None:
     stack.send(
         "referrals",
         "ReferralCompleted",
-        *(
-            referral(ids[REFERRER], ids[name], name.title())
-            for name in POINTS
-            if name != REFERRER
-        ),
+        *(referral(ids[REFERRER], ids[name], name.title()) for name in POINTS if name != REFERRER),
     )
     for name in POINTS:
         wait_for_player(stack, ids[name], earned[name])
@@ -66,7 +62,9 @@ def referral(referrer: str, referred: str, name: str) -> Mapping[str, object]:
 
 def wait_for_player(stack: Stack, player: str, event_id: str) -> None:
     """Waits until the events of `join` are in the table: asking the API would use up its limits."""
-    wait_until(f"points of {player}", lambda: stack.item(f"POINTS#{event_id}", "POINTS") is not None)
+    wait_until(
+        f"points of {player}", lambda: stack.item(f"POINTS#{event_id}", "POINTS") is not None
+    )
     wait_until(
         f"profile of {player}",
         lambda: "email" in (stack.item(f"PLAYER#{player}", "STATE") or {}),

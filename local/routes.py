@@ -111,7 +111,11 @@ def import_routes(endpoint: str) -> tuple[str, int]:
     for path, methods in body["paths"].items():
         for method, operation in methods.items():
             make_route(
-                apigateway, api_id, f"{method.upper()} {path}", template.resolve(operation), authorizers
+                apigateway,
+                api_id,
+                f"{method.upper()} {path}",
+                template.resolve(operation),
+                authorizers,
             )
             routes += 1
     # From the original: the emulator's SAM transform puts parameters' defaults into CORS.

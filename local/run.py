@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
-from types import FrameType
 
 from local.console import ProblemError, say, show, step
 from local.deployment import heist_parameters, template_parameters
@@ -38,19 +37,22 @@ def run(environment: Mapping[str, str]) -> None:
     started = time.monotonic()
     parameters = heist_parameters(environment)
     port = chosen_port(environment)
+    bind = environment.get("LOCAL_BIND") or "127.0.0.1"
     try:
-        with only_one_per_checkout(), stopping_on_signals(), forgetting_everything():
-            with running_stack(
-                STATE / "run", port, parameters, bind=environment.get("LOCAL_BIND", "127.0.0.1")
-            ) as stack:
-                with step("players") as done:
-                    put_in_players(stack)
-                    write_headers(stack)
-                    done.note = "via Cognito and the event bus"
-                write_outputs(stack)
-                show(f"Ready in {time.monotonic() - started:.1f} s → {OUTPUTS.relative_to(ROOT)}")
-                show_ways_in(stack, parameters)
-                follow_logs(stack)
+        with (
+            only_one_per_checkout(),
+            stopping_on_signals(),
+            forgetting_everything(),
+            running_stack(STATE / "run", port, parameters, bind=bind) as stack,
+        ):
+            with step("players") as done:
+                put_in_players(stack)
+                write_headers(stack)
+                done.note = "via Cognito and the event bus"
+            write_outputs(stack)
+            show(f"Ready in {time.monotonic() - started:.1f} s → {OUTPUTS.relative_to(ROOT)}")
+            show_ways_in(stack, parameters)
+            follow_logs(stack)
     except Stopped:
         say("\nStopped; nothing is left of it.")
 
@@ -87,7 +89,7 @@ def stopping_on_signals() -> Iterator[None]:
     """Turns the first signal to end into Stopped, and ignores more while things are put away."""
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-    def stop(number: int, frame: FrameType | None) -> None:
+    def stop(*_: object) -> None:
         for each in signals:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped

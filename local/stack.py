@@ -1,12 +1,10 @@
 """The application on an embedded AWS: start and deploy one, or use the one that `make run` started."""
 
-import base64
 import json
 import re
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
 STATE = ROOT / ".local"
 OUTPUTS = STATE / "outputs.json"
-PASSWORD = "Heist-demo-1"  # noqa: S105 - printed for everyone, on this machine only
+PASSWORD = "Heist-demo-1"
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,9 @@ class Stack:
                 "GET", f"{stack.outputs.Endpoint}/_ministack/ready", timeout=5, retries=False
             )
         except (FileNotFoundError, urllib3.exceptions.HTTPError):
-            raise ProblemError("Nothing is running in this checkout: start it with `make run`.") from None
+            raise ProblemError(
+                "Nothing is running in this checkout: start it with `make run`."
+            ) from None
         return stack
 
     # --- AWS ---
@@ -223,11 +223,12 @@ def running_stack(
     template's. Steps go to stderr. Raises ProblemError when something is in the way.
     """
     home.mkdir(parents=True, exist_ok=True)
-    with step("emulator") as done:
-        starting = emulator.running_emulator(home, port or emulator.free_port(), bind)
-        machine = starting.__enter__()
-        done.note = f"MiniStack {emulator.version()}"
-    try:
+    with ExitStack() as cleanup:
+        with step("emulator") as done:
+            machine = cleanup.enter_context(
+                emulator.running_emulator(home, port or emulator.free_port(), bind)
+            )
+            done.note = f"MiniStack {emulator.version()}"
         with step("build") as done:
             template, anew = deployment.build()
             done.note = count_built(template) + ("" if anew else ", reused")
@@ -240,8 +241,6 @@ def running_stack(
         stack = Stack(read_outputs(machine.endpoint, api_id))
         stack.ses.create_email_identity(EmailIdentity=deployment.SENDER)
         yield stack
-    finally:
-        starting.__exit__(None, None, None)
 
 
 def count_built(template: Path) -> str:
@@ -256,6 +255,6 @@ def read_outputs(endpoint: str, api_id: str) -> Outputs:
     """The stack's outputs, with the API's address in the form that works from this machine."""
     cloudformation = deployment.session().client("cloudformation", endpoint_url=endpoint)
     stack = cloudformation.describe_stacks(StackName=deployment.STACK)["Stacks"][0]
-    outputs = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
+    outputs: dict[str, Any] = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     outputs["ApiUrl"] = f"{endpoint}/_aws/execute-api/{api_id}/$default"
     return Outputs(**outputs, Endpoint=endpoint, Region=emulator.REGION)

@@ -37,7 +37,9 @@ def main(names: list[str]) -> int:
                 return 1
     took = time.monotonic() - started
     if outdated or os.environ.get("TOOLS_VERBOSE"):
-        say(f"✔ tools   {took:5.1f} s  {'installed ' + ', '.join(outdated) if outdated else 'reused'}")
+        say(
+            f"✔ tools   {took:5.1f} s  {'installed ' + ', '.join(outdated) if outdated else 'reused'}"
+        )
     return 0
 
 
@@ -69,7 +71,9 @@ def requirements(name: str) -> Path:
 
 def fingerprint(name: str) -> str:
     """What an environment is made from: its requirements, this Python, and where it lies."""
-    text = f"{sys.version} {sys.base_prefix} {ENVIRONMENTS}\n{requirements(name).read_text('utf-8')}"
+    text = (
+        f"{sys.version} {sys.base_prefix} {ENVIRONMENTS}\n{requirements(name).read_text('utf-8')}"
+    )
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -82,8 +86,12 @@ def is_current(name: str) -> bool:
 def advice(name: str, failed: subprocess.CalledProcessError) -> str:
     """One sentence that says what to do about a failed installation."""
     if "venv" in failed.cmd and name == "uv":
-        return "This Python cannot make environments: install its venv module (Debian: python3-venv)."
-    return f"Could not install {name}: is the package index within reach? See above, then try again."
+        return (
+            "This Python cannot make environments: install its venv module (Debian: python3-venv)."
+        )
+    return (
+        f"Could not install {name}: is the package index within reach? See above, then try again."
+    )
 
 
 def say(line: str) -> None:

@@ -1,0 +1,63 @@
+"""`make check`: everything that reads the code without running it. Standard library only."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ROOT / ".local" / "env"
+
+# What, and the command: the first word is a tool of the named environment.
+CHECKS = (
+    ("format", "dev", "ruff format --check ."),
+    ("lint", "dev", "ruff check ."),
+    ("types", "dev", "mypy"),
+    ("imports", "dev", "lint-imports"),
+    ("template", "dev", "cfn-lint template.yaml"),
+    ("sam", "sam", "sam validate --lint"),
+    (
+        "security",
+        "checkov",
+        "checkov --file template.yaml --framework cloudformation --skip-download --quiet",
+    ),
+    ("openapi", "dev", "openapi-spec-validator docs/openapi.yaml"),
+)
+
+
+def main() -> int:
+    """Runs all checks, whatever fails; the number that failed, of which each says why."""
+    sys.stdout.reconfigure(errors="replace")  # type: ignore[union-attr]
+    settings = {
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPATH": str(ROOT / "layers" / "heist_core"),
+        "SAM_CLI_TELEMETRY": "0",
+    }
+    failed = []
+    for name, environment, command in CHECKS:
+        tool, *arguments = command.split()
+        started = time.monotonic()
+        done = subprocess.run(
+            [str(ENVIRONMENTS / environment / "bin" / tool), *arguments],
+            cwd=ROOT,
+            env=os.environ | settings,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        took = time.monotonic() - started
+        print(f"{'✘' if done.returncode else '✔'} {name:<9} {took:4.1f} s", flush=True)
+        if done.returncode:
+            failed.append(name)
+            print(done.stdout.rstrip(), flush=True)
+    print(f"Failed: {', '.join(failed)}" if failed else f"All {len(CHECKS)} checks passed")
+    return len(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
