@@ -202,6 +202,34 @@ def _parsed(text: str | bytes) -> Json:
     return value if isinstance(value, Mapping) else {}
 
 
+def run(redrive: Redrive, *, dry_run: bool, refused: bool, doubtful: bool) -> int:
+    """List what there is, then redo what is asked for; the number of letters that stay undone."""
+    letters = redrive.letters()
+    for title, number in sorted(Counter(letter.title for letter in letters).items()):
+        print(f"{number:6}  {title}")
+    asked = {"refused": refused, "doubtful mail": doubtful}
+    done, kept, undone = 0, 0, 0
+    for position, letter in enumerate(letters, start=1):
+        if dry_run or not asked.get(letter.kind, True):
+            redrive.keep(letter)
+            kept += 1
+            continue
+        try:
+            redrive.redo(letter)
+            done += 1
+        except UndoneError as reason:
+            if reason.kept is not None:
+                redrive.keep(reason.kept)
+            undone += 1
+            print(f"{position}/{len(letters)}  {letter.title}: {reason}")
+        if sys.stderr.isatty():
+            print(f"{position}/{len(letters)}", end="\r", file=sys.stderr, flush=True)
+    print(f"{done} redone, {undone} undone, {kept} left as they are")
+    if kept and not dry_run:
+        print("Refused events: make redrive REFUSED=1 · doubtful mails: make redrive DOUBTFUL=1")
+    return undone
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="redrive", description=__doc__)
     add_stage_argument(parser)
@@ -216,38 +244,9 @@ def main(arguments: list[str] | None = None) -> int:
     except NoTargetError as problem:
         print(problem, file=sys.stderr)
         return 1
-    kept_kinds = {
-        kind
-        for kind, asked in (("refused", options.refused), ("doubtful mail", options.doubtful))
-        if not asked
-    }
-    letters = redrive.letters()
-    for title, number in sorted(Counter(letter.title for letter in letters).items()):
-        print(f"{number:6}  {title}")
-    if options.dry_run or not letters:
-        print("Nothing was redone." if letters else "The dead-letter queues are empty.")
-        for letter in letters:
-            redrive.keep(letter)
-        return 0
-    done, undone, kept = 0, 0, 0
-    for position, letter in enumerate(letters, start=1):
-        if letter.kind in kept_kinds:
-            redrive.keep(letter)
-            kept += 1
-            continue
-        try:
-            redrive.redo(letter)
-            done += 1
-        except UndoneError as reason:
-            if reason.kept is not None:
-                redrive.keep(reason.kept)
-            undone += 1
-            print(f"{position}/{len(letters)}  {letter.title}: {reason}")
-        if sys.stderr.isatty():
-            print(f"{position}/{len(letters)}", end="\r", file=sys.stderr, flush=True)
-    print(f"{done} redone, {undone} undone, {kept} left because nobody asked for them")
-    if kept:
-        print("Refused events: make redrive REFUSED=1 · doubtful mails: make redrive DOUBTFUL=1")
+    undone = run(
+        redrive, dry_run=options.dry_run, refused=options.refused, doubtful=options.doubtful
+    )
     return 1 if undone else 0
 
 
