@@ -106,11 +106,11 @@ def test_a_token_without_the_configured_claim_is_a_403_on_every_route(
     world: World, player: Player
 ) -> None:
     functions = (
-        "GetTokens",
-        "ExecuteHeist",
-        "CheckTarget",
-        "ListNotifications",
-        "MarkNotificationsRead",
+        "get_tokens",
+        "execute_heist",
+        "check_target",
+        "list_notifications",
+        "mark_notifications_read",
     )
     with world.settings(functions, USER_ID_CLAIM="custom:nobody-has-it"):
         for method, path in ROUTES:

@@ -79,15 +79,15 @@ def test_a_newcomer_without_a_name_is_someone(world: World, name: dict[str, obje
 
 def test_one_referred_player_is_one_token_however_often_and_concurrently_told(world: World) -> None:
     player, newcomer = world.player(), unique("new")
-    again = [_referral(player.id, newcomer) for _ in range(10)]
-    again += [again[0]] * 5
+    again = [_referral(player.id, newcomer) for _ in range(6)]
+    again += [again[0]] * 3
     in_parallel(
         lambda detail: world.emit("referrals", "ReferralCompleted", detail), again, at_once=8
     )
     in_parallel(
-        lambda detail: world.deliver("AwardToken", "referrals", "ReferralCompleted", detail),
+        lambda detail: world.deliver("award_token", "referrals", "ReferralCompleted", detail),
         again,
-        at_once=8,
+        at_once=4,
     )
     assert player.tokens()["totalEarned"] == 1
     player.inbox(1)
@@ -100,9 +100,9 @@ def test_one_referred_player_is_one_token_however_often_and_concurrently_told(wo
 
 def test_a_second_referrer_of_the_same_newcomer_gets_nothing(world: World) -> None:
     first, second, newcomer = world.player(), world.player(), unique("new")
-    world.deliver("AwardToken", "referrals", "ReferralCompleted", _referral(first.id, newcomer))
+    world.deliver("award_token", "referrals", "ReferralCompleted", _referral(first.id, newcomer))
     detail = _referral(second.id, newcomer)
-    world.deliver("AwardToken", "referrals", "ReferralCompleted", detail)
+    world.deliver("award_token", "referrals", "ReferralCompleted", detail)
     assert first.tokens()["balance"] == 1
     assert second.tokens()["balance"] == 0
     assert second.notifications()["notifications"] == []
@@ -111,19 +111,19 @@ def test_a_second_referrer_of_the_same_newcomer_gets_nothing(world: World) -> No
 
 def test_first_awards_of_one_referrer_at_the_same_moment_all_count(world: World) -> None:
     player = world.player()
-    details = [_referral(player.id, unique("new")) for _ in range(8)]
+    details = [_referral(player.id, unique("new")) for _ in range(6)]
     world.emit("referrals", "ReferralCompleted", *details)
-    eventually(player.tokens, lambda tokens: tokens["balance"] >= 8)
-    assert len(player.inbox(8)) == 8
-    assert player.tokens()["totalEarned"] == 8
+    eventually(player.tokens, lambda tokens: tokens["balance"] >= 6)
+    assert len(player.inbox(6)) == 6
+    assert player.tokens()["totalEarned"] == 6
 
 
 def test_integer_ids_in_events_are_the_same_players(world: World) -> None:
     newcomer = int(datetime.now(UTC).timestamp() * 1_000_000)
     player = world.player()
-    world.deliver("AwardToken", "referrals", "ReferralCompleted", _referral(player.id, newcomer))
+    world.deliver("award_token", "referrals", "ReferralCompleted", _referral(player.id, newcomer))
     world.deliver(
-        "AwardToken", "referrals", "ReferralCompleted", _referral(player.id, str(newcomer))
+        "award_token", "referrals", "ReferralCompleted", _referral(player.id, str(newcomer))
     )
     assert player.tokens()["totalEarned"] == 1
 
@@ -214,8 +214,13 @@ def test_events_of_the_wrong_shape_are_set_aside_and_change_nothing(world: World
         ),
     ]
     marked = [(source, kind, {**detail, "marker": unique("bad")}) for source, kind, detail in bad]
+    handlers = {"referrals": "award_token", "points": "add_points", "users": "upsert_player"}
+    over_the_bus = {source: (source, kind, detail) for source, kind, detail in marked}
     for source, kind, detail in marked:
-        world.emit(source, kind, detail)
+        if (source, kind, detail) in over_the_bus.values():
+            world.emit(source, kind, detail)
+        else:
+            world.deliver(handlers[source], source, kind, detail)
 
     for source, kind, detail in marked:
         entry = world.refused_event(str(detail["marker"]))
@@ -236,7 +241,7 @@ def test_events_of_the_wrong_shape_are_set_aside_and_change_nothing(world: World
 def test_unknown_members_of_events_are_ignored(world: World) -> None:
     player = world.player()
     detail = {**_referral(player.id, unique()), "campaign": {"x": [1.5, None]}}
-    world.deliver("AwardToken", "referrals", "ReferralCompleted", detail)
+    world.deliver("award_token", "referrals", "ReferralCompleted", detail)
     assert player.tokens()["balance"] == 1
 
 
@@ -273,19 +278,19 @@ def test_an_event_id_gives_points_once_over_all_players(world: World) -> None:
     first, second = unique("first"), world.victim(points=50)
     detail = _points(first, 60)
     in_parallel(
-        lambda _: world.deliver("AddPoints", "points", "PointsEarned", detail), range(8), at_once=8
+        lambda _: world.deliver("add_points", "points", "PointsEarned", detail), range(8), at_once=4
     )
     assert world.points_of(first) == 60
-    world.deliver("AddPoints", "points", "PointsEarned", {**detail, "userId": second})
-    world.deliver("AddPoints", "points", "PointsEarned", {**detail, "points": 70})
+    world.deliver("add_points", "points", "PointsEarned", {**detail, "userId": second})
+    world.deliver("add_points", "points", "PointsEarned", {**detail, "points": 70})
     assert world.points_of(first) == 60
     assert world.points_of(second) == 50
 
 
 def test_points_given_at_the_same_moment_add_up(world: World) -> None:
     player_id = unique("busy")
-    world.emit("points", "PointsEarned", *(_points(player_id, 10) for _ in range(10)))
-    world.await_points(player_id, 100)
+    world.emit("points", "PointsEarned", *(_points(player_id, 10) for _ in range(6)))
+    world.await_points(player_id, 60)
 
 
 def test_points_belong_to_the_season_in_which_they_were_earned(world: World) -> None:
@@ -299,7 +304,7 @@ def test_points_belong_to_the_season_in_which_they_were_earned(world: World) -> 
     # without occurredAt the event's own time decides
     detail = _points(player_id, 500)
     world.deliver(
-        "AddPoints",
+        "add_points",
         "points",
         "PointsEarned",
         detail,
@@ -330,7 +335,7 @@ def _name_seen(world: World, player_id: str) -> str | None:
 
 
 def _upsert(world: World, player_id: str, **fields: object) -> None:
-    world.deliver("UpsertPlayer", "users", "UserUpserted", {"userId": player_id, **fields})
+    world.deliver("upsert_player", "users", "UserUpserted", {"userId": player_id, **fields})
 
 
 def test_a_profile_over_the_bus_makes_a_player(world: World) -> None:
@@ -383,10 +388,10 @@ def test_a_removed_name_is_not_brought_back_by_an_older_update(world: World) -> 
 def test_without_updated_at_the_time_of_the_event_counts(world: World) -> None:
     player_id = unique()
     event = {"userId": player_id, "name": "Now"}
-    world.deliver("UpsertPlayer", "users", "UserUpserted", event, at="2026-03-01T00:00:00Z")
+    world.deliver("upsert_player", "users", "UserUpserted", event, at="2026-03-01T00:00:00Z")
     _upsert(world, player_id, name="Before", updatedAt="2026-02-28T23:59:59.999Z")
     world.deliver(
-        "UpsertPlayer",
+        "upsert_player",
         "users",
         "UserUpserted",
         {"userId": player_id, "name": "Much earlier"},

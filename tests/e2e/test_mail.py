@@ -70,7 +70,7 @@ def test_no_mail_goes_to_those_who_opted_out_or_have_no_address(world: World) ->
     world.profile(returned, emailOptOut=True)
     world.profile(returned, emailOptOut=False)
     without = world.victim(email=removed)
-    world.deliver("UpsertPlayer", "users", "UserUpserted", {"userId": without, "email": None})
+    world.deliver("upsert_player", "users", "UserUpserted", {"userId": without, "email": None})
     robbers = [world.robber(email=_address()) for _ in range(3)]
     for robber, victim in zip(robbers, (silent, returned, without), strict=True):
         robber.rob(victim)

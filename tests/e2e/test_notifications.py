@@ -15,7 +15,7 @@ def _notified(world: World, count: int) -> Player:
 
 def _notify(world: World, player: Player, name: str, total: int) -> None:
     world.deliver(
-        "AwardToken",
+        "award_token",
         "referrals",
         "ReferralCompleted",
         {

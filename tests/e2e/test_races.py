@@ -14,7 +14,7 @@ SHARE_OF_503 = 0.05
 
 @pytest.fixture(scope="module", autouse=True)
 def rate_limit_raised(world: World) -> Iterator[None]:
-    with world.settings(("ExecuteHeist", "CheckTarget"), HEIST_RATE_LIMIT_PER_MINUTE="1000000"):
+    with world.settings(("execute_heist", "check_target"), HEIST_RATE_LIMIT_PER_MINUTE="1000000"):
         yield
 
 
@@ -71,6 +71,20 @@ def test_a_crowd_on_one_victim_is_one_heist(world: World) -> None:
     assert winner["pointsStolen"] == winner["attackerPointsAfter"] == 50
 
 
+def test_twenty_parallel_requests_with_one_key_are_one_heist(world: World) -> None:
+    robber, victim, key = world.robber(tokens=5), world.victim(points=100), unique("k")
+
+    replies = in_parallel(lambda _: robber.execute(victim, key), range(20), AT_ONCE)
+
+    definite = [reply for reply in replies if reply.status != 503]
+    assert {reply.status for reply in definite} == {200}
+    assert len({reply.content for reply in definite}) == 1
+    assert len(replies) - len(definite) <= 1
+    assert sum(not reply.replayed for reply in definite) <= 1
+    assert robber.tokens()["totalSpent"] == 1
+    assert definite[0].body["attackerPointsAfter"] == 5
+
+
 def test_two_players_who_rob_each_other_at_once_both_end_with_definite_answers(
     world: World,
 ) -> None:
@@ -92,7 +106,7 @@ def test_two_players_who_rob_each_other_at_once_both_end_with_definite_answers(
 
 
 def test_points_are_conserved_when_everybody_robs_everybody(world: World) -> None:
-    functions = ("ExecuteHeist", "CheckTarget")
+    functions = ("execute_heist", "check_target")
     free = {"HEIST_COOLDOWN_HOURS": "0", "HEIST_TARGET_COOLDOWN_HOURS": "0"}
     gang: list[Player] = in_parallel(lambda _: world.robber(tokens=8), range(6), 4)
     for player in gang:

@@ -247,7 +247,7 @@ class World:
         self._names = itertools.count(1)
         self._scout: Player | None = None
         self._scout_checks = 0
-        self._functions: dict[str, str] = {}
+        self._functions: list[str] = []
 
     def client(self, service: str) -> Any:
         """A boto3 client of the stack's AWS."""
@@ -341,7 +341,7 @@ class World:
     def award(self, referrer: str, tokens: int = 1) -> None:
         for _ in range(tokens):
             self.deliver(
-                "AwardToken",
+                "award_token",
                 "referrals",
                 "ReferralCompleted",
                 {
@@ -358,12 +358,12 @@ class World:
             "points": points,
             "pointEventType": "TEST_POINTS",
         }
-        self.deliver("AddPoints", "points", "PointsEarned", {**detail, **more})
+        self.deliver("add_points", "points", "PointsEarned", {**detail, **more})
 
     def profile(self, player_id: str, at: str | None = None, **fields: object) -> None:
         """A profile update; fields that are None here are absent, see `deliver` for null."""
         present = {name: value for name, value in fields.items() if value is not None}
-        self.deliver("UpsertPlayer", "users", "UserUpserted", {"userId": player_id, **present}, at)
+        self.deliver("upsert_player", "users", "UserUpserted", {"userId": player_id, **present}, at)
 
     def deliver(
         self, function: str, source: str, detail_type: str, detail: object, at: str | None = None
@@ -467,41 +467,40 @@ class World:
 
     # Configuration
 
-    def function(self, name: str) -> str:
-        """The deployed name of a function: `ExecuteHeist` for `ExecuteHeistFunction`."""
+    def function(self, folder: str) -> str:
+        """The deployed name of a function: that of `execute_heist` ends in `-execute-heist`."""
         if not self._functions:
             pages = self.client("lambda").get_paginator("list_functions").paginate()
-            for page in pages:
-                for found in page["Functions"]:
-                    self._functions[found["FunctionName"]] = found["FunctionName"]
-        matches = [found for found in self._functions if f"{name}Function" in found]
-        assert len(matches) == 1, (name, sorted(self._functions))
-        return matches[0]
+            self._functions = [
+                found["FunctionName"] for page in pages for found in page["Functions"]
+            ]
+        ending = "-" + folder.replace("_", "-")
+        (name,) = (name for name in self._functions if name.endswith(ending))
+        return name
 
     @contextmanager
     def settings(self, functions: Sequence[str], **variables: str) -> Iterator[None]:
         """Deployed functions with other environment variables, put back afterwards."""
         client = self.client("lambda")
+
+        def change(name: str, variables: Mapping[str, str]) -> None:
+            function = self.function(name)
+            client.update_function_configuration(
+                FunctionName=function, Environment={"Variables": dict(variables)}
+            )
+            client.get_waiter("function_updated_v2").wait(
+                FunctionName=function, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
+            )
+
         before = {}
         for name in functions:
             configuration = client.get_function_configuration(FunctionName=self.function(name))
             before[name] = configuration["Environment"]["Variables"]
         try:
-            for name in functions:
-                self._configure(client, name, {**before[name], **variables})
+            in_parallel(lambda name: change(name, {**before[name], **variables}), functions)
             yield
         finally:
-            for name in functions:
-                self._configure(client, name, before[name])
-
-    def _configure(self, client: Any, name: str, variables: Mapping[str, str]) -> None:
-        function = self.function(name)
-        client.update_function_configuration(
-            FunctionName=function, Environment={"Variables": dict(variables)}
-        )
-        client.get_waiter("function_updated_v2").wait(
-            FunctionName=function, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
-        )
+            in_parallel(lambda name: change(name, before[name]), functions)
 
 
 def _messages(node: Any) -> Iterator[dict[str, Any]]:
