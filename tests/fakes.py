@@ -1,0 +1,233 @@
+"""Doubles of what is faked on purpose: the clock, and the services that are not DynamoDB.
+
+Each has a surface to read from, so that tests can say what happened. Storage is never faked in
+tests/integration.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar, cast
+
+from botocore.exceptions import ClientError
+from heist_core.use_cases.clock import Clock
+from mypy_boto3_events import EventBridgeClient
+from mypy_boto3_sesv2 import SESV2Client
+from mypy_boto3_sqs import SQSClient
+
+from tests.builders import NOW
+
+T = TypeVar("T")
+
+
+class FakeClock:
+    """Time that passes only when told to, and when something sleeps."""
+
+    def __init__(self, now: datetime = NOW) -> None:
+        self.at = now
+        self.slept: list[float] = []
+
+    def __call__(self) -> datetime:
+        return self.at
+
+    def pass_(self, **span: float) -> None:
+        """`pass_(hours=24)`"""
+        self.at += timedelta(**span)
+
+    def monotonic(self) -> float:
+        return (self.at - datetime(2026, 1, 1, tzinfo=UTC)).total_seconds()
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.at += timedelta(seconds=seconds)
+
+    @property
+    def clock(self) -> Clock:
+        return Clock(now=self, monotonic=self.monotonic, sleep=self.sleep)
+
+
+class SameThread(Executor):
+    """Runs what is submitted at once, so that the order of calls is the same in every run."""
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        future: Future[T] = Future()
+        try:
+            future.set_result(call(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - as an executor does
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class LambdaContext:
+    """What Lambda passes beside the event."""
+
+    milliseconds_left: int = 29_000
+    aws_request_id: str = "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds_left
+
+
+def client_error(code: str, status: int = 400, operation: str = "Operation") -> ClientError:
+    """The error that botocore raises for an answer with this code."""
+    return ClientError(
+        {
+            "Error": {"Code": code, "Message": f"{code} from a double"},
+            "ResponseMetadata": {
+                "HTTPStatusCode": status,
+                "RequestId": "1",
+                "HostId": "",
+                "HTTPHeaders": {},
+                "RetryAttempts": 0,
+            },
+        },
+        operation,
+    )
+
+
+class Faults:
+    """Errors that a double raises, one per call, before it does anything."""
+
+    def __init__(self) -> None:
+        self._next: list[BaseException | None] = []
+
+    def __call__(self, *errors: BaseException | None) -> None:
+        """The next calls raise these; None is a call that goes well."""
+        self._next += errors
+
+    def strike(self) -> None:
+        error = self._next.pop(0) if self._next else None
+        if error is not None:
+            raise error
+
+
+@dataclass
+class SentMail:
+    to: str
+    subject: str
+    text: str
+    html: str
+    headers: dict[str, str]
+
+
+class FakeSes:
+    """SES: `in`, `len` and iteration tell of the mails that went out."""
+
+    def __init__(self) -> None:
+        self.mails: list[SentMail] = []
+        self.fails = Faults()
+        self.loses_reply = Faults()
+
+    def send_email(self, **request: Any) -> Mapping[str, str]:
+        self.fails.strike()
+        content = request["Content"]["Simple"]
+        (to,) = request["Destination"]["ToAddresses"]
+        self.mails.append(
+            SentMail(
+                to=to,
+                subject=content["Subject"]["Data"],
+                text=content["Body"]["Text"]["Data"],
+                html=content["Body"]["Html"]["Data"],
+                headers={header["Name"]: header["Value"] for header in content["Headers"]},
+            )
+        )
+        self.loses_reply.strike()
+        return {"MessageId": str(len(self.mails))}
+
+    @property
+    def client(self) -> SESV2Client:
+        return cast("SESV2Client", self)
+
+    @property
+    def by_address(self) -> Counter[str]:
+        return Counter(mail.to for mail in self.mails)
+
+    def __contains__(self, address: object) -> bool:
+        return any(mail.to == address for mail in self.mails)
+
+    def __len__(self) -> int:
+        return len(self.mails)
+
+    def __iter__(self) -> Iterator[SentMail]:
+        return iter(self.mails)
+
+
+class FakeQueue:
+    """SQS with one queue: iteration tells of its letters."""
+
+    def __init__(self) -> None:
+        self.letters: list[dict[str, Any]] = []
+        self.fails = Faults()
+
+    def send_message(self, *, QueueUrl: str, MessageBody: str) -> Mapping[str, str]:  # noqa: N803
+        self.fails.strike()
+        self.letters.append(json.loads(MessageBody))
+        return {"MessageId": str(len(self.letters))}
+
+    @property
+    def client(self) -> SQSClient:
+        return cast("SQSClient", self)
+
+    def __len__(self) -> int:
+        return len(self.letters)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self.letters)
+
+
+@dataclass
+class FakeEventBridge:
+    """EventBridge: `published` are detail types and details, in order."""
+
+    published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    fails: Faults = field(default_factory=Faults)
+    refused_entries: int = 0
+
+    def put_events(self, *, Entries: Sequence[Mapping[str, str]]) -> Mapping[str, int]:  # noqa: N803
+        self.fails.strike()
+        if self.refused_entries:
+            self.refused_entries -= 1
+            return {"FailedEntryCount": 1}
+        self.published += [(entry["DetailType"], json.loads(entry["Detail"])) for entry in Entries]
+        return {"FailedEntryCount": 0}
+
+    @property
+    def client(self) -> EventBridgeClient:
+        return cast("EventBridgeClient", self)
+
+
+class Tapped:
+    """A client whose every call is shown to `before` and `after`; either may act, or raise.
+
+    `before` is told the operation and its request, `after` the operation too: raising there is a
+    call that was carried out and whose answer got lost.
+    """
+
+    def __init__(
+        self,
+        client: object,
+        before: Callable[[str, Mapping[str, Any]], None] = lambda operation, request: None,
+        after: Callable[[str], None] = lambda operation: None,
+    ) -> None:
+        self._client = client
+        self.before = before
+        self.after = after
+
+    def __getattr__(self, operation: str) -> Callable[..., Any]:
+        call = getattr(self._client, operation)
+
+        def tapped(**request: Any) -> Any:
+            self.before(operation, request)
+            answer = call(**request)
+            self.after(operation)
+            return answer
+
+        return tapped
+
+
+class Crash(BaseException):
+    """The end of a process: nothing in the product may catch it."""

@@ -1,0 +1,183 @@
+"""Player ids, names, and profiles that arrive in any order (SPEC section 1)."""
+
+from datetime import datetime, timedelta
+
+import pytest
+from heist_core.contracts import UserUpserted
+from heist_core.domain.player import Dated, Player, Profile, canonical_player_id, clean_name
+from heist_core.use_cases.upsert_player import _merged
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.builders import MILLISECOND, NOW
+
+
+@pytest.mark.parametrize(
+    ("given_id", "canonical"),
+    [
+        ("7", "7"),
+        (7, "7"),
+        (0, "0"),
+        (2**53 - 1, "9007199254740991"),
+        ("12abc", "12abc"),
+        ("7.0", "7.0"),
+        ("-5", "-5"),
+        ("1e3", "1e3"),
+        ("0x1F", "0x1F"),
+        ("007", "007"),
+        ("9" * 64, "9" * 64),
+        ("a", "a"),
+        ("google-oauth2|1234:x@y_z.W", "google-oauth2|1234:x@y_z.W"),
+        ("null", "null"),
+        ("__proto__", "__proto__"),
+    ],
+)
+def test_an_id_is_the_very_id_that_was_given(given_id: object, canonical: str) -> None:
+    assert canonical_player_id(given_id) == canonical
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "x" * 65,
+        "a#b",
+        "a/b",
+        "a b",
+        " a",
+        "a\n",
+        "\n",
+        "é",
+        "٣",
+        "a\u200b",
+        "a\x00",
+        "a%20b",
+        "\ud800",
+        7.0,
+        1e3,
+        float("nan"),
+        -1,
+        2**53,
+        10**30,
+        True,
+        False,
+        None,
+        [],
+        ["7"],
+        {},
+        b"7",
+    ],
+)
+def test_anything_else_is_no_id(value: object) -> None:
+    with pytest.raises(ValueError, match="must be a string of 1 to 64 characters"):
+        canonical_player_id(value)
+
+
+@given(st.text(max_size=70))
+def test_an_id_never_reaches_into_another_items_key(text: str) -> None:
+    try:
+        canonical = canonical_player_id(text)
+    except ValueError:
+        return
+    assert canonical == text
+    assert "#" not in canonical
+    assert canonical.isascii()
+    assert 1 <= len(canonical) <= 64
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        (None, None),
+        ("", None),
+        ("   ", None),
+        ("\r\n\t", None),
+        ("Bob", "Bob"),
+        (" Bob ", " Bob "),
+        ("x" * 100, "x" * 100),
+        ("x" * 101, "x" * 100),
+        ("\u202e" * 50 + "x" * 101, "x" * 100),
+        ("Bob\r\nBcc: all@example.com", "BobBcc: all@example.com"),
+        ("a\x00b\x1b[31mc\x7f\x85d", "ab[31mcd"),
+        ("\u202eevil\u202c\u2066x\u2069\u200e\u200f\u061c", "evilx"),
+        ("line\u2028para\u2029", "linepara"),
+        ("half\ud83dpair", "halfpair"),
+        ("👩‍🚀 Zoë 李", "👩‍🚀 Zoë 李"),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+    ],
+)
+def test_a_name_is_kept_but_for_what_must_not_be_shown(name: str | None, kept: str | None) -> None:
+    assert clean_name(name) == kept
+
+
+@given(st.text())
+def test_a_clean_name_stays_as_it_is(name: str) -> None:
+    once = clean_name(name)
+    assert clean_name(once) == once
+
+
+def test_an_older_value_never_replaces_a_newer_one_and_an_equal_one_does() -> None:
+    standing = Dated("now", NOW)
+    assert standing.updated("before", NOW - MILLISECOND) == standing
+    assert standing.updated("same moment", NOW) == Dated("same moment", NOW)
+    assert standing.updated("after", NOW + MILLISECOND) == Dated("after", NOW + MILLISECOND)
+    never: Dated[str] = Dated()
+    assert never.updated("first", NOW) == Dated("first", NOW)
+
+
+def test_a_removal_is_dated_too_so_that_a_late_older_value_does_not_undo_it() -> None:
+    removed = Dated("Bob", NOW).updated(None, NOW + MILLISECOND)
+    assert removed.updated("Bob", NOW) == Dated(None, NOW + MILLISECOND)
+
+
+MOMENTS = st.integers(0, 1000).map(lambda hour: NOW + timedelta(hours=hour))
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.none() | st.sampled_from(["Ann", "Bob", "Cem", ""]),
+        "email": st.none() | st.sampled_from(["a@example.com", "b@example.com"]),
+        "emailOptOut": st.none() | st.booleans(),
+    },
+)
+
+
+def _after(updates: list[tuple[datetime, dict[str, object]]]) -> Profile:
+    profile = Profile()
+    for at, fields in updates:
+        profile = _merged(profile, UserUpserted.model_validate({"userId": "a", **fields}), at)
+    return profile
+
+
+@given(
+    st.lists(st.tuples(MOMENTS, FIELDS), unique_by=lambda update: update[0], max_size=6).flatmap(
+        lambda updates: st.tuples(st.just(updates), st.permutations(updates))
+    ),
+    st.data(),
+)
+def test_updates_come_to_the_same_profile_in_whatever_order_and_number_they_arrive(
+    orders: tuple[
+        list[tuple[datetime, dict[str, object]]], list[tuple[datetime, dict[str, object]]]
+    ],
+    data: st.DataObject,
+) -> None:
+    updates, shuffled = orders
+    again = data.draw(st.lists(st.sampled_from(shuffled), max_size=3)) if shuffled else []
+    assert (
+        _after(updates) == _after(shuffled + again) == _after(sorted(updates, key=lambda u: u[0]))
+    )
+
+
+def test_absent_leaves_and_null_removes() -> None:
+    profile = _after([(NOW, {"name": "Bob", "email": "b@example.com", "emailOptOut": True})])
+    later = NOW + MILLISECOND
+    merged = _merged(profile, UserUpserted.model_validate({"userId": "a", "email": None}), later)
+    assert merged.name == Dated("Bob", NOW)
+    assert merged.email == Dated(None, later)
+    assert merged.email_opt_out == Dated(True, NOW)
+
+
+def test_a_player_of_version_zero_does_not_exist_yet() -> None:
+    nobody = Player("nobody")
+    assert not nobody.exists
+    assert nobody.points_in("2026-11") == 0
+    assert Player("somebody", version=1).exists

@@ -1,0 +1,52 @@
+"""Moments are UTC and whole milliseconds; seasons are UTC months."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from heist_core.domain.times import from_iso, season_of, to_iso, to_milliseconds
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(st.datetimes(timezones=st.just(UTC)))
+def test_a_moment_survives_the_way_to_text_and_back(moment: datetime) -> None:
+    text = to_iso(moment)
+    assert len(text) == 24
+    assert text.endswith("Z")
+    assert from_iso(text) == to_milliseconds(moment)
+
+
+def test_microseconds_are_cut_not_rounded() -> None:
+    moment = datetime(2026, 11, 30, 23, 59, 59, 999_999, tzinfo=UTC)
+    assert to_iso(moment) == "2026-11-30T23:59:59.999Z"
+    assert season_of(moment) == "2026-11"
+
+
+@pytest.mark.parametrize(
+    ("text", "season"),
+    [
+        ("2026-11-30T23:59:59.999Z", "2026-11"),
+        ("2026-12-01T00:00:00.000Z", "2026-12"),
+        ("2026-12-31T23:59:59.999Z", "2026-12"),
+        ("2027-01-01T00:00:00Z", "2027-01"),
+        ("2026-12-01T00:30:00+01:00", "2026-11"),
+        ("2026-11-30T23:30:00-01:00", "2026-12"),
+        ("0001-01-01T00:00:00Z", "0001-01"),
+    ],
+)
+def test_a_season_is_the_calendar_month_in_utc(text: str, season: str) -> None:
+    assert season_of(from_iso(text)) == season
+
+
+@pytest.mark.parametrize(
+    "text", ["", "yesterday", "2026-11-22", "2026-11-22T12:00:00", "2026-13-01T00:00:00Z"]
+)
+def test_a_text_that_is_no_moment_with_a_zone_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        from_iso(text)
+
+
+def test_a_moment_that_leaves_the_calendar_in_utc_is_refused() -> None:
+    first = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    with pytest.raises(ValueError, match="years 1 to 9999"):
+        to_milliseconds(first)
