@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
+from build_layer import OPERATIONS
 from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
-from layers.heist_core.build import OPERATIONS
 
 ROOT = Path(__file__).parents[2]
 
@@ -224,12 +224,50 @@ def test_every_skipped_security_check_has_its_reason() -> None:
 
 # Parameters and outputs
 
-VALUES = (
-    ["", " ", "0", "1", "2", "5", "10", "24", "48", "99", "100", "101", "999", "1000", "7999"]
-    + ["8699", "8749", "8759", "8760", "8761", "8800", "9000", "10000", "87600", "999999"]
-    + ["1000000", "1000001", "9999999", "-1", "+1", "1.5", "24.0", "1e3", "0x1F", "24h", "abc"]
-    + ["true", "false", "True", "FALSE", "tRuE", "yes", "on", "1 ", " 1", "1\n", "١", "null"]
-)
+VALUES = [
+    *[
+        "0",
+        "1",
+        "2",
+        "5",
+        "10",
+        "24",
+        "48",
+        "99",
+        "100",
+        "101",
+        "999",
+        "1000",
+        "7999",
+        "8699",
+        "8749",
+        "8759",
+        "8760",
+        "8761",
+        "8800",
+        "9000",
+        "10000",
+    ],
+    *[
+        "87600",
+        "999999",
+        "1000000",
+        "1000001",
+        "9999999",
+        "-1",
+        "+1",
+        "1.5",
+        "24.0",
+        "1e3",
+        "0x1F",
+        "24h",
+        "abc",
+        "١",
+        "null",
+    ],
+    *["true", "false", "True", "FALSE", "tRuE", "yes", "on"],
+    *("", " ", "1 ", " 1", "1\n"),
+]
 
 
 @pytest.mark.parametrize("setting", HeistSettings.model_fields)
@@ -312,7 +350,7 @@ def test_makefile_and_layer_build_for_what_the_template_deploys() -> None:
 
 
 def test_the_layer_keeps_every_aws_operation_that_the_code_calls() -> None:
-    """build.py drops all others from botocore's models."""
+    """build_layer.py drops all others from botocore's models."""
     kept = {
         re.sub(r"(?<!^)([A-Z])", r"_\1", operation).lower()
         for operations in OPERATIONS.values()
