@@ -1,7 +1,6 @@
 """Turns an API Gateway event (HTTP API, payload 2.0) into a call, and an error into a status."""
 
 import base64
-import binascii
 import functools
 import ipaddress
 import json
@@ -178,7 +177,7 @@ def _body(event: Event) -> bytes:
         return body.encode("utf-8", "surrogatepass")
     try:
         return base64.b64decode(body, validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise InvalidInput([Issue("invalid_body", (), "the body must be JSON in UTF-8")]) from error
 
 
