@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
-from heist_core.use_cases.clock import Clock
 from mypy_boto3_events import EventBridgeClient
 from mypy_boto3_sesv2 import SESV2Client
 from mypy_boto3_sqs import SQSClient
 
+from heist_core.use_cases.clock import Clock
 from tests.builders import NOW
 
 T = TypeVar("T")

@@ -4,12 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from heist_core.domain.errors import HeistRefused
-from heist_core.domain.heist import Rules, plan_heist, steal_amount
-from heist_core.domain.player import Player
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heist_core.domain.errors import HeistRefused
+from heist_core.domain.heist import Rules, plan_heist, steal_amount
+from heist_core.domain.player import Player
 from tests.builders import HOUR, MILLISECOND, NOW, player, rules
 
 ATTACKER = player("alice", tokens=1, points=100)

@@ -3,6 +3,7 @@
 from decimal import Decimal
 
 import pytest
+
 from heist_core.settings import (
     HeistSettings,
     InvalidSettings,
@@ -11,7 +12,6 @@ from heist_core.settings import (
     settings_from_variables,
     variable,
 )
-
 from tests.fakes import FakeClock
 
 INTEGERS = {

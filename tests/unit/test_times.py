@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from heist_core.domain.times import from_iso, season_of, to_iso, to_milliseconds
 from hypothesis import given
 from hypothesis import strategies as st
+
+from heist_core.domain.times import from_iso, season_of, to_iso, to_milliseconds
 
 
 @given(st.datetimes(timezones=st.just(UTC)))

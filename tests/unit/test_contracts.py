@@ -1,0 +1,466 @@
+"""Shapes on the wire: every 400 of SPEC section 2, and the events of section 4."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel
+
+from heist_core.contracts import (
+    ExecuteRequest,
+    MarkReadRequest,
+    NotificationsQuery,
+    PointsEarned,
+    ReferralCompleted,
+    TargetPath,
+    UserUpserted,
+    parse,
+    parse_body,
+    parse_idempotency_key,
+    parse_notification_id,
+)
+from heist_core.domain.errors import InvalidInput, Issue
+from tests.builders import NOW, sample
+
+CURSOR = "0000000012-0a1b2c3d"
+
+
+def issues(call: object, *arguments: Any, **named: Any) -> tuple[Issue, ...]:
+    assert callable(call)
+    with pytest.raises(InvalidInput) as caught:
+        call(*arguments, **named)
+    assert caught.value.issues
+    for issue in caught.value.issues:
+        assert issue.code
+        assert issue.message
+        assert str(issue.message) in str(caught.value)
+    return caught.value.issues
+
+
+def only(found: tuple[Issue, ...]) -> Issue:
+    (issue,) = found
+    return issue
+
+
+# Bodies
+
+
+def test_a_body_may_name_the_target_as_string_or_integer() -> None:
+    assert parse_body(ExecuteRequest, b'{"targetUserId": "7"}').targetUserId == "7"
+    assert parse_body(ExecuteRequest, b'{"targetUserId": 7}').targetUserId == "7"
+    largest = parse_body(ExecuteRequest, b'{"targetUserId": 9007199254740991}')
+    assert largest.targetUserId == "9007199254740991"
+
+
+def test_unknown_members_are_ignored() -> None:
+    body = b'{"targetUserId": "bob", "userId": "mallory", "points": {"deep": [1]}}'
+    assert parse_body(ExecuteRequest, body).targetUserId == "bob"
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "7.0",
+        "1e3",
+        "1E400",
+        "-1",
+        "-0.0",
+        "9007199254740992",
+        "1" * 5000,
+        "true",
+        "null",
+        '""',
+        '"a#b"',
+        '"a/b"',
+        '"a b"',
+        '"\\u00e9"',
+        '"\\ud800"',
+        '"\\u0000"',
+        '"' + "x" * 65 + '"',
+        "[]",
+        '["bob"]',
+        "{}",
+        '{"$ne": ""}',
+    ],
+)
+def test_a_target_that_is_no_player_id_is_told_where(target: str) -> None:
+    issue = only(issues(parse_body, ExecuteRequest, f'{{"targetUserId": {target}}}'.encode()))
+    assert issue.path in (("targetUserId",), ())
+
+
+def test_a_missing_target_is_told_as_required() -> None:
+    issue = only(issues(parse_body, ExecuteRequest, b"{}"))
+    assert issue == Issue("missing", ("targetUserId",), "targetUserId: is required")
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"", "invalid_json"),
+        (b" ", "invalid_json"),
+        (b"{", "invalid_json"),
+        (b"{'targetUserId': 'bob'}", "invalid_json"),
+        (b'{"targetUserId": "bob"} {}', "invalid_json"),
+        (b'{"targetUserId": "bob",}', "invalid_json"),
+        (b'{"targetUserId": NaN}', "invalid_json"),
+        (b'{"targetUserId": "bob", "x": Infinity}', "invalid_json"),
+        (b'{"targetUserId": "bob", "x": [-Infinity]}', "invalid_json"),
+        (b'\xef\xbb\xbf{"targetUserId": "bob"}', "invalid_json"),
+        (b'{"targetUserId": "\xff"}', "invalid_json"),
+        ('{"targetUserId": "bob"}'.encode("utf-16"), "invalid_json"),
+        (b"null", "invalid_type"),
+        (b"7", "invalid_type"),
+        (b'"bob"', "invalid_type"),
+        (b'[{"targetUserId": "bob"}]', "invalid_type"),
+        (b'{"targetUserId": "bob", "targetUserId": "carol"}', "duplicate_name"),
+        (b'{"targetUserId": "bob", "targetUserId": "bob"}', "duplicate_name"),
+        (b'{"targetUserId": "bob", "x": {"a": 1, "\\u0061": 2}}', "duplicate_name"),
+        (b'{"targetUserId": "bob", "x": ' + b"[" * 17 + b"]" * 17 + b"}", "too_deep"),
+        (b'{"targetUserId": "bob", "x": "' + b"y" * 8192 + b'"}', "too_long"),
+        (b'{"targetUserId": "bob"}'.ljust(8193), "too_long"),
+    ],
+)
+def test_a_body_that_is_no_flat_and_small_json_object_is_refused(body: bytes, code: str) -> None:
+    issue = only(issues(parse_body, ExecuteRequest, body))
+    assert (issue.code, issue.path) == (code, ())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"targetUserId": "bob", "x": ' + b"[" * 4000 + b"]" * 4000 + b"}",
+        b'{"x":' * 1300 + b"1" + b"}" * 1300,
+        b'[{"x":' * 1300,
+        b"[" * 8000,
+    ],
+)
+def test_a_nesting_bomb_is_refused(body: bytes) -> None:
+    """Some Pythons stop reading it by themselves: then it is no JSON at all."""
+    assert only(issues(parse_body, ExecuteRequest, body)).code in ("too_deep", "invalid_json")
+
+
+def test_a_body_of_exactly_eight_kibibytes_is_read() -> None:
+    body = b'{"targetUserId": "bob"}'.ljust(8192)
+    assert parse_body(ExecuteRequest, body).targetUserId == "bob"
+
+
+def test_sixteen_levels_are_not_too_deep() -> None:
+    body = b'{"targetUserId": "bob", "x": ' + b"[" * 15 + b"]" * 15 + b"}"
+    assert parse_body(ExecuteRequest, body).targetUserId == "bob"
+
+
+@given(st.binary(max_size=200))
+def test_no_body_whatever_is_worse_than_invalid(body: bytes) -> None:
+    try:
+        parse_body(ExecuteRequest, body)
+    except InvalidInput as error:
+        json.dumps([issue.message for issue in error.issues]).encode()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner),
+    max_leaves=5,
+)
+
+
+@pytest.mark.parametrize(
+    "model", [ExecuteRequest, MarkReadRequest, ReferralCompleted, UserUpserted, PointsEarned]
+)
+@given(values=JSON, name=st.text(max_size=3))
+def test_no_value_whatever_is_worse_than_invalid(
+    model: type[BaseModel], values: object, name: str
+) -> None:
+    fields = dict.fromkeys(model.model_fields, values)
+    for candidate in (values, fields, {name: values}):
+        try:
+            parse(model, candidate)
+        except InvalidInput as error:
+            for issue in error.issues:
+                issue.message.encode("utf-8")
+
+
+# Mark read
+
+
+def test_an_empty_body_and_absent_members_select_everything() -> None:
+    for body in (b"", b"{}"):
+        assert parse_body(MarkReadRequest, body, empty={}).model_fields_set == set()
+
+
+def test_an_empty_list_is_given_and_selects_nothing() -> None:
+    selection = parse_body(MarkReadRequest, b'{"notificationIds": []}')
+    assert selection.model_fields_set == {"notificationIds"}
+    assert selection.notificationIds == []
+
+
+def test_both_selections_together_are_refused() -> None:
+    body = json.dumps({"notificationIds": [], "upTo": CURSOR}).encode()
+    assert only(issues(parse_body, MarkReadRequest, body)).path == ()
+
+
+@pytest.mark.parametrize(
+    ("body", "path"),
+    [
+        ({"notificationIds": None}, ("notificationIds",)),
+        ({"upTo": None}, ("upTo",)),
+        ({"notificationIds": CURSOR}, ("notificationIds",)),
+        ({"notificationIds": {}}, ("notificationIds",)),
+        ({"notificationIds": [1.5]}, ("notificationIds", 0)),
+        ({"notificationIds": [CURSOR, 10**20]}, ("notificationIds", 1)),
+        ({"notificationIds": [True]}, ("notificationIds", 0)),
+        ({"notificationIds": [None]}, ("notificationIds", 0)),
+        ({"notificationIds": [["x"]]}, ("notificationIds", 0)),
+        ({"notificationIds": ["x"] * 101}, ("notificationIds",)),
+        ({"upTo": 7}, ("upTo",)),
+        ({"upTo": [CURSOR]}, ("upTo",)),
+        ({"upTo": False}, ("upTo",)),
+    ],
+)
+def test_a_selection_of_the_wrong_shape_is_told_where(
+    body: object, path: tuple[str | int, ...]
+) -> None:
+    assert only(issues(parse_body, MarkReadRequest, json.dumps(body).encode())).path == path
+
+
+def test_a_hundred_ids_are_allowed_and_ids_that_nothing_has_too() -> None:
+    body = json.dumps({"notificationIds": ["x"] * 100}).encode()
+    assert len(parse_body(MarkReadRequest, body).notificationIds) == 100
+    assert parse_body(MarkReadRequest, b'{"upTo": "nonsense"}').upTo == "nonsense"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "12", "0000000012", CURSOR + "\n", CURSOR.upper(), " " + CURSOR, "٠" * 10 + "-0a1b2c3d"],
+)
+def test_a_text_that_is_no_notification_id_selects_nothing(text: str) -> None:
+    assert parse_notification_id(text) is None
+
+
+def test_a_notification_id_is_a_position_and_a_tag() -> None:
+    assert parse_notification_id(CURSOR) == ("0000000012", "0a1b2c3d")
+
+
+# Queries and paths
+
+
+def test_the_defaults_of_a_page_are_fifty_of_all() -> None:
+    query = parse(NotificationsQuery, {})
+    assert (query.unreadOnly, query.limit, query.cursor) == (False, 50, "")
+
+
+def test_a_page_takes_what_the_specification_allows() -> None:
+    query = parse(NotificationsQuery, {"unreadOnly": "true", "limit": "1", "cursor": CURSOR})
+    assert (query.unreadOnly, query.limit, query.cursor) == (True, 1, "0000000012")
+    query = parse(NotificationsQuery, {"unreadOnly": "false", "limit": "100", "else": "x"})
+    assert (query.unreadOnly, query.limit) == (False, 100)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("unreadOnly", text) for text in ("TRUE", "True", "1", "0", "", "yes", "true,false")),
+        *(("limit", text) for text in ("0", "101", "-1", "+5", "5.0", "1e1", "", " 5", "5,6", "٥")),
+        *(("limit", text) for text in ("0x10", "50\n", "9" * 400, "NaN")),
+        *(("cursor", text) for text in ("", "x", "12", CURSOR + "0", CURSOR[:-1], "0000000012-")),
+    ],
+)
+def test_a_parameter_of_the_wrong_shape_is_told_where(name: str, value: str) -> None:
+    assert only(issues(parse, NotificationsQuery, {name: value})).path == (name,)
+
+
+def test_every_parameter_that_is_wrong_is_told() -> None:
+    found = issues(parse, NotificationsQuery, {"limit": "0", "unreadOnly": "1", "cursor": "?"})
+    assert {issue.path for issue in found} == {("limit",), ("unreadOnly",), ("cursor",)}
+
+
+@pytest.mark.parametrize("target", ["7", "7.0", "-5", "1e3", "12abc", "a|b:c@d"])
+def test_a_target_in_a_path_is_that_very_id(target: str) -> None:
+    assert parse(TargetPath, {"targetUserId": target}).targetUserId == target
+
+
+@pytest.mark.parametrize("target", ["", "a b", "a#b", "a/b", "é", "x" * 65])
+def test_a_target_in_a_path_that_is_no_id_is_refused(target: str) -> None:
+    assert only(issues(parse, TargetPath, {"targetUserId": target})).path == ("targetUserId",)
+
+
+# Idempotency key
+
+
+@pytest.mark.parametrize("key", ["k", " ", "x" * 128, "a, b", '"~!'])
+def test_a_key_of_printable_ascii_is_taken_as_it_is(key: str) -> None:
+    assert parse_idempotency_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["", "x" * 129, "é", "a\tb", "a\n", "\x7f", "\x00", "\ud800"])
+def test_any_other_key_is_refused_under_the_headers_name(key: str) -> None:
+    assert only(issues(parse_idempotency_key, key)).path == ("Idempotency-Key",)
+
+
+def test_no_key_is_no_key() -> None:
+    assert parse_idempotency_key(None) is None
+
+
+# Events in
+
+
+def referral(**changes: object) -> dict[str, object]:
+    return _changed("award_token", changes)
+
+
+def upsert(**changes: object) -> dict[str, object]:
+    return _changed("upsert_player", changes)
+
+
+def points(**changes: object) -> dict[str, object]:
+    return _changed("add_points", changes)
+
+
+def _changed(name: str, changes: dict[str, object]) -> dict[str, object]:
+    detail = {**sample(name)["detail"], **changes}
+    return {field: value for field, value in detail.items() if value is not ...}
+
+
+def test_the_samples_are_valid() -> None:
+    assert parse(ReferralCompleted, referral()).referred_name == "Carol"
+    assert parse(UserUpserted, upsert()).email == "bob@example.com"
+    assert parse(PointsEarned, points()).points == 800
+
+
+def test_ids_in_events_may_be_integers() -> None:
+    event = parse(ReferralCompleted, referral(referrerUserId=7, referredUserId=8, referralId=9))
+    assert (event.referrerUserId, event.referredUserId, event.referralId) == ("7", "8", "9")
+    assert parse(UserUpserted, upsert(userId=7)).userId == "7"
+    assert parse(PointsEarned, points(userId=7, eventId=5)).eventId == "5"
+
+
+def test_a_self_referral_is_refused_in_whichever_form_the_ids_come() -> None:
+    told = only(issues(parse, ReferralCompleted, referral(referrerUserId=7, referredUserId="7")))
+    assert "must be different players" in told.message
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"referralId": ...}, "referralId"),
+        ({"referralId": ""}, "referralId"),
+        ({"referralId": None}, "referralId"),
+        ({"referralId": 1.5}, "referralId"),
+        ({"referralId": True}, "referralId"),
+        ({"referralId": "a\nb"}, "referralId"),
+        ({"referrerUserId": ...}, "referrerUserId"),
+        ({"referrerUserId": "a#b"}, "referrerUserId"),
+        ({"referrerUserId": 7.0}, "referrerUserId"),
+        ({"referredUserId": None}, "referredUserId"),
+        ({"referredUserId": True}, "referredUserId"),
+        ({"referredUserName": 7}, "referredUserName"),
+    ],
+)
+def test_a_referral_of_the_wrong_shape_is_told_where(change: dict[str, object], path: str) -> None:
+    assert only(issues(parse, ReferralCompleted, referral(**change))).path == (path,)
+
+
+def test_a_referred_name_is_cleaned_and_may_be_absent_or_null() -> None:
+    assert parse(ReferralCompleted, referral(referredUserName="\u202eX\n")).referred_name == "X"
+    assert parse(ReferralCompleted, referral(referredUserName=...)).referred_name is None
+    assert parse(ReferralCompleted, referral(referredUserName=None)).referred_name is None
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"userId": ...}, "userId"),
+        ({"userId": -1}, "userId"),
+        ({"name": 7}, "name"),
+        ({"name": ["Bob"]}, "name"),
+        ({"email": "nobody"}, "email"),
+        ({"email": "a@b@c"}, "email"),
+        ({"email": "a b@example.com"}, "email"),
+        ({"email": "bob@example.com\nBcc: all@example.com"}, "email"),
+        ({"email": "Bob <bob@example.com>"}, "email"),
+        ({"email": "a@example.com,b@example.com"}, "email"),
+        ({"email": ""}, "email"),
+        ({"email": "é@example.com"}, "email"),
+        ({"email": "x" * 65 + "@example.com"}, "email"),
+        ({"email": "x@" + "y" * 63 + ("." + "y" * 63) * 3}, "email"),
+        ({"email": "bob@-example.com"}, "email"),
+        ({"email": "bob@example..com"}, "email"),
+        ({"emailOptOut": "true"}, "emailOptOut"),
+        ({"emailOptOut": 1}, "emailOptOut"),
+        ({"updatedAt": "yesterday"}, "updatedAt"),
+        ({"updatedAt": "2026-11-22T12:00:00"}, "updatedAt"),
+        ({"updatedAt": 1795348800}, "updatedAt"),
+        ({"updatedAt": "0001-01-01T00:00:00+01:00"}, "updatedAt"),
+    ],
+)
+def test_a_profile_of_the_wrong_shape_is_told_where(change: dict[str, object], path: str) -> None:
+    assert only(issues(parse, UserUpserted, upsert(**change))).path == (path,)
+
+
+def test_a_profile_tells_absent_from_null() -> None:
+    event = parse(UserUpserted, upsert(name=..., email=None))
+    assert "name" not in event.model_fields_set
+    assert "email" in event.model_fields_set
+    assert event.email is None
+
+
+@pytest.mark.parametrize("email", ["bob@example.com", "a.b+c@mail.example.co.uk", "x@localhost"])
+def test_plain_addresses_are_taken(email: str) -> None:
+    assert parse(UserUpserted, upsert(email=email)).email == email
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ({"eventId": ...}, "eventId"),
+        ({"eventId": None}, "eventId"),
+        ({"eventId": ""}, "eventId"),
+        ({"eventId": "x" * 257}, "eventId"),
+        ({"eventId": "\ud800"}, "eventId"),
+        ({"userId": None}, "userId"),
+        ({"points": ...}, "points"),
+        ({"points": 0}, "points"),
+        ({"points": -1}, "points"),
+        ({"points": 1_000_001}, "points"),
+        ({"points": 10**30}, "points"),
+        ({"points": 5.0}, "points"),
+        ({"points": "5"}, "points"),
+        ({"points": True}, "points"),
+        ({"points": None}, "points"),
+        ({"points": float("nan")}, "points"),
+        ({"pointEventType": ...}, "pointEventType"),
+        ({"pointEventType": ""}, "pointEventType"),
+        ({"pointEventType": "lower"}, "pointEventType"),
+        ({"pointEventType": "A" * 41}, "pointEventType"),
+        ({"pointEventType": "A B"}, "pointEventType"),
+        ({"pointEventType": "ORDER\n"}, "pointEventType"),
+        ({"pointEventType": "HEIST_GAIN"}, "pointEventType"),
+        ({"pointEventType": "HEIST_"}, "pointEventType"),
+        ({"pointEventType": None}, "pointEventType"),
+        ({"occurredAt": "2026-11-22"}, "occurredAt"),
+        ({"occurredAt": 5}, "occurredAt"),
+    ],
+)
+def test_points_of_the_wrong_shape_are_told_where(change: dict[str, object], path: str) -> None:
+    assert only(issues(parse, PointsEarned, points(**change))).path == (path,)
+
+
+def test_the_ends_of_the_range_of_points_are_allowed() -> None:
+    assert parse(PointsEarned, points(points=1)).points == 1
+    assert parse(PointsEarned, points(points=1_000_000)).points == 1_000_000
+    assert parse(PointsEarned, points(pointEventType="HEIST")).pointEventType == "HEIST"
+    assert parse(PointsEarned, points(pointEventType="A" * 40)).pointEventType == "A" * 40
+
+
+def test_the_moment_of_points_is_read_in_any_zone() -> None:
+    event = parse(PointsEarned, points(occurredAt="2026-11-22T13:00:03.1179+01:00"))
+    assert event.occurredAt == NOW
+
+
+def test_what_is_wrong_is_told_without_the_value() -> None:
+    """Dead letters and answers name the field; the value may be somebody's address."""
+    found = issues(parse, UserUpserted, upsert(email="canary@@example.com", userId="can ary"))
+    assert "canary" not in "".join(issue.message for issue in found)
+    assert "can ary" not in "".join(issue.message for issue in found)
