@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from local.console import ProblemError, say, show
-from local.players import join, referral, wait_for_player, wait_until
+from local.players import join, refer, wait_until
 from local.stack import Answer, Stack, running_stack
 
 
@@ -38,14 +38,12 @@ def play(stack: Stack) -> None:
     robin, rich = f"robin-{run}", f"rich-{run}"
     ids = {name: stack.sign_up(name) for name in (robin, rich)}
     for name, points in ((robin, 100), (rich, 800)):
-        event = str(uuid.uuid4())
-        join(stack, ids[name], name.title(), points, event)
-        wait_for_player(stack, ids[name], event)
+        join(stack, ids[name], name.title(), points)
     show(f"Players    {robin} with 100 points, {rich} with 800")
 
     token = stack.token(robin)
     friend = f"friend-{run}"
-    stack.send("referrals", "ReferralCompleted", referral(ids[robin], friend, friend.title()))
+    refer(stack, ids[robin], friend, friend.title())
     wait_until(
         "the token", lambda: expect(stack.call("GET", "/tokens", token=token))["balance"] == 1
     )

@@ -67,10 +67,12 @@ def build() -> tuple[Path, bool]:
             "build",
             f"--template-file={ROOT / 'template.yaml'}",
             f"--build-dir={unfinished}",
+            "--parallel",
             environment={
                 "PYTHON": str(ENVIRONMENTS / "uv" / "bin" / "python"),
                 "LAMBDA_PYTHON": PYTHON,
                 "LAMBDA_ARCH": "native",
+                "LAYER_CACHE": str(ROOT / ".local" / "layer"),
             },
             problem="The build failed: see above. Nothing was deployed.",
         )

@@ -21,7 +21,7 @@ class Follower:
         self._logs = stack.logs
         self._names = {player: name for name, player in stack.outputs.Players.items()}
         self._since = int(since * 1000)
-        self._seen: set[str] = set()
+        self._seen: set[tuple[str, int, str]] = set()
 
     def new_lines(self) -> Iterator[str]:
         """What is new, oldest first."""
@@ -33,8 +33,10 @@ class Follower:
                 logGroupName=group["logGroupName"], startTime=self._since
             )
             for event in (event for page in pages for event in page["events"]):
-                if event["eventId"] not in self._seen:
-                    self._seen.add(event["eventId"])
+                # Not by eventId: the emulator leaves it out of some.
+                known = (event.get("logStreamName", ""), event["timestamp"], event["message"])
+                if known not in self._seen:
+                    self._seen.add(known)
                     found.append((event["timestamp"], function, event["message"]))
         for timestamp, function, message in sorted(found, key=lambda each: each[0]):
             if line := readable(message.rstrip(), function, self._names):

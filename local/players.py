@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from local.console import ProblemError
@@ -15,19 +15,17 @@ SECONDS_TO_SETTLE = 60
 
 
 def put_in_players(stack: Stack) -> None:
-    """Makes the demo players and waits until all of it can be seen; fills `stack.outputs.Players`."""
-    ids = {name: stack.sign_up(name) for name in POINTS}
-    stack.outputs.Players.update(ids)
-    earned = {name: str(uuid.uuid4()) for name in POINTS}
+    """Makes the demo players and waits until all of it can be seen; fills `stack.outputs.Players`.
+
+    One event after the other: events that come at once start a Lambda each, which takes seconds.
+    """
+    stack.outputs.Players.update({name: stack.sign_up(name) for name in POINTS})
+    referrer = stack.outputs.Players[REFERRER]
     for name, points in POINTS.items():
-        join(stack, ids[name], name.title(), points, earned[name])
-    stack.send(
-        "referrals",
-        "ReferralCompleted",
-        *(referral(ids[REFERRER], ids[name], name.title()) for name in POINTS if name != REFERRER),
-    )
-    for name in POINTS:
-        wait_for_player(stack, ids[name], earned[name])
+        player = stack.outputs.Players[name]
+        join(stack, player, name.title(), points)
+        if name != REFERRER:
+            refer(stack, referrer, player, name.title())
     token = stack.token(REFERRER)
     wait_until(
         "alice's tokens",
@@ -39,35 +37,39 @@ def put_in_players(stack: Stack) -> None:
     )
 
 
-def join(stack: Stack, player: str, name: str, points: int, event_id: str) -> None:
-    """Sends the events that give a player a profile and points."""
+def join(stack: Stack, player: str, name: str, points: int) -> None:
+    """Gives a player a profile and points, by events, and waits until they are in the table.
+
+    Asking the API instead would use up the limits of whoever asks.
+    """
     address = f"{name.lower()}@example.com"
+    event_id = str(uuid.uuid4())
     stack.send("users", "UserUpserted", {"userId": player, "name": name, "email": address})
     stack.send(
         "points",
         "PointsEarned",
         {"eventId": event_id, "userId": player, "points": points, "pointEventType": "DEMO"},
     )
-
-
-def referral(referrer: str, referred: str, name: str) -> Mapping[str, object]:
-    """The detail of a ReferralCompleted event."""
-    return {
-        "referralId": str(uuid.uuid4()),
-        "referrerUserId": referrer,
-        "referredUserId": referred,
-        "referredUserName": name,
-    }
-
-
-def wait_for_player(stack: Stack, player: str, event_id: str) -> None:
-    """Waits until the events of `join` are in the table: asking the API would use up its limits."""
+    wait_until(f"{name}'s points", lambda: stack.item(f"POINTS#{event_id}", "POINTS") is not None)
     wait_until(
-        f"points of {player}", lambda: stack.item(f"POINTS#{event_id}", "POINTS") is not None
+        f"{name}'s profile", lambda: "email" in (stack.item(f"PLAYER#{player}", "STATE") or {})
+    )
+
+
+def refer(stack: Stack, referrer: str, referred: str, name: str) -> None:
+    """Reports a completed referral, by an event, and waits until it is in the table."""
+    stack.send(
+        "referrals",
+        "ReferralCompleted",
+        {
+            "referralId": str(uuid.uuid4()),
+            "referrerUserId": referrer,
+            "referredUserId": referred,
+            "referredUserName": name,
+        },
     )
     wait_until(
-        f"profile of {player}",
-        lambda: "email" in (stack.item(f"PLAYER#{player}", "STATE") or {}),
+        f"{name}'s referral", lambda: stack.item(f"REFERRAL#{referred}", "REFERRAL") is not None
     )
 
 
@@ -77,7 +79,7 @@ def wait_until(what: str, happened: Callable[[], bool]) -> None:
     while not happened():
         if time.monotonic() > deadline:
             raise ProblemError(f"Waited {SECONDS_TO_SETTLE} s in vain for {what}: see `make logs`.")
-        time.sleep(0.1)
+        time.sleep(0.05)
 
 
 def header_file(name: str) -> Path:

@@ -3,7 +3,6 @@
 import fcntl
 import json
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator, Mapping
@@ -52,7 +51,10 @@ def run(environment: Mapping[str, str]) -> None:
             write_outputs(stack)
             show(f"Ready in {time.monotonic() - started:.1f} s → {OUTPUTS.relative_to(ROOT)}")
             show_ways_in(stack, parameters)
-            follow_logs(stack)
+            try:
+                follow_logs(stack)
+            finally:
+                forget()  # at once: what it tells is no longer true
     except Stopped:
         say("\nStopped; nothing is left of it.")
 
@@ -104,18 +106,19 @@ def stopping_on_signals() -> Iterator[None]:
 
 @contextmanager
 def forgetting_everything() -> Iterator[None]:
-    """Removes outputs, tokens and the emulator's files, before (a crash's) and after."""
-
-    def forget() -> None:
-        OUTPUTS.unlink(missing_ok=True)
-        remove_headers()
-        shutil.rmtree(STATE / "run" / "emulator", ignore_errors=True)
+    """Removes outputs and tokens before (a crash's) and after."""
 
     forget()
     try:
         yield
     finally:
         forget()
+
+
+def forget() -> None:
+    """Removes outputs and tokens."""
+    OUTPUTS.unlink(missing_ok=True)
+    remove_headers()
 
 
 def write_outputs(stack: Stack) -> None:

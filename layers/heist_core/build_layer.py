@@ -6,8 +6,10 @@ environment variables, with the template's defaults:
 LAMBDA_PYTHON  minor version of the functions' runtime (template parameter PythonRuntime)
 LAMBDA_ARCH    arm64 or x86_64 (template parameter Architecture), or `native` for the machine that
                builds: the embedded AWS runs functions on this machine's own Python
+LAYER_CACHE    where to keep the installed and trimmed dependencies for the next build; nowhere if empty
 """
 
+import hashlib
 import json
 import os
 import shutil
@@ -48,12 +50,38 @@ def main(target: Path) -> None:
     python = os.environ.get("LAMBDA_PYTHON", "3.13")
     architecture = os.environ.get("LAMBDA_ARCH", "arm64")
     shutil.rmtree(target, ignore_errors=True)
-    install(target, python, architecture)
-    trim(target)
-    shutil.copytree(
-        HERE / "heist_core", target / "heist_core", ignore=shutil.ignore_patterns("__pycache__")
-    )
-    compile_all(target, python)
+    cache = cache_for(python, architecture)
+    if cache and cache.exists():
+        shutil.copytree(cache, target)
+    else:
+        install(target, python, architecture)
+        trim(target)
+        compile_all(target, python)
+        if cache:
+            keep(target, cache)
+    package = target / "heist_core"
+    shutil.copytree(HERE / "heist_core", package, ignore=shutil.ignore_patterns("__pycache__"))
+    compile_all(package, python)
+
+
+def cache_for(python: str, architecture: str) -> Path | None:
+    """Where the dependencies are kept: under a hash of all that they are made from."""
+    folder = os.environ.get("LAYER_CACHE")
+    if not folder:
+        return None
+    digest = hashlib.sha256(f"{python} {architecture} {sys.version}".encode())
+    for source in (HERE / "requirements.txt", Path(__file__)):
+        digest.update(source.read_bytes())
+    return Path(folder) / f"layer-{digest.hexdigest()[:16]}"
+
+
+def keep(target: Path, cache: Path) -> None:
+    """Copies finished dependencies into the cache, in one step, in place of older ones."""
+    for old in cache.parent.glob("layer-*"):
+        shutil.rmtree(old)
+    unfinished = cache.with_suffix(".unfinished")
+    shutil.copytree(target, unfinished)
+    unfinished.rename(cache)
 
 
 def install(target: Path, python: str, architecture: str) -> None:
