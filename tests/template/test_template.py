@@ -13,6 +13,7 @@ import yaml
 
 from build_layer import OPERATIONS
 from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
+from heist_core.use_cases.execute_heist import BEGIN_ROUNDS_FOR_SECONDS, LONGEST_ROUND_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -144,6 +145,12 @@ def test_nobody_may_delete_or_scan() -> None:
         "ses:SendEmail",
         "sqs:SendMessage",
     }
+
+
+def test_a_heist_has_time_for_its_rounds_and_answers_before_the_gateway_gives_up() -> None:
+    timeout = of_type("AWS::Serverless::Function")["ExecuteHeistFunction"]["Properties"]["Timeout"]
+
+    assert BEGIN_ROUNDS_FOR_SECONDS + LONGEST_ROUND_SECONDS < timeout < 29
 
 
 def test_every_route_needs_a_token() -> None:
