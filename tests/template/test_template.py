@@ -148,7 +148,7 @@ def test_nobody_may_delete_or_scan() -> None:
 
 
 def test_a_heist_has_time_for_its_rounds_and_answers_before_the_gateway_gives_up() -> None:
-    timeout = of_type("AWS::Serverless::Function")["ExecuteHeistFunction"]["Properties"]["Timeout"]
+    timeout = of_type("AWS::Serverless::Function")["ExecuteHeistFunction"]["Timeout"]
 
     assert BEGIN_ROUNDS_FOR_SECONDS + LONGEST_ROUND_SECONDS < timeout < 29
 
