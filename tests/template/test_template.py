@@ -14,6 +14,7 @@ import yaml
 from build_layer import OPERATIONS
 from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
 from heist_core.use_cases.execute_heist import BEGIN_ROUNDS_FOR_SECONDS, LONGEST_ROUND_SECONDS
+from heist_core.use_cases.notify_players import LEASE
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,9 +149,14 @@ def test_nobody_may_delete_or_scan() -> None:
 
 
 def test_a_heist_has_time_for_its_rounds_and_answers_before_the_gateway_gives_up() -> None:
-    timeout = of_type("AWS::Serverless::Function")["ExecuteHeistFunction"]["Timeout"]
+    timeout = FUNCTIONS["ExecuteHeistFunction"]["Timeout"]
 
     assert BEGIN_ROUNDS_FOR_SECONDS + LONGEST_ROUND_SECONDS < timeout < 29
+
+
+@pytest.mark.parametrize("name", ["NotifyPlayersFunction", "SweepNotificationsFunction"])
+def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(name: str) -> None:
+    assert FUNCTIONS[name]["Timeout"] < LEASE.total_seconds()
 
 
 def test_every_route_needs_a_token() -> None:
