@@ -1,0 +1,168 @@
+"""The local commands' own logic: variables, ports, log lines, the template's functions."""
+
+import fcntl
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from local import run as run_module
+from local.console import ProblemError
+from local.deployment import heist_parameters, source_hash
+from local.logs import readable
+from local.routes import Template
+from local.run import chosen_port, only_one_per_checkout, variable
+
+NAMES = {"id-a": "alice", "id-b": "bob"}
+
+
+def line(**fields: object) -> str | None:
+    return readable(json.dumps({"level": "INFO", "message": "request", **fields}), "folder", NAMES)
+
+
+# Variables and ports
+
+
+def test_heist_variables_become_parameters_and_others_do_not() -> None:
+    environment = {"HEIST_COOLDOWN_HOURS": "0", "HEIST_ENABLED": "False", "HOME": "/root"}
+    assert heist_parameters(environment) == {"HeistCooldownHours": "0", "HeistEnabled": "False"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HEIST_COOLDOWN_HOURS", "abc"),
+        ("HEIST_COOLDOWN_HOURS", ""),
+        ("HEIST_STEAL_PERCENTAGE", "101"),
+        ("HEIST_EMAIL_ENABLED", "yes"),
+        ("HEIST_COOLDOWN_HOUR", "1"),
+    ],
+)
+def test_a_wrong_variable_is_refused_by_name(name: str, value: str) -> None:
+    with pytest.raises(ProblemError, match=rf"^{name} "):
+        heist_parameters({name: value})
+
+
+@pytest.mark.parametrize("value", ["http", "-1", "0", "65536", "4566.0", " "])
+def test_a_wrong_port_is_refused_by_name(value: str) -> None:
+    with pytest.raises(ProblemError, match="LOCAL_PORT"):
+        chosen_port({"LOCAL_PORT": value})
+
+
+def test_the_port_is_4566_unless_chosen() -> None:
+    assert chosen_port({}) == chosen_port({"LOCAL_PORT": ""}) == 4566
+    assert chosen_port({"LOCAL_PORT": "4600"}) == 4600
+
+
+def test_parameters_are_named_as_variables_again() -> None:
+    assert variable("HeistRateLimitPerMinute") == "HEIST_RATE_LIMIT_PER_MINUTE"
+
+
+def test_a_second_run_in_one_checkout_is_told_who_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "STATE", tmp_path)
+    with (tmp_path / "run.lock").open("w") as lock:
+        lock.write("1234\n")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(
+            ProblemError, match=r"already running in this checkout \(process 1234\)"
+        ), only_one_per_checkout():
+            pass
+    with only_one_per_checkout():
+        pass
+
+
+def test_the_same_sources_have_the_same_hash() -> None:
+    assert source_hash() == source_hash()
+
+
+# Log lines
+
+
+def test_a_heist_is_told_with_the_players_names() -> None:
+    told = line(
+        function="execute_heist", status=200, ms=23, caller="id-a", target="id-b", points=40
+    )
+    assert told is not None
+    assert told.split() == ["execute_heist", "200", "23", "ms", "alice→bob", "+40"]
+
+
+def test_a_refusal_is_told_with_its_code() -> None:
+    told = line(
+        function="execute_heist", status=400, ms=5, caller="id-x", target="y", code="NO_TOKENS"
+    )
+    assert told is not None
+    assert told.split() == ["execute_heist", "400", "5", "ms", "id-x→y", "NO_TOKENS"]
+
+
+def test_a_batch_is_told_with_what_it_did_and_without_zeros() -> None:
+    told = line(function="notify_players", message="batch", ms=9, inbox=2, mails=2, parked=0)
+    assert told is not None
+    assert told.endswith("ok          9 ms 2 inbox, 2 mails")
+
+
+def test_an_error_is_told_with_its_last_line() -> None:
+    told = line(
+        function="add_points",
+        level="ERROR",
+        message="event",
+        ms=1,
+        exception_name="KeyError",
+        exception="Traceback (most recent call last):\n  File ...\nKeyError: 'x'",
+    )
+    assert told is not None
+    assert told.split()[1] == "ERROR"
+    assert told.endswith("KeyError: 'x'")
+
+
+@pytest.mark.parametrize(
+    "message", ["START RequestId: 1", "END RequestId: 1", "REPORT RequestId: 1", "", '{"_aws": {}}']
+)
+def test_what_lambda_and_metrics_write_is_left_out(message: str) -> None:
+    assert readable(message, "folder", {}) is None
+
+
+def test_what_is_not_json_is_shown_as_it_is() -> None:
+    told = readable("Runtime.ImportModuleError: no module", "get_tokens", {})
+    assert told is not None
+    assert told.split(maxsplit=1) == ["get_tokens", "Runtime.ImportModuleError: no module"]
+
+
+# The template's functions, as far as the API uses them
+
+
+def template(**references: Any) -> Template:
+    made = Template.__new__(Template)
+    made.processed = {"Conditions": {"Own": {"Fn::Equals": [{"Ref": "Issuer"}, ""]}}}
+    made.original = {}
+    made._references = {"AWS::NoValue": None, "AWS::Region": "eu-x-1", **references}
+    return made
+
+
+def test_functions_of_the_template_are_resolved() -> None:
+    resolved = template(
+        Issuer="", Audience="a,b", Pool="p", GetTokensFunction="get-tokens"
+    ).resolve(
+        {
+            "issuer": {"Fn::If": ["Own", {"Fn::Sub": "https://${AWS::Region}/${Pool}"}, "other"]},
+            "audience": {"Fn::Split": [",", {"Ref": "Audience"}]},
+            "nothing": {"Fn::If": ["Own", {"Ref": "AWS::NoValue"}, "something"]},
+            "uri": {"Fn::Sub": "${GetTokensFunction.Arn}/invocations"},
+        }
+    )
+    assert resolved == {
+        "issuer": "https://eu-x-1/p",
+        "audience": ["a", "b"],
+        "uri": "arn:aws:lambda:us-east-1:000000000000:function:get-tokens/invocations",
+    }
+
+
+@pytest.mark.parametrize(
+    "node", [{"Ref": "Unknown"}, {"Fn::Sub": "${Pool.Name}"}, {"Fn::Cidr": []}]
+)
+def test_what_cannot_be_resolved_is_named_instead_of_guessed(node: object) -> None:
+    with pytest.raises(ProblemError, match=r"local/routes\.py"):
+        template(Pool="p").resolve(node)
