@@ -6,7 +6,7 @@ tests/integration.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,6 +17,11 @@ from mypy_boto3_events import EventBridgeClient
 from mypy_boto3_sesv2 import SESV2Client
 from mypy_boto3_sqs import SQSClient
 
+from heist_core.domain.award import Award
+from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import MailRecord, MailState, Notice, Owed
+from heist_core.domain.player import Player
+from heist_core.storage.store import Store
 from heist_core.use_cases.clock import Clock
 from tests.builders import NOW
 
@@ -98,6 +103,9 @@ class Faults:
     def __call__(self, *errors: BaseException | None) -> None:
         """The next calls raise these; None is a call that goes well."""
         self._next += errors
+
+    def clear(self) -> None:
+        self._next.clear()
 
     def strike(self) -> None:
         error = self._next.pop(0) if self._next else None
@@ -231,3 +239,53 @@ class Tapped:
 
 class Crash(BaseException):
     """The end of a process: nothing in the product may catch it."""
+
+
+class NoticeStore:
+    """What the notifier needs of the store, in memory: notices, mail records and one marker.
+
+    `before` is told the name of every call; it may raise, or act as somebody else meanwhile.
+    """
+
+    def __init__(self, *players: Player) -> None:
+        self.players = {player.id: player for player in players}
+        self.inbox: Counter[str] = Counter()
+        self.records: dict[str, MailRecord] = {}
+        self.owed = set(Owed)
+        self.before: Callable[[str], None] = lambda call: None
+
+    def deliver_notice(self, event: Heist | Award, notice: Notice, arrived_at: datetime) -> bool:
+        self.before("deliver_notice")
+        if notice.recipient_id in self.records:
+            return False
+        self.records[notice.recipient_id] = MailRecord(MailState.PENDING)
+        self.inbox[notice.recipient_id] += 1
+        return True
+
+    def players_and_settings(
+        self, player_ids: Iterable[str], *, with_settings: bool
+    ) -> tuple[dict[str, Player], None]:
+        self.before("players_and_settings")
+        return {
+            player_id: self.players.get(player_id, Player(player_id)) for player_id in player_ids
+        }, None
+
+    def mail_record(self, event: Heist, recipient_id: str) -> MailRecord:
+        self.before("mail_record")
+        return self.records[recipient_id]
+
+    def move_mail(self, event: Heist, recipient_id: str, seen: MailRecord, to: MailRecord) -> bool:
+        self.before("move_mail")
+        standing = self.records[recipient_id]
+        if standing.state is not seen.state or (seen.owner and standing.owner != seen.owner):
+            return False
+        self.records[recipient_id] = to
+        return True
+
+    def settle(self, event: Heist | Award, owed: Owed) -> None:
+        self.before("settle")
+        self.owed.discard(owed)
+
+    @property
+    def store(self) -> Store:
+        return cast("Store", self)

@@ -1,0 +1,339 @@
+"""Entities survive the way to items and back; what is no entity is told, by attribute."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heist_core.domain.award import Award
+from heist_core.domain.errors import HeistRefused, Malformed
+from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
+from heist_core.domain.inbox import (
+    InboxItem,
+    MailRecord,
+    MailState,
+    Metadata,
+    Notice,
+    NoticeType,
+    Owed,
+    message_of,
+    notices_of,
+)
+from heist_core.domain.player import Dated, Player, Profile
+from heist_core.storage import items, keys
+from heist_core.storage.transactions import save_profile
+from tests.builders import NOW, award, heist, player, refused, sample
+
+IDS = st.from_regex(r"[A-Za-z0-9._:@|-]{1,64}", fullmatch=True)
+TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+NAMES = st.none() | TEXTS
+MOMENTS = st.integers(-(10**10), 4 * 10**12).map(lambda ms: NOW + timedelta(milliseconds=ms))
+AMOUNTS = st.integers(0, 10**15)
+SEASONS = st.from_regex(r"20[0-9]{2}-(0[1-9]|1[0-2])", fullmatch=True)
+ATTEMPTS = st.builds(Attempt, IDS, IDS, IDS, st.none() | TEXTS)
+PLANS = st.builds(HeistPlan, MOMENTS, SEASONS, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, MOMENTS)
+HEISTS = st.builds(Heist, ATTEMPTS, PLANS, NAMES, NAMES)
+AWARDS = st.builds(Award, IDS, IDS, TEXTS, NAMES, MOMENTS)
+REFUSALS = st.builds(HeistRefused, TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2))
+REFUSED = st.builds(RefusedHeist, ATTEMPTS, MOMENTS, REFUSALS)
+
+
+def dated(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Dated[Any]]:
+    return st.just(Dated()) | st.builds(Dated, st.none() | values, MOMENTS)
+
+
+PROFILES = st.builds(Profile, dated(TEXTS), dated(TEXTS), dated(st.booleans()))
+
+
+def through_wire(item: items.Item) -> dict[str, object]:
+    return items.from_wire(items.to_wire(item))
+
+
+@given(HEISTS)
+def test_a_heist_survives(stored: Heist) -> None:
+    item = through_wire(items.heist_item(stored))
+    assert items.heist_from(item) == stored
+    assert items.owed_event_from(item) == stored
+    assert items.owed_of(item) == set(Owed)
+
+
+@given(REFUSED)
+def test_a_refused_heist_survives_with_the_very_words_of_its_refusal(stored: RefusedHeist) -> None:
+    found = items.heist_from(through_wire(items.refused_heist_item(stored)))
+    assert isinstance(found, RefusedHeist)
+    assert (found.attempt, found.at) == (stored.attempt, stored.at)
+    assert found.refusal.code == stored.refusal.code
+    assert found.refusal.message == stored.refusal.message
+    assert found.refusal.details == stored.refusal.details
+
+
+@given(AWARDS)
+def test_an_award_survives(stored: Award) -> None:
+    item = through_wire(items.award_item(stored))
+    assert items.award_from(item) == stored
+    assert items.owed_event_from(item) == stored
+
+
+@given(PROFILES)
+def test_a_profile_survives(profile: Profile) -> None:
+    stored = {"version": 1, **items.profile_attributes(profile)}
+    assert items.player_from("alice", through_wire(stored)).profile == profile
+
+
+@given(HEISTS | AWARDS, st.integers(1, 10**9), MOMENTS)
+def test_an_inbox_item_survives(event: Heist | Award, sequence: int, arrived_at: datetime) -> None:
+    for notice in notices_of(event):
+        item = through_wire(items.inbox_item(sequence, "0a1b2c3d", notice, arrived_at))
+        found = items.inbox_item_from(item)
+        assert found == InboxItem(f"{sequence:010d}-0a1b2c3d", notice, None)
+        assert item["unread"] == item["sk"]
+
+
+def test_the_position_in_the_inbox_sorts_as_the_number_does() -> None:
+    texts = [
+        str(items.inbox_item(number, "t", notices_of(award())[0], NOW)["sk"])
+        for number in (1, 9, 10, 99, 100, 10**9)
+    ]
+    assert texts == sorted(texts)
+
+
+def test_a_player_survives_with_every_season() -> None:
+    item: dict[str, object] = {
+        "pk": "PLAYER#alice",
+        "sk": "STATE",
+        "version": Decimal(4),
+        "tokens": Decimal(2),
+        "tokensEarned": Decimal(5),
+        "tokensSpent": Decimal(3),
+        "lastEarnedAt": "2026-11-22T12:00:03.117Z",
+        "lastSpentAt": "2026-11-22T12:00:03.117Z",
+        "lastHeistAt": "2026-11-22T12:00:03.117Z",
+        "lastRobbedAt": "2026-11-22T12:00:03.117Z",
+        "points#2026-10": Decimal(7),
+        "points#2026-11": Decimal(11),
+    }
+    found = items.player_from("alice", item)
+    assert found == Player(
+        id="alice",
+        version=4,
+        tokens=2,
+        tokens_earned=5,
+        tokens_spent=3,
+        last_earned_at=NOW,
+        last_spent_at=NOW,
+        last_heist_at=NOW,
+        last_robbed_at=NOW,
+        points={"2026-10": 7, "2026-11": 11},
+    )
+
+
+def test_no_item_is_a_player_never_heard_of() -> None:
+    assert items.player_from("alice", None) == Player("alice")
+
+
+def test_a_profile_written_whole_reads_back_whole() -> None:
+    """`profile_attributes` names every attribute that `player_from` reads, so none can linger."""
+    request = save_profile("t", player(), Profile())
+    for name in ("name", "email", "emailOptOut", "nameAt", "emailAt", "emailOptOutAt"):
+        assert f"#{name}" in str(request["UpdateExpression"]).partition("REMOVE")[2]
+
+
+def test_the_sample_of_the_stream_holds_the_heist_of_the_builders() -> None:
+    image = sample("notify_players")["Records"][0]["dynamodb"]["NewImage"]
+    found = items.owed_event_from(items.from_wire(image))
+    assert isinstance(found, Heist)
+    assert found.plan == heist().plan
+
+
+# What is kept for how long
+
+
+def test_a_heist_that_happened_is_kept_for_good_and_a_refused_one_for_thirty_days() -> None:
+    assert "expiresAt" not in items.heist_item(heist())
+    assert "expiresAt" not in items.award_item(award())
+    day = 24 * 3600
+    assert items.refused_heist_item(refused())["expiresAt"] == int(NOW.timestamp()) + 30 * day
+
+
+def test_an_inbox_item_is_kept_from_its_arrival() -> None:
+    notice = notices_of(heist(at=NOW.replace(year=2020)))[0]
+    kept = items.inbox_item(1, "t", notice, NOW)["expiresAt"]
+    assert isinstance(kept, int)
+    assert kept - NOW.timestamp() > 179 * 24 * 3600
+
+
+def test_the_dedupe_outlives_the_inbox_item() -> None:
+    notice = notices_of(heist())[0]
+    record = items.notice_item(keys.heist("h"), notice)
+    in_inbox = items.inbox_item(1, "t", notice, NOW)
+    assert isinstance(record["expiresAt"], int)
+    assert isinstance(in_inbox["expiresAt"], int)
+    assert record["expiresAt"] > in_inbox["expiresAt"]
+
+
+def test_only_a_heists_notice_has_a_mail() -> None:
+    assert items.notice_item(SUBJECT, notices_of(heist())[0])["mailState"] == "PENDING"
+    assert items.notice_item(SUBJECT, notices_of(award())[0])["mailState"] is None
+
+
+SUBJECT = keys.heist("h")
+
+
+# What is no entity
+
+
+def without(item: items.Item, name: str) -> dict[str, object]:
+    return {other: value for other, value in item.items() if other != name}
+
+
+HEIST = through_wire(items.heist_item(heist()))
+REFUSED_ITEM = through_wire(items.refused_heist_item(refused()))
+AWARD = through_wire(items.award_item(award()))
+OPTIONAL = {
+    *("pk", "sk", "sourceNetwork", "attackerName", "victimName", "referredName", "expiresAt"),
+    *("owed", "owedBucket", "owedSince", "attackerPointsAfter", "victimPointsAfter"),
+}
+READERS: list[tuple[Callable[[items.Item], object], dict[str, object]]] = [
+    (items.heist_from, HEIST),
+    (items.heist_from, REFUSED_ITEM),
+    (items.award_from, AWARD),
+]
+
+
+@pytest.mark.parametrize(
+    ("read", "item", "name"),
+    [
+        pytest.param(read, item, name, id=f"{name}-{item.get('status', 'AWARD')}")
+        for read, item in READERS
+        for name in sorted(set(item) - OPTIONAL)
+    ],
+)
+def test_a_record_without_what_it_needs_is_malformed_by_that_name(
+    read: Callable[[items.Item], object], item: dict[str, object], name: str
+) -> None:
+    with pytest.raises(Malformed, match=name):
+        read(without(item, name))
+    for wrong in (b"bytes", {"M": 1}, Decimal("0.5"), ["list"]):
+        if not (name == "details" and isinstance(wrong, dict)):
+            with pytest.raises(Malformed, match=name):
+                read({**item, name: wrong})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sk": "STATE"},
+        {"sk": None},
+        {"status": "PENDING"},
+        {"createdAt": "yesterday"},
+        {"createdAt": "2026-11-22T12:00:00"},
+        {"cooldownEndsAt": ""},
+        {"pointsStolen": "40"},
+        {"pointsStolen": Decimal("1.5")},
+        {"attackerId": Decimal(7)},
+        {"attackerName": Decimal(7)},
+    ],
+)
+def test_a_record_with_the_wrong_values_is_malformed(change: dict[str, object]) -> None:
+    with pytest.raises(Malformed):
+        items.owed_event_from({**HEIST, **change})
+
+
+def test_a_refused_heist_owes_nobody_anything() -> None:
+    with pytest.raises(Malformed):
+        items.owed_event_from(REFUSED_ITEM)
+
+
+@pytest.mark.parametrize("owed", [{"money"}, {"notices", "money"}, "notices", ["notices"]])
+def test_a_marker_that_names_something_unknown_is_malformed(owed: object) -> None:
+    with pytest.raises(Malformed):
+        items.owed_of({"owed": owed})
+
+
+def test_no_marker_owes_nothing() -> None:
+    assert items.owed_of({}) == frozenset()
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        {"pk": "HEIST#1"},
+        {"pk": None},
+        {"pk": {}},
+        {"pk": {"S": "a", "N": "1"}},
+        {"pk": {"X": "a"}},
+        {"points": {"N": "forty"}},
+        {"owed": {"SS": 7}},
+        {"pk": ["S"]},
+    ],
+)
+def test_an_image_that_is_not_typed_is_malformed(image: dict[str, object]) -> None:
+    with pytest.raises(Malformed):
+        items.owed_event_from(items.from_wire(image))
+
+
+@pytest.mark.parametrize("state", [None, "POSTED", "sent", Decimal(1)])
+def test_a_mail_in_no_known_state_is_malformed(state: object) -> None:
+    with pytest.raises(Malformed, match="mailState"):
+        items.mail_record_from({"mailState": state})
+
+
+def test_a_mail_record_reads_its_lease() -> None:
+    item: dict[str, object] = {
+        "mailState": "SENDING",
+        "mailAttempts": Decimal(2),
+        "mailOwner": "o",
+        "mailLeaseUntil": "2026-11-22T12:00:03.117Z",
+    }
+    assert items.mail_record_from(item) == MailRecord(MailState.SENDING, 2, "o", NOW)
+
+
+# What players are told
+
+
+@pytest.mark.parametrize(
+    ("event", "messages"),
+    [
+        (
+            heist(),
+            [
+                "Success! You pulled a heist on Bob and stole 40 points!",
+                "Oh no! Alice just pulled a heist on you and stole 40 of your monthly points!",
+            ],
+        ),
+        (
+            heist(attacker_name=None, victim_name=None),
+            [
+                "Success! You pulled a heist on a player and stole 40 points!",
+                "Oh no! Someone just pulled a heist on you and stole 40 of your monthly points!",
+            ],
+        ),
+        (award(), ["You earned a Heist Token! Carol joined using your referral code."]),
+        (award(name=None), ["You earned a Heist Token! Someone joined using your referral code."]),
+    ],
+)
+def test_the_messages_are_the_specifications(event: Heist | Award, messages: list[str]) -> None:
+    assert [message_of(notice) for notice in notices_of(event)] == messages
+
+
+def test_the_metadata_are_the_specifications() -> None:
+    attackers, victims = notices_of(heist(victim_name=None))
+    assert attackers == Notice(
+        "alice",
+        NoticeType.HEIST_SUCCESS,
+        heist().attempt.id,
+        {"victimName": None, "pointsStolen": 40, "victimId": "bob"},
+        NOW,
+    )
+    expected: Metadata = {"attackerName": "Alice", "pointsLost": 40, "attackerId": "alice"}
+    assert (victims.recipient_id, victims.type, victims.metadata) == (
+        "bob",
+        NoticeType.HEIST_VICTIM,
+        expected,
+    )
+    (earned,) = notices_of(award())
+    assert (earned.heist_id, earned.metadata) == (None, {"referredUserName": "Carol"})

@@ -1,0 +1,262 @@
+"""What a mail says, and what is known of it once it was handed to SES."""
+
+import json
+import re
+from collections.abc import Mapping
+from html.parser import HTMLParser
+from typing import Any
+
+import boto3
+import pytest
+from botocore import exceptions
+from botocore.config import Config
+from botocore.stub import Stubber
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
+from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import notices_of
+from heist_core.domain.player import clean_name
+from heist_core.mail.mailer import Mailer
+from heist_core.mail.render import Mail, mail_of
+from tests.builders import heist
+from tests.fakes import FakeSes, client_error
+
+ZERO_WIDTH = "\u200b"
+
+
+def mails(event: Heist) -> tuple[Mail, Mail]:
+    """The attacker's and the victim's."""
+    attackers, victims = notices_of(event)
+    return mail_of(event, attackers), mail_of(event, victims)
+
+
+class _Page(HTMLParser):
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[str] = []
+        self.text = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.text += "\n" if tag == "br" else ""
+        self.attributes += [f"{name}={value}" for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+PLAIN = _Page(mails(heist())[0].html)
+
+
+def test_the_attacker_reads_what_was_stolen_from_whom_and_the_new_total() -> None:
+    mail, _ = mails(heist())
+    assert mail.subject == "Your heist paid off: +40 points"
+    for text in (mail.text, _Page(mail.html).text):
+        assert "Hi Alice," in text
+        assert "You pulled a heist on Bob and stole 40 points." in text
+        assert "1040 points" in text
+        assert "2026-11" in text
+        assert heist().attempt.id in text
+
+
+def test_the_victim_reads_what_was_lost_to_whom_and_what_remains() -> None:
+    _, mail = mails(heist())
+    assert mail.subject == "You were robbed: -40 points"
+    for text in (mail.text, _Page(mail.html).text):
+        assert "Hi Bob," in text
+        assert "Alice pulled a heist on you and stole 40 of your monthly points." in text
+        assert "760 points" in text
+
+
+def test_players_without_a_name_have_fallbacks() -> None:
+    attackers, victims = mails(heist(attacker_name=None, victim_name=None))
+    assert "Hi Player," in attackers.text
+    assert "You pulled a heist on another player and" in attackers.text
+    assert "Hi Player," in victims.text
+    assert "Someone pulled a heist on you" in victims.text
+    assert "None" not in attackers.text + attackers.html + victims.text + victims.html
+
+
+HOSTILE = [
+    "<img src=x onerror=alert(1)>",
+    "</td></table><script>alert(1)</script>",
+    '" onmouseover="alert(1)',
+    "' style='display:none",
+    "&lt;b&gt; &amp; &#60;",
+    "$headline ${total} $$",
+    "{0} %s %(x)s",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_cannot_change_the_page(name: str) -> None:
+    for mail in mails(heist(attacker_name=name, victim_name=name)):
+        page = _Page(mail.html)
+        assert page.tags == PLAIN.tags
+        assert page.attributes == PLAIN.attributes
+        assert name in page.text.replace(ZERO_WIDTH, "")
+        assert name in mail.text.replace(ZERO_WIDTH, "")
+
+
+@given(st.text(max_size=120))
+def test_no_name_whatever_changes_the_page_or_reaches_the_subject(name: str) -> None:
+    kept = clean_name(name)
+    expected = [mail.subject for mail in mails(heist())]
+    rendered = mails(heist(attacker_name=kept, victim_name=kept))
+    assert [mail.subject for mail in rendered] == expected
+    for mail in rendered:
+        assert _Page(mail.html).tags == PLAIN.tags
+        json.dumps(mail.html).encode()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://evil.example/login",
+        "http://127.0.0.1:8080/x",
+        "www.evil.example",
+        "evil.example",
+        "mail@evil.example",
+        "mailto:a@evil.example",
+        "javascript:alert",
+        "evil.example/path?x=1",
+    ],
+)
+def test_a_name_does_not_become_a_link(name: str) -> None:
+    link = re.compile(r"\w+://|\w[.@]\w|mailto:\w|javascript:\w")
+    for mail in mails(heist(attacker_name=name, victim_name=name)):
+        for text in (mail.text, _Page(mail.html).text):
+            assert not link.search(text)
+            assert name in text.replace(ZERO_WIDTH, "")
+
+
+def test_a_mail_has_no_links_or_pictures_of_its_own_and_both_texts_say_the_same() -> None:
+    for mail in mails(heist()):
+        page = _Page(mail.html)
+        assert not {"a", "img", "script", "link", "iframe", "form"} & set(page.tags)
+        for word in ("Heist 5b0d8c6f2f1e4a31b7d3a9c2e4f60718", "2026-11-22 12:00 UTC"):
+            assert word in mail.text
+            assert word in page.text
+
+
+# SES
+
+
+def sent(event: Heist) -> FakeSes:
+    ses = FakeSes()
+    mailer = Mailer(ses.client, "heists@example.com")
+    for notice in notices_of(event):
+        mailer.send(f"{notice.recipient_id}@example.com", event, notice)
+    return ses
+
+
+def test_a_mail_goes_to_its_player_with_text_html_and_a_way_to_unsubscribe() -> None:
+    ses = sent(heist())
+    assert [mail.to for mail in ses] == ["alice@example.com", "bob@example.com"]
+    for mail in ses:
+        assert mail.text
+        assert mail.html.startswith("<!doctype html>")
+        assert mail.headers == {
+            "List-Unsubscribe": "<mailto:heists@example.com?subject=unsubscribe>"
+        }
+
+
+def test_no_name_is_in_a_header_or_subject() -> None:
+    for mail in sent(heist(attacker_name="Canary\r\nBcc: x@example.com", victim_name="Canary")):
+        assert "Canary" not in mail.subject + json.dumps(mail.headers)
+        assert "\n" not in mail.subject + "".join(mail.headers.values())
+
+
+def test_without_a_sender_no_mail_is_to_be_sent() -> None:
+    assert not Mailer(FakeSes().client, "").enabled
+    assert Mailer(FakeSes().client, "heists@example.com").enabled
+
+
+def test_the_request_is_one_that_ses_knows() -> None:
+    """Against botocore's own model of SES: names, types and required members."""
+    client = boto3.client("sesv2", config=Config(retries={"total_max_attempts": 1}))
+    with Stubber(client) as stub:
+        stub.add_response("send_email", {"MessageId": "1"})
+        Mailer(client, "heists@example.com").send(
+            "alice@example.com", heist(), notices_of(heist())[0]
+        )
+        stub.assert_no_pending_responses()
+    client.close()
+
+
+DEFERRED = [
+    *("TooManyRequestsException", "ThrottlingException", "Throttling"),
+    *("LimitExceededException", "SendingPausedException"),
+]
+REFUSED = [
+    *("MessageRejected", "MailFromDomainNotVerifiedException", "AccountSuspendedException"),
+    *("BadRequestException", "NotFoundException", "AccessDeniedException", "ValidationException"),
+]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "verdict"),
+    [
+        *((code, 400, MailDeferred) for code in DEFERRED),
+        ("TooManyRequestsException", 429, MailDeferred),
+        *((code, 400, MailRefused) for code in REFUSED),
+        ("AccessDeniedException", 403, MailRefused),
+        ("InternalServiceErrorException", 500, MailDoubtful),
+        ("ServiceUnavailable", 503, MailDoubtful),
+        ("ThrottlingException", 503, MailDoubtful),
+    ],
+)
+def test_an_answer_of_ses_decides_what_became_of_the_mail(
+    code: str, status: int, verdict: type[MailError]
+) -> None:
+    client = boto3.client("sesv2", config=Config(retries={"total_max_attempts": 1}))
+    with Stubber(client) as stub:
+        stub.add_client_error("send_email", code, http_status_code=status)
+        with pytest.raises(verdict) as caught:
+            Mailer(client, "heists@example.com").send(
+                "alice@example.com", heist(), notices_of(heist())[0]
+            )
+    client.close()
+    assert type(caught.value) is verdict
+    assert caught.value.code == code
+
+
+URL: Mapping[str, Any] = {"endpoint_url": "https://email.example"}
+
+
+@pytest.mark.parametrize(
+    ("error", "verdict"),
+    [
+        (exceptions.ConnectTimeoutError(**URL), MailDeferred),
+        (exceptions.EndpointConnectionError(**URL), MailDeferred),
+        (exceptions.ReadTimeoutError(**URL), MailDoubtful),
+        (exceptions.ConnectionClosedError(**URL), MailDoubtful),
+        (exceptions.HTTPClientError(error=OSError("reset")), MailDoubtful),
+        (exceptions.ProxyConnectionError(proxy_url="https://proxy.example"), MailDoubtful),
+        (exceptions.ResponseStreamingError(error=OSError("cut")), MailDoubtful),
+    ],
+)
+def test_no_answer_is_doubtful_unless_nothing_was_connected(
+    error: Exception, verdict: type[MailError]
+) -> None:
+    ses = FakeSes()
+    ses.fails(error)
+    with pytest.raises(verdict) as caught:
+        Mailer(ses.client, "heists@example.com").send(
+            "alice@example.com", heist(), notices_of(heist())[0]
+        )
+    assert type(caught.value) is verdict
+
+
+def test_a_verdict_carries_the_code_and_not_the_message() -> None:
+    ses = FakeSes()
+    ses.fails(client_error("MessageRejected"))
+    with pytest.raises(MailRefused) as caught:
+        Mailer(ses.client, "s@example.com").send(
+            "canary@example.com", heist(), notices_of(heist())[0]
+        )
+    assert str(caught.value) == "MessageRejected"

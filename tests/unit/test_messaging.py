@@ -1,0 +1,96 @@
+"""Events out and dead letters: taken for certain, or an error."""
+
+import boto3
+import pytest
+from botocore.exceptions import ReadTimeoutError
+from botocore.stub import Stubber
+
+from heist_core.domain.award import Award
+from heist_core.domain.errors import Unavailable
+from heist_core.domain.heist import Heist
+from heist_core.messaging.bus import Bus
+from heist_core.messaging.dead_letters import DeadLetters
+from tests.builders import award, heist
+from tests.fakes import FakeEventBridge, FakeQueue, client_error
+
+
+@pytest.mark.parametrize(
+    ("event", "published"),
+    [
+        (
+            heist(),
+            (
+                "HeistCommitted",
+                {
+                    "heistId": "5b0d8c6f2f1e4a31b7d3a9c2e4f60718",
+                    "attackerId": "alice",
+                    "victimId": "bob",
+                    "pointsStolen": 40,
+                    "attackerPointsAfter": 1040,
+                    "victimPointsAfter": 760,
+                    "season": "2026-11",
+                    "createdAt": "2026-11-22T12:00:03.117Z",
+                },
+            ),
+        ),
+        (
+            award(),
+            (
+                "TokenAwarded",
+                {
+                    "userId": "alice",
+                    "referredUserId": "carol",
+                    "createdAt": "2026-11-22T12:00:03.117Z",
+                },
+            ),
+        ),
+    ],
+)
+def test_the_events_are_the_specifications(
+    event: Heist | Award, published: tuple[str, object]
+) -> None:
+    bridge = FakeEventBridge()
+    Bus(bridge.client, "heist-core").publish(event)
+    assert bridge.published == [published]
+
+
+def test_the_request_is_one_that_the_bus_knows() -> None:
+    client = boto3.client("events")
+    with Stubber(client) as stub:
+        stub.add_response("put_events", {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]})
+        Bus(client, "heist-core").publish(heist())
+        stub.assert_no_pending_responses()
+    client.close()
+
+
+def test_an_event_that_the_bus_did_not_take_is_an_error() -> None:
+    bridge = FakeEventBridge(refused_entries=1)
+    bridge.fails(client_error("InternalException", 500), ReadTimeoutError(endpoint_url="x"))
+    for _ in range(3):
+        with pytest.raises(Unavailable):
+            Bus(bridge.client, "heist-core").publish(heist())
+    assert bridge.published == []
+    Bus(bridge.client, "heist-core").publish(heist())
+    assert len(bridge.published) == 1
+
+
+def test_a_letter_is_kept_as_json() -> None:
+    client = boto3.client("sqs")
+    with Stubber(client) as stub:
+        stub.add_response(
+            "send_message",
+            {"MessageId": "1"},
+            {"QueueUrl": "https://queue", "MessageBody": '{"reason": "Zo\\u00eb"}'},
+        )
+        DeadLetters(client, "https://queue").put({"reason": "Zoë"})
+        stub.assert_no_pending_responses()
+    client.close()
+
+
+def test_a_letter_that_the_queue_did_not_take_is_an_error() -> None:
+    queue = FakeQueue()
+    queue.fails(client_error("AccessDenied", 403), ReadTimeoutError(endpoint_url="x"))
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            DeadLetters(queue.client, "https://queue").put({"reason": "x"})
+    assert len(queue) == 0

@@ -1,0 +1,309 @@
+"""Requests to DynamoDB, word for word: the riskiest text of the application.
+
+Whether their conditions hold against an engine is tested in tests/integration.
+"""
+
+import re
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from heist_core.domain.inbox import MailRecord, MailState, Owed, notices_of
+from heist_core.domain.player import Dated, Player
+from heist_core.storage import items, keys, transactions
+from heist_core.storage.transactions import Request, Step
+from tests.builders import MILLISECOND, NOW, award, earned, heist, player, refused
+
+TABLE = "the-table"
+NEW = "attribute_not_exists(pk)"
+SUBJECT = keys.heist("h1")
+WITHIN_LIMIT = (
+    "contains(attempts, :attempt) OR attribute_not_exists(attempts) OR size(attempts) < :limit"
+)
+NOTICE = notices_of(heist())[0]
+CLAIM = MailRecord(MailState.SENDING, 1, "owner-1", NOW)
+
+
+def values(request: Request) -> dict[str, object]:
+    wire = request.get("ExpressionAttributeValues", {})
+    assert isinstance(wire, dict)
+    return items.from_wire(wire)
+
+
+def action(steps: Any, name: str, kind: str) -> dict[str, Any]:
+    (found,) = [step.action[kind] for step in steps if step.name == name]
+    assert isinstance(found, dict)
+    return found
+
+
+def every_request() -> dict[str, Request]:
+    """One example of every request that is built, those inside transactions included."""
+    seen = player(name="Alice", email="a@example.com")
+    singles = {
+        "record_refusal": transactions.record_refusal(TABLE, refused()),
+        "save_profile": transactions.save_profile(TABLE, seen, seen.profile),
+        "save_first_profile": transactions.save_profile(TABLE, Player("a"), Player("a").profile),
+        "count_attempt": transactions.count_attempt(TABLE, "a", "5b0d8c6f2f1e", NOW, 10),
+        "uncount_attempt": transactions.uncount_attempt(TABLE, "a", "5b0d8c6f2f1e", NOW),
+        "count_check": transactions.count_check(TABLE, "a", NOW, 30),
+        "claim_mail": transactions.move_mail(TABLE, SUBJECT, MailRecord(MailState.PENDING), CLAIM),
+        "end_mail": transactions.move_mail(TABLE, SUBJECT, CLAIM, MailRecord(MailState.SENT, 1)),
+        "owe": transactions.owe(TABLE, SUBJECT, Owed.NOTICES, NOW),
+        "settle": transactions.settle(TABLE, SUBJECT, Owed.EVENT),
+        "clear_marker": transactions.clear_marker(TABLE, SUBJECT),
+        "set_aside": transactions.set_aside(TABLE, SUBJECT),
+        "mark_read": transactions.mark_read(TABLE, "a", "0000000001", "0a1b2c3d", NOW),
+        "seed_point_type": transactions.seed_point_type(TABLE, "HEIST_GAIN", "text"),
+    }
+    transacted = {
+        "commit_heist": transactions.commit_heist(TABLE, heist(), player("alice"), player("bob")),
+        "commit_award": transactions.commit_award(TABLE, award()),
+        "commit_points": transactions.commit_points(TABLE, earned()),
+        "deliver_notice": transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
+    }
+    for name, transaction in transacted.items():
+        for step in transaction:
+            (request,) = step.action.values()
+            singles[f"{name}.{step.name}"] = request
+    return singles
+
+
+EVERY = every_request()
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: str) -> None:
+    request = EVERY[name]
+    expressions = " ".join(
+        str(request.get(part, "")) for part in ("UpdateExpression", "ConditionExpression")
+    )
+    used_values = set(re.findall(r":\w+", expressions))
+    used_names = set(re.findall(r"#\w+", expressions))
+    names = request.get("ExpressionAttributeNames", {})
+    assert isinstance(names, dict)
+
+    assert request["TableName"] == TABLE
+    assert used_values == set(values(request))
+    assert used_names == set(names)
+    assert ("Key" in request) != ("Item" in request)
+    assert "Item" not in request or "UpdateExpression" not in request
+
+
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [
+        ("record_refusal", NEW),
+        ("commit_heist.heist", NEW),
+        ("commit_heist.attacker", "version = :seen"),
+        ("commit_heist.victim", "version = :seen"),
+        ("commit_heist.gain", None),
+        ("commit_heist.loss", None),
+        ("commit_award.referral", NEW),
+        ("commit_award.referrer", None),
+        ("commit_points.event", NEW),
+        ("commit_points.player", None),
+        ("commit_points.ledger", None),
+        ("deliver_notice.notice", NEW),
+        ("deliver_notice.inbox", NEW),
+        ("save_profile", "version = :seen"),
+        ("save_first_profile", "attribute_not_exists(version)"),
+        (
+            "count_attempt",
+            WITHIN_LIMIT,
+        ),
+        ("uncount_attempt", None),
+        ("count_check", "attribute_not_exists(checks) OR checks < :limit"),
+        ("claim_mail", "mailState = :seen"),
+        ("end_mail", "mailState = :seen AND mailOwner = :seenOwner"),
+        ("owe", "attribute_exists(pk)"),
+        ("settle", "attribute_exists(owedBucket)"),
+        ("clear_marker", "attribute_not_exists(owed)"),
+        ("set_aside", "attribute_exists(owedBucket)"),
+        ("mark_read", "attribute_exists(unread) AND tag = :tag"),
+        ("seed_point_type", None),
+    ],
+)
+def test_every_request_has_its_condition(name: str, condition: str | None) -> None:
+    assert EVERY[name].get("ConditionExpression") == condition
+
+
+def test_the_table_above_misses_no_request() -> None:
+    (mark,) = [
+        mark
+        for mark in test_every_request_has_its_condition.pytestmark  # type: ignore[attr-defined]
+        if mark.name == "parametrize"
+    ]
+    assert {case[0] for case in mark.args[1]} == set(EVERY)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if EVERY[name].get("Item")])
+def test_a_put_that_may_be_refused_asks_for_what_stands_there(name: str) -> None:
+    request = EVERY[name]
+    assert ("ConditionExpression" in request) == (
+        request.get("ReturnValuesOnConditionCheckFailure") == "ALL_OLD"
+    )
+
+
+PLAYER_WRITES = [name for name, request in EVERY.items() if "STATE" in str(request.get("Key", ""))]
+
+
+def test_every_write_to_a_player_bumps_the_version() -> None:
+    assert len(PLAYER_WRITES) == 6
+    for name in PLAYER_WRITES:
+        request = EVERY[name]
+        added = str(request["UpdateExpression"]).partition("ADD ")[2]
+        assert "version :one" in added, name
+        assert values(request)[":one"] == 1, name
+
+
+def test_a_heist_is_five_steps_and_no_item_is_in_two_of_them() -> None:
+    steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob"))
+    assert [step.name for step in steps] == ["heist", "attacker", "victim", "gain", "loss"]
+    places = [_place(step) for step in steps]
+    assert len(set(places)) == 5
+
+
+def _place(step: Step) -> str:
+    (request,) = step.action.values()
+    item: Any = request.get("Key") or request.get("Item")
+    return str((item["pk"], item["sk"]))
+
+
+def test_the_attackers_side_of_a_heist() -> None:
+    attacker = replace(player("alice", version=7, tokens=3), tokens_spent=4)
+    steps = transactions.commit_heist(TABLE, heist(), attacker, player("bob", version=9))
+    update = action(steps, "attacker", "Update")
+    assert items.from_wire(update["Key"]) == {"pk": "PLAYER#alice", "sk": "STATE"}
+    assert update["UpdateExpression"] == (
+        "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
+        "lastSpentAt = :at, lastHeistAt = :at ADD version :one"
+    )
+    assert update["ExpressionAttributeNames"] == {"#season": "points#2026-11"}
+    assert values(update) == {
+        ":points": 1040,
+        ":tokens": 2,
+        ":spent": 5,
+        ":at": "2026-11-22T12:00:03.117Z",
+        ":one": 1,
+        ":seen": 7,
+    }
+
+
+def test_the_victims_side_of_a_heist() -> None:
+    steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob", version=9))
+    update = action(steps, "victim", "Update")
+    assert items.from_wire(update["Key"]) == {"pk": "PLAYER#bob", "sk": "STATE"}
+    assert update["UpdateExpression"] == (
+        "SET #season = :points, lastRobbedAt = :at ADD version :one"
+    )
+    assert update["ExpressionAttributeNames"] == {"#season": "points#2026-11"}
+    assert values(update) == {
+        ":points": 760,
+        ":at": "2026-11-22T12:00:03.117Z",
+        ":one": 1,
+        ":seen": 9,
+    }
+
+
+def test_both_ledger_entries_of_a_heist_cancel_out() -> None:
+    steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob"))
+    gain = items.from_wire(action(steps, "gain", "Put")["Item"])
+    loss = items.from_wire(action(steps, "loss", "Put")["Item"])
+    reference = "2026-11#HEIST#5b0d8c6f2f1e4a31b7d3a9c2e4f60718"
+    assert (gain["pk"], gain["sk"]) == ("LEDGER#alice", reference)
+    assert (loss["pk"], loss["sk"]) == ("LEDGER#bob", reference)
+    assert (gain["pointEventType"], gain["points"]) == ("HEIST_GAIN", 40)
+    assert (loss["pointEventType"], loss["points"]) == ("HEIST_LOSS", -40)
+
+
+def test_an_award_adds_one_token_whatever_stands() -> None:
+    update = action(transactions.commit_award(TABLE, award()), "referrer", "Update")
+    assert items.from_wire(update["Key"]) == keys.player("alice")
+    assert update["UpdateExpression"] == (
+        "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one"
+    )
+    assert values(update) == {":at": "2026-11-22T12:00:03.117Z", ":one": 1}
+
+
+def test_points_go_to_the_season_of_their_moment() -> None:
+    late = earned(at=NOW.replace(month=10))
+    steps = transactions.commit_points(TABLE, late)
+    update = action(steps, "player", "Update")
+    assert update["UpdateExpression"] == "ADD #season :points, version :one"
+    assert update["ExpressionAttributeNames"] == {"#season": "points#2026-10"}
+    assert values(update) == {":points": 800, ":one": 1}
+    entry = items.from_wire(action(steps, "ledger", "Put")["Item"])
+    assert (entry["pk"], entry["sk"]) == ("LEDGER#bob", "2026-10#EVENT#order-1")
+    assert entry["points"] == 800
+
+
+def test_points_of_one_event_are_told_apart_over_all_players() -> None:
+    first = action(transactions.commit_points(TABLE, earned("bob")), "event", "Put")
+    second = action(transactions.commit_points(TABLE, earned("carol")), "event", "Put")
+    assert first["Item"]["pk"] == second["Item"]["pk"] == {"S": "POINTS#order-1"}
+
+
+def test_a_profile_sets_what_is_there_and_removes_what_is_not() -> None:
+    seen = player("alice", version=3, name="Alice", email="a@example.com")
+    profile = replace(seen.profile, email=Dated(None, NOW + MILLISECOND))
+    request = transactions.save_profile(TABLE, seen, profile)
+    assert request["UpdateExpression"] == (
+        "ADD version :one SET #name = :name, #nameAt = :nameAt, #emailAt = :emailAt "
+        "REMOVE #email, #emailOptOut, #emailOptOutAt"
+    )
+    assert values(request) == {
+        ":name": "Alice",
+        ":nameAt": "2026-11-22T12:00:03.117Z",
+        ":emailAt": "2026-11-22T12:00:03.118Z",
+        ":one": 1,
+        ":seen": 3,
+    }
+
+
+def test_an_attempt_is_counted_in_a_set_that_expires() -> None:
+    minute = NOW.replace(second=0, microsecond=0)
+    request = transactions.count_attempt(TABLE, "alice", "5b0d8c6f2f1e", minute, 10)
+    assert items.from_wire(request["Key"]) == {  # type: ignore[arg-type]
+        "pk": "RATE#alice",
+        "sk": "EXECUTE#2026-11-22T12:00",
+    }
+    assert request["UpdateExpression"] == "ADD attempts :attempts SET expiresAt = :expiry"
+    assert request["ReturnValues"] == "ALL_OLD"
+    assert values(request) == {
+        ":attempts": {"5b0d8c6f2f1e"},
+        ":attempt": "5b0d8c6f2f1e",
+        ":limit": 10,
+        ":expiry": int(minute.timestamp()) + 3600,
+    }
+
+
+def test_a_claimed_mail_has_an_owner_and_a_lease_and_an_ended_one_neither() -> None:
+    claim, end = EVERY["claim_mail"], EVERY["end_mail"]
+    assert claim["UpdateExpression"] == (
+        "SET mailState = :state, mailAttempts = :attempts, "
+        "mailOwner = :owner, mailLeaseUntil = :lease"
+    )
+    assert values(claim) == {
+        ":seen": "PENDING",
+        ":state": "SENDING",
+        ":attempts": 1,
+        ":owner": "owner-1",
+        ":lease": "2026-11-22T12:00:03.117Z",
+    }
+    assert end["UpdateExpression"] == (
+        "SET mailState = :state, mailAttempts = :attempts REMOVE mailOwner, mailLeaseUntil"
+    )
+    assert values(end)[":seenOwner"] == "owner-1"
+
+
+def test_seeding_keeps_what_an_operator_changed() -> None:
+    assert "active = if_not_exists(active, :true)" in str(
+        EVERY["seed_point_type"]["UpdateExpression"]
+    )
+
+
+def test_what_is_owed_is_spread_over_the_buckets() -> None:
+    used = {keys.owed_bucket(keys.heist(f"heist-{number}")) for number in range(200)}
+    assert used == set(keys.OWED_BUCKETS)
+    assert keys.SET_ASIDE_BUCKET not in used
