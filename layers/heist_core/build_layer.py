@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,10 @@ def keep(target: Path, cache: Path) -> None:
 
 def install(target: Path, python: str, architecture: str) -> None:
     """Installs the hashed requirements into `target`, for the machine that will run them."""
+    if not find_spec("pip"):
+        raise SystemExit(
+            f"{sys.executable} has no pip: install it, or name a Python that has it in PYTHON"
+        )
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--no-deps"]
     command += ["--require-hashes", "--disable-pip-version-check", "--target", str(target)]
     if architecture != "native":
