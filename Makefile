@@ -8,7 +8,6 @@ PYTHON ?= python3
 STAGE ?= dev
 ENV := .local/env
 BIN := $(ENV)/dev/bin
-PACKAGES := functions layers/heist_core local tests $(wildcard ops benchmarks)
 
 # What functions run on in AWS: the defaults of PythonRuntime and Architecture in template.yaml.
 export LAMBDA_PYTHON ?= 3.13

@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 class ProblemError(Exception):
@@ -33,8 +33,9 @@ def step(name: str) -> Iterator[Step]:
 
 
 def say(line: str) -> None:
-    """Prints a line to stderr at once."""
-    print(line, file=sys.stderr, flush=True)
+    """Prints a line to stderr at once, if there still is a terminal."""
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
 
 
 def show(line: str = "") -> None:

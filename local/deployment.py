@@ -178,7 +178,7 @@ def heist_parameters(environment: Mapping[str, str]) -> dict[str, str]:
     """The HEIST_* variables that are set, as the template's parameters.
 
     Raises ProblemError with the template's own words, which name the variable, for a value that
-    the template's pattern refuses, and for a HEIST_* variable that there is not.
+    the template's pattern refuses. Points out a HEIST_* variable that there is not.
     """
     declared = template_parameters()
     parameters = {}
@@ -187,7 +187,8 @@ def heist_parameters(environment: Mapping[str, str]) -> dict[str, str]:
             continue
         name = variable.title().replace("_", "")
         if name not in declared:
-            raise ProblemError(f"{variable} is not a variable of this application: unset it.")
+            say(f"! {variable} is not one of the variables of this application: ignored.")
+            continue
         if not re.fullmatch(declared[name]["AllowedPattern"], value):
             raise ProblemError(f"{declared[name]['ConstraintDescription']}, not {value!r}.")
         parameters[name] = value

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
+from botocore.exceptions import BotoCoreError
+
 from local.console import ProblemError, say, show, step
 from local.deployment import heist_parameters, template_parameters
 from local.logs import Follower
@@ -89,13 +91,15 @@ def only_one_per_checkout() -> Iterator[None]:
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
     """Turns the first signal to end into Stopped, and ignores more while things are put away."""
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def stop(*_: object) -> None:
         for each in signals:
             signal.signal(each, signal.SIG_IGN)
         raise Stopped
 
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
+        signals = (signal.SIGINT, signal.SIGTERM)
     before = {each: signal.signal(each, stop) for each in signals}
     try:
         yield
@@ -171,8 +175,10 @@ def follow_logs(stack: Stack) -> None:
         try:
             for line in follower.new_lines():
                 show(line)
-        except stack.logs.exceptions.ClientError as refused:
-            say(f"The logs cannot be read at the moment: {refused}")
+        except BotoCoreError as error:
+            raise ProblemError(
+                f"The embedded AWS has ended; its last words are in {STATE / 'run' / 'emulator.log'}."
+            ) from error
         if time.monotonic() > fresh_until:
             write_headers(stack)
             fresh_until = time.monotonic() + SECONDS_BETWEEN_TOKENS

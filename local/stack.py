@@ -40,13 +40,13 @@ class Outputs:
     ApiUrl: str
     TableName: str
     EventBusName: str
-    UserPoolId: str
-    UserPoolClientId: str
     NotifierDeadLetterQueueUrl: str
     EventsDeadLetterQueueUrl: str
     DashboardUrl: str
     Endpoint: str
     Region: str
+    UserPoolId: str = ""  # empty with an issuer of another's
+    UserPoolClientId: str = ""
     Players: dict[str, str] = field(default_factory=dict)
     Ready: bool = True
 

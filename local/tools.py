@@ -28,18 +28,17 @@ def main(names: list[str]) -> int:
         if outdated and not is_current("uv"):
             outdated.insert(0, "uv")
         for number, name in enumerate(outdated, 1):
-            say(f"  tools  installing {name} ({number} of {len(outdated)}) …")
+            say(f"… tools     installing {name} ({number} of {len(outdated)}) …")
             try:
                 make(name)
             except subprocess.CalledProcessError as failed:
                 say((failed.stderr or failed.stdout or "").strip())
-                say(f"✘ tools  {advice(name, failed)}")
+                say(f"✘ tools     {advice(name, failed)}")
                 return 1
     took = time.monotonic() - started
+    note = f"installed {', '.join(outdated)}" if outdated else "reused"
     if outdated or os.environ.get("TOOLS_VERBOSE"):
-        say(
-            f"✔ tools   {took:5.1f} s  {'installed ' + ', '.join(outdated) if outdated else 'reused'}"
-        )
+        say(f"✔ {'tools':<9} {took:4.1f} s  {note}")
     return 0
 
 

@@ -36,12 +36,16 @@ def test_heist_variables_become_parameters_and_others_do_not() -> None:
         ("HEIST_COOLDOWN_HOURS", ""),
         ("HEIST_STEAL_PERCENTAGE", "101"),
         ("HEIST_EMAIL_ENABLED", "yes"),
-        ("HEIST_COOLDOWN_HOUR", "1"),
     ],
 )
 def test_a_wrong_variable_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(ProblemError, match=rf"^{name} "):
         heist_parameters({name: value})
+
+
+def test_a_misspelt_variable_is_pointed_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert heist_parameters({"HEIST_COOLDOWN_HOUR": "1"}) == {}
+    assert "HEIST_COOLDOWN_HOUR is not one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["http", "-1", "0", "65536", "4566.0", " "])
@@ -67,9 +71,10 @@ def test_a_second_run_in_one_checkout_is_told_who_runs(
         lock.write("1234\n")
         lock.flush()
         fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(
-            ProblemError, match=r"already running in this checkout \(process 1234\)"
-        ), only_one_per_checkout():
+        with (
+            pytest.raises(ProblemError, match=r"already running in this checkout \(process 1234\)"),
+            only_one_per_checkout(),
+        ):
             pass
     with only_one_per_checkout():
         pass
