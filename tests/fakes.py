@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
+from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_events import EventBridgeClient
 from mypy_boto3_sesv2 import SESV2Client
 from mypy_boto3_sqs import SQSClient
@@ -224,6 +225,10 @@ class Tapped:
         self._client = client
         self.before = before
         self.after = after
+
+    @property
+    def as_dynamodb(self) -> DynamoDBClient:
+        return cast("DynamoDBClient", self)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         call = getattr(self._client, operation)

@@ -1,0 +1,414 @@
+"""Execute, round by round: ids, deadlines, pauses and counting. Storage here is a script of answers.
+
+What holds against real storage is tested in tests/integration/test_execute_heist.py.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar, cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heist_core.domain.errors import (
+    Contention,
+    HeistRefused,
+    IdempotencyMismatch,
+    RateLimited,
+    Unavailable,
+)
+from heist_core.domain.heist import Heist, HeistPlan, RefusedHeist
+from heist_core.domain.player import Player
+from heist_core.settings import LiveSettings, parse_settings
+from heist_core.storage.items import Item
+from heist_core.storage.store import Count, HeistSnapshot, Store
+from heist_core.use_cases.check_target import check_target
+from heist_core.use_cases.execute_heist import (
+    BEGIN_ROUNDS_FOR_SECONDS,
+    LONGEST_ROUND_SECONDS,
+    ExecuteHeist,
+    Outcome,
+    heist_id_of,
+    minute_of,
+    seconds_to_next_minute,
+)
+from heist_core.use_cases.retry import until_uncontended
+from tests.builders import NOW, attempt, heist, player, refused
+from tests.fakes import FakeClock
+
+A = TypeVar("A")
+B = TypeVar("B")
+PLENTY = 29.0
+
+
+@dataclass
+class Script:
+    """A store that answers from lists; when they are used up, it says that all went well."""
+
+    clock: FakeClock
+    record: Heist | RefusedHeist | None = None
+    attacker: Player = field(default_factory=lambda: player("alice", tokens=1))
+    victim: Player = field(default_factory=lambda: player("bob", points=800))
+    settings_item: Item | None = None
+    reads: list[Exception] = field(default_factory=list)
+    commits: list[Exception | Heist | RefusedHeist] = field(default_factory=list)
+    refusals: list[Exception | bool] = field(default_factory=list)
+    counts: list[Exception | Count] = field(default_factory=list)
+    uncounts: list[Exception] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+    limits: list[int] = field(default_factory=list)
+    seconds_per_call: float = 0.0
+
+    def _called(self, name: str) -> None:
+        self.calls.append(name)
+        self.clock.pass_(seconds=self.seconds_per_call)
+
+    def read_for_heist(
+        self, heist_id: str | None, attacker_id: str, victim_id: str, *, with_settings: bool
+    ) -> HeistSnapshot:
+        self._called("read")
+        if self.reads:
+            raise self.reads.pop(0)
+        item = self.settings_item if with_settings else None
+        return HeistSnapshot(self.record, self.attacker, self.victim, item)
+
+    def commit_heist(
+        self, heist: Heist, attacker: Player, victim: Player
+    ) -> Heist | RefusedHeist | None:
+        self._called("commit")
+        return _next(self.commits, None)
+
+    def record_refusal(self, refused: RefusedHeist) -> bool:
+        self._called("refuse")
+        return _next(self.refusals, True)
+
+    def count_attempt(self, player_id: str, heist_id: str, minute: datetime, limit: int) -> Count:
+        self._called("count")
+        self.limits.append(limit)
+        return _next(self.counts, Count(allowed=True, added=True))
+
+    def count_check(self, player_id: str, minute: datetime, limit: int) -> bool:
+        self._called("check")
+        self.limits.append(limit)
+        return _next(self.counts, Count(allowed=True, added=True)).allowed
+
+    def uncount_attempt(self, player_id: str, heist_id: str, minute: datetime) -> None:
+        self._called("uncount")
+        _next(self.uncounts, None)
+
+    def together(self, aside: Callable[[], A], here: Callable[[], B]) -> tuple[A, B]:
+        return aside(), here()
+
+
+def _next(answers: Sequence[Exception | A], otherwise: A) -> A:
+    if not answers:
+        return otherwise
+    answer = cast("list[Exception | A]", answers).pop(0)
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
+
+
+class Game:
+    def __init__(self, **settings: object) -> None:
+        self.time = FakeClock()
+        self.script = Script(self.time)
+        self.settings = LiveSettings(parse_settings(settings), self.time.monotonic, lambda: None)
+        self.settings.refresh(None)
+
+    @property
+    def store(self) -> Store:
+        return cast("Store", self.script)
+
+    def execute(self, seconds_left: float = PLENTY, victim: str = "bob") -> Outcome:
+        execute = ExecuteHeist(self.store, self.settings, self.time.clock)
+        return execute(attempt(victim=victim), seconds_left)
+
+    def check(self) -> HeistPlan | HeistRefused:
+        return check_target(self.store, self.settings, self.time.clock, "alice", "bob")
+
+
+# Ids and minutes
+
+
+def test_a_key_makes_the_same_id_for_the_same_player_only() -> None:
+    ids = {
+        heist_id_of(player_id, key, lambda: "new")
+        for player_id in ("alice", "bob", "1", "11")
+        for key in ("k", "1k", "11k", "bob", "alice", "3:bob")
+    }
+    assert len(ids) == 24
+    assert heist_id_of("alice", "k", lambda: "new") in ids
+
+
+@given(st.text(min_size=1), st.text(min_size=1), st.text(min_size=1), st.text(min_size=1))
+def test_no_two_pairs_of_player_and_key_share_an_id(a: str, key_a: str, b: str, key_b: str) -> None:
+    same = heist_id_of(a, key_a, str) == heist_id_of(b, key_b, str)
+    assert same == ((a, key_a) == (b, key_b))
+
+
+def test_without_a_key_the_id_is_new() -> None:
+    fresh = iter(["first", "second"])
+    assert heist_id_of("alice", None, lambda: next(fresh)) == "first"
+    assert heist_id_of("alice", None, lambda: next(fresh)) == "second"
+
+
+@pytest.mark.parametrize(
+    ("second", "millisecond", "left"),
+    [(0, 0, 60), (0, 1, 60), (1, 0, 59), (59, 0, 1), (59, 1, 1), (59, 999, 1)],
+)
+def test_retry_after_ends_with_the_calendar_minute(
+    second: int, millisecond: int, left: int
+) -> None:
+    moment = datetime(2026, 11, 22, 12, 0, second, millisecond * 1000, tzinfo=UTC)
+    assert seconds_to_next_minute(moment) == left
+    assert minute_of(moment) == datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
+    assert minute_of(moment + timedelta(seconds=left)) > minute_of(moment)
+
+
+# Rounds
+
+
+def test_a_permitted_heist_takes_one_round() -> None:
+    game = Game()
+    outcome = game.execute()
+    assert isinstance(outcome.result, Heist)
+    assert not outcome.replayed
+    assert game.script.calls == ["count", "read", "commit"]
+
+
+def test_a_refusal_is_recorded_before_it_is_told() -> None:
+    game = Game()
+    game.script.attacker = player("alice")
+    outcome = game.execute()
+    assert isinstance(outcome.result, RefusedHeist)
+    assert outcome.result.refusal.code == "NO_TOKENS"
+    assert game.script.calls == ["count", "read", "refuse"]
+
+
+def test_a_refusal_that_lost_to_another_outcome_goes_round() -> None:
+    game = Game()
+    game.script.attacker = player("alice")
+    game.script.refusals = [False]
+    game.execute()
+    assert game.script.calls == ["count", "read", "refuse", "read", "refuse"]
+
+
+@pytest.mark.parametrize("trouble", [Contention(), Unavailable()])
+def test_trouble_with_any_call_goes_round_and_counts_once(trouble: Exception) -> None:
+    game = Game()
+    game.script.counts = [trouble]
+    game.script.reads = [trouble]
+    game.script.commits = [trouble, trouble]
+    assert isinstance(game.execute().result, Heist)
+    assert game.script.calls.count("commit") == 3
+    # Until count and read went well together, both are asked for again: counting is by id.
+    assert game.script.calls[:4] == ["count", "count", "read", "count"]
+    assert "count" not in game.script.calls[5:]
+
+
+def test_the_moment_of_a_heist_is_read_anew_in_each_round() -> None:
+    game = Game()
+    game.script.commits = [Contention()]
+    game.script.seconds_per_call = 1
+    outcome = game.execute()
+    assert isinstance(outcome.result, Heist)
+    assert outcome.result.plan.at > NOW + timedelta(seconds=4)
+
+
+def test_a_defect_is_not_repeated() -> None:
+    game = Game()
+    game.script.commits = [KeyError("defect")]
+    with pytest.raises(KeyError):
+        game.execute()
+    assert game.script.calls.count("commit") == 1
+
+
+@pytest.mark.parametrize(
+    ("trouble", "kind"), [(Contention(), Contention), (Unavailable(), Unavailable)]
+)
+def test_past_the_deadline_the_last_trouble_is_told(
+    trouble: Exception, kind: type[Exception]
+) -> None:
+    game = Game()
+    game.script.commits = [trouble] * 1000
+    with pytest.raises(kind) as caught:
+        game.execute()
+    assert type(caught.value) is kind
+    assert game.time.at - NOW <= timedelta(seconds=BEGIN_ROUNDS_FOR_SECONDS)
+    assert game.script.calls.count("commit") > 10
+
+
+def test_no_round_begins_that_could_outlast_the_function() -> None:
+    game = Game()
+    game.script.seconds_per_call = 2
+    game.script.commits = [Contention()] * 1000
+    with pytest.raises(Contention):
+        game.execute(seconds_left=LONGEST_ROUND_SECONDS + 1)
+    assert game.script.calls.count("commit") == 1
+
+
+def test_even_with_little_time_left_one_round_is_tried() -> None:
+    assert isinstance(Game().execute(seconds_left=2).result, Heist)
+
+
+def test_pauses_grow_up_to_their_limit() -> None:
+    game = Game()
+    game.script.commits = [Contention()] * 1000
+    with pytest.raises(Contention):
+        game.execute()
+    assert all(0 <= pause <= 0.4 for pause in game.time.slept)
+    assert game.time.slept[0] <= 0.01
+    assert max(game.time.slept) > 0.1
+
+
+# Replays
+
+
+@pytest.mark.parametrize("record", [heist(), refused()])
+def test_what_stands_under_the_id_is_the_answer(record: Heist | RefusedHeist) -> None:
+    game = Game(HEIST_ENABLED="false")
+    game.script.record = record
+    assert game.execute() == Outcome(record, replayed=True)
+    assert game.script.calls == ["count", "read", "uncount"]
+
+
+@pytest.mark.parametrize("record", [heist(), refused()])
+def test_what_won_the_race_is_the_answer(record: Heist | RefusedHeist) -> None:
+    game = Game()
+    game.script.commits = [record]
+    assert game.execute() == Outcome(record, replayed=True)
+
+
+@pytest.mark.parametrize("record", [heist(victim="carol"), refused(victim="carol")])
+def test_another_target_under_the_same_id_is_a_mismatch(record: Heist | RefusedHeist) -> None:
+    found = Game()
+    found.script.record = record
+    with pytest.raises(IdempotencyMismatch):
+        found.execute()
+    lost = Game()
+    lost.script.commits = [record]
+    with pytest.raises(IdempotencyMismatch):
+        lost.execute()
+
+
+def test_a_replay_is_never_turned_away() -> None:
+    game = Game()
+    game.script.record = heist()
+    game.script.counts = [Count(allowed=False, added=False)]
+    assert game.execute().replayed
+    assert game.script.calls == ["count", "read"]
+
+
+def test_a_mismatch_comes_before_the_limit() -> None:
+    game = Game()
+    game.script.record = heist(victim="carol")
+    game.script.counts = [Count(allowed=False, added=False)]
+    with pytest.raises(IdempotencyMismatch):
+        game.execute()
+
+
+def test_a_count_that_cannot_be_taken_back_does_not_spoil_the_answer() -> None:
+    game = Game()
+    game.script.record = heist()
+    game.script.uncounts = [Unavailable()]
+    assert game.execute().replayed
+
+
+# Limits
+
+
+def test_past_the_limit_nothing_is_decided() -> None:
+    game = Game()
+    game.script.counts = [Count(allowed=False, added=False)]
+    with pytest.raises(RateLimited) as caught:
+        game.execute()
+    assert caught.value.retry_after_seconds == 57
+    assert game.script.calls == ["count", "read"]
+
+
+def test_a_limit_that_may_be_out_of_date_is_read_before_it_is_used() -> None:
+    game = Game(HEIST_RATE_LIMIT_PER_MINUTE="10")
+    game.time.pass_(seconds=30)
+    game.script.settings_item = {"HEIST_RATE_LIMIT_PER_MINUTE": "3"}
+    game.execute()
+    assert game.script.calls == ["read", "count", "commit"]
+    assert game.script.limits == [3]
+
+
+def test_a_replay_with_settings_out_of_date_is_not_even_counted() -> None:
+    game = Game()
+    game.time.pass_(seconds=30)
+    game.script.record = heist()
+    assert game.execute().replayed
+    assert game.script.calls == ["read"]
+
+
+def test_a_count_without_an_answer_fails_closed() -> None:
+    game = Game()
+    game.script.counts = [Unavailable()] * 1000
+    with pytest.raises(Unavailable):
+        game.execute()
+    assert "commit" not in game.script.calls
+
+
+# can-rob
+
+
+def test_a_check_is_the_plan_or_the_refusal_of_the_same_rules() -> None:
+    game = Game()
+    plan = game.check()
+    assert isinstance(plan, HeistPlan)
+    assert plan.points_stolen == 40
+    game.script.attacker = player("alice")
+    refusal = game.check()
+    assert isinstance(refusal, HeistRefused)
+    assert refusal.code == "NO_TOKENS"
+
+
+def test_checks_have_three_times_the_limit() -> None:
+    game = Game(HEIST_RATE_LIMIT_PER_MINUTE="7")
+    game.check()
+    game.time.pass_(seconds=30)
+    game.script.settings_item = {"HEIST_RATE_LIMIT_PER_MINUTE": "2"}
+    game.check()
+    assert game.script.limits == [21, 6]
+    assert game.script.calls == ["check", "read", "read", "check"]
+
+
+def test_past_its_limit_a_check_tells_nothing() -> None:
+    game = Game()
+    game.script.counts = [Count(allowed=False, added=False)]
+    with pytest.raises(RateLimited):
+        game.check()
+
+
+# Retry
+
+
+def test_contention_is_waited_out_for_a_while_and_then_told() -> None:
+    time = FakeClock()
+    rounds: list[int] = []
+
+    def contended() -> None:
+        rounds.append(1)
+        raise Contention
+
+    with pytest.raises(Contention):
+        until_uncontended(contended, time.clock)
+    assert len(rounds) == 13
+    assert sum(time.slept) <= 4
+    assert until_uncontended(lambda: "done", time.clock) == "done"
+
+
+def test_only_contention_is_waited_out() -> None:
+    time = FakeClock()
+
+    def down() -> None:
+        raise Unavailable
+
+    with pytest.raises(Unavailable):
+        until_uncontended(down, time.clock)
+    assert time.slept == []
