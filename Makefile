@@ -5,6 +5,8 @@
 # STAGE       what `make deploy` deploys (dev, prod)
 
 PYTHON ?= python3
+# Only a STAGE that was asked for: redrive and audit are for the running stack otherwise.
+ON_STAGE := $(if $(filter command environment,$(origin STAGE)),--stage $(STAGE))
 STAGE ?= dev
 ENV := .local/env
 BIN := $(ENV)/dev/bin
@@ -35,11 +37,11 @@ logs: dev ## what its functions logged; FOLLOW=1 goes on until Ctrl-C
 env: dev ## exports for AWS's tools: eval "$$(make -s env)"
 	@exec $(BIN)/python -m local env
 
-redrive: dev ## redo what the dead-letter queues hold, here or on STAGE=; DRY=1 only lists, REFUSED=1, DOUBTFUL=1
-	@exec $(BIN)/python -m ops.redrive $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE)) $(if $(DRY),--dry-run) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)
+redrive: dev ## redo dead letters, on the running stack or on STAGE=; DRY=1 REFUSED=1 DOUBTFUL=1
+	@exec $(BIN)/python -m ops.redrive $(ON_STAGE) $(if $(DRY),--dry-run) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)
 
-audit: dev ## check every invariant of points, tokens, ledger and inbox, here or on STAGE=
-	@exec $(BIN)/python -m ops.audit $(if $(filter command line environment,$(origin STAGE)),--stage $(STAGE)) $(if $(TABLE),--table $(TABLE))
+audit: dev ## check every invariant of the running stack's table, or of STAGE=, or of TABLE=
+	@exec $(BIN)/python -m ops.audit $(ON_STAGE) $(if $(TABLE),--table $(TABLE))
 
 test: tools ## the whole test suite
 	@exec $(BIN)/python -m local.suites
