@@ -1,0 +1,335 @@
+"""Events and stream records on their way in: one bad one stops no other, and none is lost."""
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, cast
+
+import pytest
+
+from heist_core import telemetry
+from heist_core.contracts import PointsEarned, ReferralCompleted, UserUpserted
+from heist_core.domain.award import Award
+from heist_core.domain.errors import Malformed, Unavailable
+from heist_core.domain.heist import Heist
+from heist_core.events import handle_event
+from heist_core.messaging.dead_letters import DeadLetters
+from heist_core.storage import items
+from heist_core.storage.store import Store
+from heist_core.streams import BatchAnswer, handle_records
+from tests.builders import (
+    NOW,
+    Event,
+    award,
+    bus_event,
+    heist,
+    refused,
+    sample,
+    stream_event,
+    stream_record,
+)
+from tests.fakes import FakeQueue, client_error
+
+# Events of the bus
+
+
+class Bus:
+    """A handler of points events, and what it was called with."""
+
+    def __init__(self) -> None:
+        self.queue = FakeQueue()
+        self.seen: list[tuple[PointsEarned, datetime]] = []
+        self.error: Exception | None = None
+
+    def act(self, event: PointsEarned, sent_at: datetime) -> Mapping[str, str | int]:
+        if self.error is not None:
+            raise self.error
+        self.seen.append((event, sent_at))
+        return {"player": event.userId}
+
+    def __call__(self, event: Mapping[str, object]) -> None:
+        queue = DeadLetters(self.queue.client, "https://queue")
+        handle_event(event, "add_points", PointsEarned, self.act, queue)
+
+
+def test_an_event_is_passed_on_with_the_time_it_was_sent() -> None:
+    bus = Bus()
+    bus(bus_event("add_points"))
+    ((event, sent_at),) = bus.seen
+    assert (event.points, sent_at) == (800, NOW)
+    assert len(bus.queue) == 0
+
+
+@pytest.mark.parametrize("time", [..., None, 7, "", "yesterday", "2026-11-22T12:00:00"])
+def test_an_event_without_a_proper_time_is_refused(time: object) -> None:
+    bus = Bus()
+    event = bus_event("add_points")
+    if time is ...:
+        del event["time"]
+    else:
+        event["time"] = time
+    bus(event)
+    assert bus.seen == []
+    assert [letter["event"] for letter in bus.queue] == [event]
+
+
+@pytest.mark.parametrize("detail", [None, [], "text", 7, {}, {"points": 5}])
+def test_a_detail_of_the_wrong_shape_is_kept_whole_with_the_reason(detail: object) -> None:
+    bus = Bus()
+    event: Event = {**sample("add_points"), "detail": detail}
+    bus(event)
+    assert bus.seen == []
+    (letter,) = bus.queue
+    assert set(letter) == {"event", "reason"}
+    assert letter["event"] == event
+    assert letter["reason"]
+
+
+def test_a_reason_names_the_field_and_never_the_value() -> None:
+    bus = Bus()
+    bus(bus_event("add_points", points="canary", userId="can#ary"))
+    (letter,) = bus.queue
+    assert "points: must be an integer from 1 to 1000000" in letter["reason"]
+    assert "userId: " in letter["reason"]
+    assert "ary" not in letter["reason"]
+
+
+def test_an_event_that_fails_otherwise_is_left_to_lambda_to_repeat() -> None:
+    bus = Bus()
+    bus.error = Unavailable()
+    with pytest.raises(Unavailable):
+        bus(bus_event("add_points"))
+    assert len(bus.queue) == 0
+
+
+def test_a_refused_event_that_the_queue_does_not_take_is_an_error() -> None:
+    bus = Bus()
+    bus.queue.fails(client_error("AccessDenied", 403))
+    with pytest.raises(Unavailable):
+        bus(bus_event("add_points", points=0))
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("award_token", ReferralCompleted),
+        ("upsert_player", UserUpserted),
+        ("add_points", PointsEarned),
+    ],
+)
+def test_the_samples_are_taken(name: str, model: type[Any]) -> None:
+    queue = FakeQueue()
+    seen: list[object] = []
+
+    def act(event: object, sent_at: datetime) -> Mapping[str, str | int]:
+        seen.append(event)
+        return {}
+
+    handle_event(sample(name), name, model, act, DeadLetters(queue.client, "https://queue"))
+    assert len(seen) == 1
+    assert len(queue) == 0
+
+
+# Records of the stream
+
+
+class Stream:
+    """A consumer of the stream, and what it was called with."""
+
+    def __init__(self) -> None:
+        self.queue = FakeQueue()
+        self.seen: list[Heist | Award] = []
+        self.aside: list[dict[str, str]] = []
+        self.errors: dict[str, Exception] = {}
+
+    @property
+    def store(self) -> Store:
+        return cast("Store", self)
+
+    def set_aside(self, subject: dict[str, str]) -> None:
+        self.aside.append(subject)
+
+    def act(self, event: Heist | Award, fields: telemetry.Fields) -> None:
+        key = event.attempt.id if isinstance(event, Heist) else event.referred_id
+        if key in self.errors:
+            raise self.errors[key]
+        self.seen.append(event)
+
+    def __call__(self, *records: Event) -> BatchAnswer:
+        return self.handle(stream_event(*records))
+
+    def handle(self, event: Mapping[str, object]) -> BatchAnswer:
+        queue = DeadLetters(self.queue.client, "https://queue")
+        return handle_records(event, "notify_players", self.act, self.store, queue)
+
+
+def record(heist_id: str, sequence: int = 1) -> Event:
+    return stream_record(items.heist_item(heist(heist_id=heist_id)), sequence)
+
+
+def poison(record: Event, change: Callable[[Event], object]) -> Event:
+    change(record["dynamodb"])
+    return record
+
+
+def test_heists_and_awards_are_passed_on() -> None:
+    stream = Stream()
+    answer = stream(record("h1", 1), stream_record(items.award_item(award()), 2))
+    assert answer == {"batchItemFailures": [], "parked": 0}
+    assert stream.seen == [heist(heist_id="h1"), award()]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda image: image.pop("NewImage"),
+        lambda image: image.update(NewImage=None),
+        lambda image: image["NewImage"].pop("pointsStolen"),
+        lambda image: image["NewImage"].update(pointsStolen={"N": "many"}),
+        lambda image: image["NewImage"].update(pointsStolen={"S": "40"}),
+        lambda image: image["NewImage"].update(createdAt={"S": "yesterday"}),
+        lambda image: image["NewImage"].update(sk={"S": "STATE"}),
+        lambda image: image["NewImage"].update(status={"S": "PENDING"}),
+        lambda image: image["NewImage"].update(status={"S": "FAILED"}),
+        lambda image: image.update(NewImage=[]),
+        lambda image: image.update(NewImage={"pk": "untyped"}),
+    ],
+)
+def test_poison_is_parked_whole_with_the_reason_and_the_others_are_done(
+    change: Callable[[Event], object],
+) -> None:
+    stream = Stream()
+    bad = poison(record("bad", 2), change)
+    answer = stream(record("h1", 1), bad, record("h3", 3))
+
+    assert answer == {"batchItemFailures": [], "parked": 1}
+    assert [event.attempt.id for event in stream.seen if isinstance(event, Heist)] == ["h1", "h3"]
+    (letter,) = stream.queue
+    assert (letter["kind"], letter["consumer"], letter["record"]) == (
+        "record",
+        "notify_players",
+        bad,
+    )
+    assert letter["reason"]
+    assert stream.aside == [{"pk": "HEIST#bad", "sk": "HEIST"}]
+
+
+@pytest.mark.parametrize("broken", [{}, {"dynamodb": None}, {"dynamodb": []}, None, "text", 7])
+def test_what_is_no_record_at_all_is_parked_too(broken: Any) -> None:
+    stream = Stream()
+    answer = stream(broken, record("h2", 2))
+    assert answer == {"batchItemFailures": [], "parked": 1}
+    assert [letter["record"] for letter in stream.queue] == [broken]
+    assert len(stream.seen) == 1
+    assert stream.aside == []
+
+
+@pytest.mark.parametrize(
+    "keys", [None, {}, {"pk": {"S": "a"}}, {"pk": {"N": "1"}, "sk": {"S": "b"}}]
+)
+def test_poison_without_proper_keys_is_parked_without_touching_an_item(keys: object) -> None:
+    stream = Stream()
+    bad = poison(record("bad"), lambda image: image.update(NewImage=None, Keys=keys))
+    assert stream(bad)["parked"] == 1
+    assert stream.aside == []
+
+
+def test_what_turns_out_malformed_while_at_work_is_parked_too() -> None:
+    stream = Stream()
+    stream.errors["h1"] = Malformed("mailState is unknown")
+    assert stream(record("h1"), record("h2", 2))["parked"] == 1
+    assert [letter["reason"] for letter in stream.queue] == ["mailState is unknown"]
+
+
+@pytest.mark.parametrize("error", [Unavailable(), KeyError("defect"), client_error("X", 400)])
+def test_what_fails_is_reported_by_its_sequence_number_and_the_others_are_done(
+    error: Exception,
+) -> None:
+    stream = Stream()
+    stream.errors["h2"] = error
+    answer = stream(record("h1", 1), record("h2", 2), record("h3", 3))
+    assert answer["batchItemFailures"] == [{"itemIdentifier": "000000000000000000002"}]
+    assert json.loads(json.dumps(answer)) == answer
+    assert len(stream.seen) == 2
+    assert len(stream.queue) == 0
+
+
+def test_poison_that_the_queue_does_not_take_is_reported_and_stays_with_the_sweeper() -> None:
+    stream = Stream()
+    stream.queue.fails(client_error("AccessDenied", 403))
+    bad = poison(record("bad", 5), lambda image: image["NewImage"].pop("season"))
+    answer = stream(bad)
+    assert answer == {
+        "batchItemFailures": [{"itemIdentifier": "000000000000000000005"}],
+        "parked": 0,
+    }
+    assert stream.aside == []
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": []}, {"Records": None}, {"Records": "x"}])
+def test_nothing_to_do_is_nothing_done(event: Event) -> None:
+    assert Stream().handle(event) == {"batchItemFailures": [], "parked": 0}
+
+
+def test_a_refused_heist_is_never_told_of() -> None:
+    stream = Stream()
+    stream(stream_record(items.refused_heist_item(refused())))
+    assert stream.seen == []
+
+
+# Telemetry
+
+
+def log_lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_an_invocation_is_one_line_with_what_it_did(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    with telemetry.invocation("request", "get_tokens") as fields:
+        fields["status"] = 200
+        telemetry.add(fields, "inbox", 1)
+        telemetry.add(fields, "inbox", 2)
+    (line,) = caplog.records
+    assert line.getMessage() == "request"
+    assert vars(line)["function"] == "get_tokens"
+    assert vars(line)["status"] == 200
+    assert vars(line)["inbox"] == 3
+    assert vars(line)["ms"] >= 0
+
+
+def test_an_invocation_that_fails_is_logged_with_its_trace_and_fails(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with pytest.raises(KeyError), telemetry.invocation("event", "award_token"):
+        raise KeyError("defect")
+    (line,) = caplog.records
+    assert line.levelname == "ERROR"
+    assert line.exc_info is not None
+
+
+def test_metrics_are_written_once_with_the_invocation(capsys: pytest.CaptureFixture[str]) -> None:
+    with telemetry.invocation("event", "award_token"):
+        telemetry.count("TokensAwarded")
+        telemetry.count("TokensAwarded", 2)
+        telemetry.count("Nothing", 0)
+    metrics = [line for line in log_lines(capsys.readouterr().out) if "_aws" in line]
+    assert [line["TokensAwarded"] for line in metrics] == [[1, 2]]
+    assert "Nothing" not in metrics[0]
+    with telemetry.invocation("event", "award_token"):
+        pass
+    assert "_aws" not in capsys.readouterr().out
+
+
+def test_metrics_of_a_failed_invocation_are_written_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fail() -> None:
+        with telemetry.invocation("event", "award_token"):
+            telemetry.count("EventsRefused")
+            raise KeyError("defect")
+
+    with pytest.raises(KeyError):
+        fail()
+    assert "EventsRefused" in capsys.readouterr().out
