@@ -63,6 +63,10 @@ class Contention(Unavailable):
     code = "CONTENTION"
 
 
+class Misconfigured(Unavailable):
+    """Storage refuses this function, or is not there. Repeating within the request does not help."""
+
+
 class Malformed(Exception):
     """Stored or streamed data that cannot be read as what it should be. Never shown to a client."""
 

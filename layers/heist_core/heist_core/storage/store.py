@@ -24,7 +24,7 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 
 from heist_core.domain.award import Award, EarnedPoints
-from heist_core.domain.errors import Contention, Malformed, Unavailable
+from heist_core.domain.errors import Contention, Malformed, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.inbox import InboxItem, MailRecord, Notice, Owed
 from heist_core.domain.player import Player, Profile
@@ -64,6 +64,14 @@ _DEFECTS = frozenset(
         "SerializationException",
         "IdempotentParameterMismatchException",
         "ItemCollectionSizeLimitExceededException",
+    }
+)
+_MISCONFIGURED = frozenset(
+    {
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
     }
 )
 _DEFECTIVE_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
@@ -510,6 +518,8 @@ def _translation(error: ClientError, steps: Sequence[str], arbiter: str) -> Exce
         return Contention()
     if code in _CONTENDED:
         return Contention()
+    if code in _MISCONFIGURED:
+        return Misconfigured()
     return None if code in _DEFECTS else Unavailable()
 
 

@@ -11,6 +11,7 @@ from heist_core.domain.errors import (
     Contention,
     HeistRefused,
     IdempotencyMismatch,
+    Misconfigured,
     RateLimited,
     Unavailable,
 )
@@ -88,6 +89,8 @@ class ExecuteHeist:
                 if outcome is not None:
                     return outcome
                 failure: Unavailable = Contention()
+            except Misconfigured:
+                raise
             except Unavailable as error:
                 failure = error
             wait = random.uniform(0, pause)
