@@ -1,0 +1,540 @@
+"""One seed: a short game of a few players, with everything that can go wrong while they play."""
+
+import random
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+
+from heist_core.domain.errors import Unavailable
+from ops.audit import audit_items
+
+from .injector import Injector
+from .model import Player, loot, season_of, verdict
+from .moto_engine import MotoEngine, Wire
+from .referee import Answer, Referee
+from .stage import Crashed, Deviation, Stage
+from .witness import Witness, iso, plain
+from .world import CONSUMERS, START, Clients, MovableClock, World, heist_id, sweep
+
+Work = Callable[[], None]
+
+PLAYERS = ("ann", "ben", "cat", "dan", "eve")
+STRANGER = "zoe"
+SEASON_EDGE = datetime(2026, 12, 1, tzinfo=UTC)
+LEASE_AND_MORE = 400.0
+
+
+class Failure(AssertionError):
+    """A deviation, what led to it, and how to see it again."""
+
+
+class Theatre:
+    """What outlives a seed, because it is slow to make: the engine and the clients."""
+
+    def __init__(self) -> None:
+        self.engine = MotoEngine()
+        self.clients = Clients.make(self._answer)
+        self.story: Story | None = None
+
+    def play(self, seed: int, trace: Callable[[str], None] = lambda _: None) -> "Story":
+        """Play one seed to its end; raises Failure. `trace` gets every line as it happens."""
+        self.engine.reset()
+        self.story = Story(self, seed, trace)
+        try:
+            with self.story.world.wired():
+                self.story.play()
+        except Deviation as deviation:
+            lines = self.story.lines[-60:]
+            raise Failure(
+                "\n".join(
+                    ["", *lines, "", f"DEVIATION: {deviation}", *self.story.world.logger.defects]
+                )
+                + f"\nSee it again: make torture SEED={seed}"
+            ) from deviation
+        return self.story
+
+    def _answer(self, service: str, operation: str, request: AWSPreparedRequest) -> AWSResponse:
+        assert self.story is not None
+        send = self.engine.send if service == "dynamodb" else self.story.world.outside.send
+        return self.story.injector.answer(operation, request, send)
+
+
+class Story:
+    def __init__(self, theatre: Theatre, seed: int, trace: Callable[[str], None]) -> None:
+        self._trace = trace
+        self.seed = seed
+        self.rng = rng = random.Random(seed)
+        random.seed(seed)
+        self.lines: list[str] = []
+        self.engine = theatre.engine
+        self.clock = MovableClock(self._start())
+        self.settings = self._some_settings()
+        self.world = World(theatre.clients, self.clock, variables=self.settings)
+        self.witness = Witness(self.world.rules_of, self.clock.now)
+        self.referee = Referee(self.witness)
+        self.stage = Stage(rng)
+        self.rate = rng.choice((0.0, 0.05, 0.15, 0.3))
+        self.injector = Injector(
+            rng, advance=self.clock.advance, pause=self.stage.pause, log=self._log
+        )
+        self.engine.changed = self.witness.changed
+        self.engine.committed = self.witness.committed
+        self.witness.inserted = self._streamed
+        self.undelivered: dict[str, list[Mapping[str, object]]] = {name: [] for name in CONSUMERS}
+        self.events: list[tuple[str, dict[str, object]]] = []
+        self.profiles: dict[tuple[str, str], list[tuple[str, object]]] = defaultdict(list)
+        self.keys: list[tuple[str, str, str]] = []
+        self.undecided: list[tuple[str, str, str]] = []
+        self.operations: Counter[str] = Counter()
+        self._numbers = 0
+
+    # The plot
+
+    def play(self) -> None:
+        self._open()
+        self.injector.rate = self.rate
+        for _ in range(self.rng.randint(7, 12)):
+            self._between()
+            hot = self.rng.sample(PLAYERS, 2) if self.rng.random() < 0.5 else None
+            works = [self._something(hot) for _ in range(self.rng.choice((1, 2, 3, 3, 4)))]
+            self._act(works)
+        self._close()
+
+    def _start(self) -> datetime:
+        if self.rng.random() < 0.4:
+            return SEASON_EDGE - timedelta(seconds=self.rng.uniform(1, 20))
+        return START + timedelta(seconds=self.rng.randrange(86_400))
+
+    def _some_settings(self) -> dict[str, object]:
+        pick = self.rng.choice
+        return {
+            "HEIST_ENABLED": self.rng.random() < 0.95,
+            "HEIST_COOLDOWN_HOURS": pick((0, 0, 1, 24)),
+            "HEIST_TARGET_COOLDOWN_HOURS": pick((0, 0, 1, 48)),
+            "HEIST_STEAL_PERCENTAGE": pick((5, 10, 50, 100)),
+            "HEIST_MAX_STEAL_POINTS": pick((10, 100, 1000)),
+            "HEIST_MIN_TARGET_POINTS": pick((0, 20, 20)),
+            "HEIST_EMAIL_ENABLED": True,
+            "HEIST_RATE_LIMIT_PER_MINUTE": pick((2, 5, 10, 10)),
+        }
+
+    def _open(self) -> None:
+        """Nothing goes wrong yet."""
+        for who in PLAYERS:
+            if self.rng.random() < 0.9:
+                self._once(self._earn(who, 300))
+            for _ in range(self.rng.choice((0, 1, 1, 2))):
+                self._once(self._award(who, f"first-{self._number()}"))
+            if self.rng.random() < 0.4:
+                self._once(self._profile(who))
+
+    def _once(self, work: Work) -> None:
+        work()
+        self._no_defects()
+
+    def _act(self, works: list[Work]) -> None:
+        instances = [self.rng.choice(self.world.instances) for _ in works]
+
+        def on(instance: Any, work: Work) -> None:
+            self.world.here.instance = instance
+            work()
+
+        self.stage.run([partial(on, *pair) for pair in zip(instances, works, strict=True)])
+        self._no_defects()
+
+    def _no_defects(self) -> None:
+        if self.world.logger.defects:
+            raise Deviation("an error that the product does not know")
+
+    def _between(self) -> None:
+        """Nobody is playing: time may leap, and the operator may change the settings."""
+        chance = self.rng.random()
+        if chance < 0.45:
+            self.clock.advance(self._leap())
+            self._log(f"it is {iso(self.clock.now())}")
+        elif chance < 0.55:
+            self.settings = self._some_settings()
+            self.engine.operator_puts({"pk": "SETTINGS", "sk": "HEIST", **self.settings})
+            self.world.note_rules(self.settings)
+            self._log(f"settings {list(self.settings.values())}")
+
+    def _leap(self) -> float:
+        now = self.clock.now()
+        ends = [
+            (moment + timedelta(hours=hours) - now).total_seconds()
+            for player in self.witness.game.players.values()
+            for moment in (player.last_heist, player.last_robbed)
+            for hours in (1, 24, 48)
+            if moment is not None
+        ]
+        to_edge = (SEASON_EDGE - now).total_seconds() - self.rng.uniform(0, 0.2)
+        choices = [30.0, 60.0, 3600.0, to_edge, *(end - 0.05 for end in ends), *ends]
+        return self.rng.choice([seconds for seconds in choices if seconds > 0])
+
+    def _something(self, hot: list[str] | None) -> Work:
+        kinds: dict[Callable[[], Work], int] = {
+            lambda: self._heist(hot): 50,
+            self._same_key: 14,
+            lambda: self._award(self.rng.choice(hot or PLAYERS)): 7,
+            lambda: self._earn(self.rng.choice(hot or PLAYERS)): 8,
+            lambda: self._profile(self.rng.choice(hot or PLAYERS)): 6,
+            self._event_again: 6,
+            self._deliver: 10,
+            self._sweep: 2,
+            self._tokens: 3,
+            self._can_rob: 4,
+            self._read: 3,
+        }
+        return self.rng.choices(list(kinds), list(kinds.values()))[0]()
+
+    # Heists
+
+    def _number(self) -> str:
+        self._numbers += 1
+        return f"{self._numbers:04d}"
+
+    def _heist(self, hot: list[str] | None) -> Work:
+        attacker, victim = self.rng.sample(PLAYERS, 2)
+        if self.rng.random() < 0.8:
+            players, season = self.witness.game.players, season_of(self.clock.now())
+            armed = [who for who in PLAYERS if players[who].tokens and who != victim]
+            attacker = self.rng.choice(armed or [attacker])
+            rich = [
+                who for who in PLAYERS if players[who].points.get(season, 0) and who != attacker
+            ]
+            victim = self.rng.choice(rich or [victim])
+        if hot is not None and self.rng.random() < 0.8:
+            attacker = self.rng.choice((attacker, hot[0]))
+            victim = self.rng.choice((victim, hot[1]))
+        victim = self.rng.choices((victim, attacker, STRANGER), (30, 1, 1))[0]
+        key = None if self.rng.random() < 0.3 else f"key-{self._number()}"
+        if key is not None:
+            self.keys.append((attacker, victim, key))
+        return self._ask(attacker, victim, key)
+
+    def _same_key(self) -> Work:
+        if not self.keys:
+            return self._heist(None)
+        attacker, victim, key = self.rng.choice(self.keys[-4:])
+        if self.rng.random() < 0.35:
+            victim = self.rng.choice(PLAYERS)
+        if self.rng.random() < 0.1:
+            attacker = self.rng.choice(PLAYERS)
+        return self._ask(attacker, victim, key)
+
+    def _ask(self, attacker: str, victim: str, key: str | None) -> Work:
+        new_id = f"{self._number()}{self.rng.getrandbits(64):x}"
+        heist = heist_id(attacker, key, new_id)
+
+        def work() -> None:
+            self.operations["heists"] += 1
+            self._log(f"{attacker} robs {victim} under {key}: {heist}")
+            asked = self.referee.asks(heist, attacker, victim)
+            try:
+                answer = self.world.api(
+                    "execute", attacker, body={"targetUserId": victim}, key=key, new_id=new_id
+                )
+            except Crashed:
+                self._log(f"no answer to {attacker} on {victim} under {key}")
+                return
+            self._log(f"{attacker} on {victim} under {key}: {answer.status} {answer.text}")
+            self.referee.hears(asked, answer)
+            if answer.status == 503 and key is not None:
+                self.undecided.append((attacker, victim, key))
+
+        return work
+
+    # Events in
+
+    def _award(self, who: str, referred: str = "") -> Work:
+        referred = referred or f"friend-{self.rng.randrange(9)}"
+        return self._event(
+            "ReferralCompleted",
+            {
+                "referralId": self._number(),
+                "referrerUserId": who,
+                "referredUserId": referred,
+                "referredUserName": referred.title(),
+            },
+        )
+
+    def _earn(self, who: str, points: int = 0) -> Work:
+        days = 0 if points else self.rng.choice((0, 0, 0, -3, 3))
+        occurred = self.clock.now() + timedelta(days=days)
+        detail: dict[str, object] = {
+            "eventId": self._number(),
+            "userId": who,
+            "points": points or self.rng.choice((1, 15, 20, 100, 333)),
+            "pointEventType": "ORDER_COMPLETED",
+            "occurredAt": iso(occurred),
+        }
+        return self._event("PointsEarned", detail)
+
+    def _profile(self, who: str) -> Work:
+        at = iso(self.clock.now() + timedelta(seconds=self.rng.choice((-60, 0, 0, 60))))
+        detail: dict[str, object] = {"userId": who, "updatedAt": at}
+        if self.rng.random() < 0.8:
+            detail["name"] = self.rng.choice((None, f"{who} {self._number()}"))
+        if self.rng.random() < 0.8:
+            detail["email"] = f"{who}@example.com"
+        for name in detail.keys() & {"name", "email"}:
+            self.profiles[who, name].append((at, detail[name]))
+        return self._event("UserUpserted", detail)
+
+    def _event_again(self) -> Work:
+        if not self.events:
+            return self._earn(self.rng.choice(PLAYERS))
+        detail_type, detail = self.rng.choice(self.events)
+        if detail_type == "ReferralCompleted" and self.rng.random() < 0.5:
+            detail = {**detail, "referrerUserId": self.rng.choice(PLAYERS)}
+        return self._event(detail_type, detail)
+
+    def _event(self, detail_type: str, detail: dict[str, object]) -> Work:
+        """Delivered at least once: what failed, or once in a while what did not, comes again."""
+        event = (detail_type, detail)
+        self.events.append(event)
+
+        def work() -> None:
+            self.operations[detail_type] += 1
+            self._log(f"{detail_type} {detail}")
+            try:
+                self.world.event(detail_type, detail)
+            except (Crashed, Unavailable) as error:
+                self._log(f"{detail_type} failed: {error!r}")
+                return
+            if self.rng.random() < 0.7 and event in self.events:
+                self.events.remove(event)
+
+        return work
+
+    # Out of the stream
+
+    def _streamed(self, key: Wire, image: Wire) -> None:
+        for records in self.undelivered.values():
+            number = str(len(self.lines))
+            part = {"Keys": key, "NewImage": image, "SequenceNumber": number}
+            records.append({"eventName": "INSERT", "dynamodb": part})
+
+    def _deliver(self) -> Work:
+        consumer = self.rng.choice(list(CONSUMERS))
+        return partial(self._deliver_to, consumer, self.rng.randint(1, 4))
+
+    def _deliver_to(self, consumer: str, count: int) -> None:
+        waiting = self.undelivered[consumer]
+        batch = waiting[:count]
+        self.operations["batches"] += 1
+        self._log(f"{len(batch)} records to {consumer}")
+        try:
+            answer = CONSUMERS[consumer]({"Records": batch}, self.world.context())
+        except Crashed:
+            return
+        failures = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
+        if failures or self.rng.random() < 0.3:
+            return
+        for record in batch:
+            if record in waiting:
+                waiting.remove(record)
+
+    def _sweep(self) -> Work:
+        def work() -> None:
+            self.operations["sweeps"] += 1
+            try:
+                sweep({"graceSeconds": self.rng.choice((0, 60))}, self.world.context())
+            except (Crashed, Unavailable) as error:
+                self._log(f"the sweep failed: {error!r}")
+
+        return work
+
+    # Reading
+
+    def _tokens(self) -> Work:
+        who = self.rng.choice(PLAYERS)
+
+        def work() -> None:
+            self.operations["tokens"] += 1
+            since, states = self._states(who)
+            answer = self._get("tokens", who)
+            if answer is None:
+                return
+            body = answer.body
+            said = (body["balance"], body["totalEarned"], body["totalSpent"])
+            possible = [(one.tokens, one.earned, one.spent) for one in states(since)]
+            if said not in possible:
+                raise Deviation(f"{who} was told of {said}, and had {possible}")
+
+        return work
+
+    def _states(self, who: str) -> tuple[int, Callable[[int], list[Player]]]:
+        """The states that a player goes through from now on."""
+        at_first = self.witness.game.players[who]
+        history = self.witness.history[who]
+        return len(history), lambda since: [at_first, *history[since:]]
+
+    def _can_rob(self) -> Work:
+        attacker, victim = self.rng.sample(PLAYERS, 2)
+
+        def work() -> None:
+            self.operations["checks"] += 1
+            started = self.clock.now()
+            (since, robbers), (later, robbed) = self._states(attacker), self._states(victim)
+            answer = self._get("can-rob", attacker, target=victim)
+            if answer is None or answer.status == 429:
+                return
+            body = answer.body
+            said = (body.get("code", ""), body["potentialSteal"], body["targetPoints"])
+            possible = set()
+            for at in (started, self.clock.now()):
+                for rules in self.world.rules_of(at):
+                    for robber in robbers(since):
+                        for target in robbed(later):
+                            code, _ = verdict(robber, target, False, rules, at)
+                            figures = (loot(target, rules, at), target.points.get(season_of(at), 0))
+                            possible.add((code, 0, 0) if code else (code, *figures))
+            if said not in possible:
+                raise Deviation(f"{attacker} may rob {victim}: {said}; possible {possible}")
+
+        return work
+
+    def _read(self) -> Work:
+        who = self.rng.choice(PLAYERS)
+        body: dict[str, object] = {}
+        if self.witness.inboxes[who] and self.rng.random() < 0.7:
+            item = self.rng.choice(self.witness.inboxes[who])
+            name = f"{item['sk']}-{item['tag']}"
+            body = {"upTo": name} if self.rng.random() < 0.5 else {"notificationIds": [name]}
+
+        def work() -> None:
+            self.operations["reads"] += 1
+            self._get("read", who, body=body)
+            self._get("notifications", who)
+
+        return work
+
+    def _get(self, route: str, who: str, **more: Any) -> Answer | None:
+        """None: there was no answer, or 503."""
+        try:
+            answer = self.world.api(route, who, **more)
+        except Crashed:
+            return None
+        self._log(f"{route} for {who}: {answer.status} {answer.text}")
+        if answer.status not in (200, 429, 503) or (answer.status == 429 and route != "can-rob"):
+            raise Deviation(f"{route} for {who}: {answer.status} {answer.text}")
+        return None if answer.status == 503 else answer
+
+    # The end
+
+    def _close(self) -> None:
+        """Everything that is under way arrives, everything is repeated; then all must add up."""
+        self._log("the end begins")
+        self.injector.rate = 0.0
+        self.injector.deliver_late(everything=True)
+        for detail_type, detail in list(self.events):
+            self.world.event(detail_type, detail)
+        self.clock.advance(120)
+        for attacker, victim, key in self.undecided:
+            asked = self.referee.asks(heist_id(attacker, key, ""), attacker, victim)
+            answer = self.world.api("execute", attacker, body={"targetUserId": victim}, key=key)
+            self._log(f"{attacker} on {victim} under {key}: {answer.status} {answer.text}")
+            self.referee.hears(asked, answer)
+            if answer.status == 503:
+                raise Deviation("503 without any fault")
+            self.clock.advance(60)
+        self._no_defects()
+        self.referee.final()
+        self._check_profiles()
+        self._check_table()
+        if self.seed % 3 == 0:
+            self._tell_everybody()
+
+    def _tell_everybody(self) -> None:
+        """Whatever became of the stream, three sweeps later everybody knows everything once."""
+        witness = self.witness
+        if self.rng.random() < 0.7:
+            for consumer, records in self.undelivered.items():
+                self._deliver_to(consumer, len(records))
+        for _ in range(3):
+            if witness.owing:
+                self.clock.advance(LEASE_AND_MORE)
+                sweep({}, self.world.context())
+        self._no_defects()
+        if witness.owing:
+            raise Deviation(f"still owing after three sweeps: {witness.owing}")
+        self._check_notices()
+        told = {
+            (kind, detail.get("heistId") or detail["referredUserId"])
+            for kind, detail in self.world.outside.events
+        }
+        happened = {
+            ("HeistCommitted", one)
+            for one, heist in witness.heists.items()
+            if heist["status"] == "SUCCESS"
+        }
+        happened |= {("TokenAwarded", referred) for referred in witness.referrals}
+        if told != happened:
+            raise Deviation(f"events out: {sorted(told ^ happened)}")
+        for who in PLAYERS:
+            answer = self.world.api("notifications", who)
+            unread = sum("unread" in item for item in witness.inboxes[who])
+            if answer.body["unreadCount"] != unread:
+                raise Deviation(f"{who} has {unread} unread, told {answer.text}")
+
+    def _check_table(self) -> None:
+        """A second opinion, from the operator's own tool."""
+        audit = audit_items(plain(item) or {} for item in self.engine.items())
+        violations = [str(violation) for violation in audit.violations()]
+        if violations:
+            raise Deviation(f"audit: {violations}")
+
+    def _check_notices(self) -> None:
+        witness, outside = self.witness, self.world.outside
+        subjects = [f"REFERRAL#{referred}" for referred in witness.referrals]
+        subjects += [
+            f"HEIST#{one}" for one, heist in witness.heists.items() if heist["status"] == "SUCCESS"
+        ]
+        for subject in subjects:
+            for who in witness.recipients(subject):
+                notice = witness.notices.get((subject, who))
+                if notice is None:
+                    raise Deviation(f"{who} was never told of {subject}")
+                if "mailState" not in notice:
+                    continue
+                heist = subject.removeprefix("HEIST#")
+                mails = sum(
+                    address == f"{who}@example.com" and heist in text
+                    for address, text in outside.mails
+                )
+                letters = [
+                    letter
+                    for letter in outside.letters
+                    if letter.get("heistId") == heist and letter.get("recipientId") == who
+                ]
+                state = notice["mailState"]
+                least, most = {
+                    "SENT": (1, 1 if self.rate == 0 else 2),
+                    "SUPPRESSED": (0, 1),
+                    "PARKED": (0, 2),
+                    "FAILED": (0, 1),
+                }.get(state, (1, 0))
+                if not least <= mails <= most or (state in ("PARKED", "FAILED") and not letters):
+                    raise Deviation(f"{mails} mails to {who} of {subject}, which are {state}")
+
+    def _check_profiles(self) -> None:
+        for (who, name), given in self.profiles.items():
+            newest = max(at for at, _ in given)
+            values = [value for at, value in given if at == newest]
+            stored = (
+                plain(self.engine.item({"pk": {"S": f"PLAYER#{who}"}, "sk": {"S": "STATE"}})) or {}
+            )
+            if stored.get(name) not in values:
+                raise Deviation(f"{who}'s {name} is {stored.get(name)}, and {values} is the newest")
+
+    def _log(self, what: str) -> None:
+        sender = threading.current_thread().name
+        line = f"{iso(self.clock.now())[8:23]} {sender:>10} {what}"
+        self.lines.append(line)
+        self._trace(line)

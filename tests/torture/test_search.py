@@ -1,0 +1,40 @@
+"""Deterministic search: short games with faults and races, each decided by its seed."""
+
+import pytest
+
+from .search import Tally, play, play_on_all_cores
+from .story import Theatre
+
+SEEDS = 200
+CODES = {
+    "SUCCESS",
+    "FEATURE_DISABLED",
+    "NO_TOKENS",
+    "COOLDOWN_ACTIVE",
+    "SELF_TARGET",
+    "TARGET_NOT_FOUND",
+    "TARGET_BELOW_MINIMUM",
+    "TARGET_PROTECTED",
+    "STEAL_TOO_SMALL",
+    "IDEMPOTENCY_MISMATCH",
+    "RATE_LIMITED",
+    "DEPENDENCY",
+}
+
+
+@pytest.mark.slow
+def test_no_seed_finds_a_deviation_and_the_seeds_see_every_answer() -> None:
+    tally = Tally()
+    for part in play_on_all_cores(range(SEEDS)):
+        tally.add(part)
+    assert not tally.failures, "\n".join(tally.failures.values())
+    assert tally.seeds == SEEDS
+    assert set(tally.answers) >= CODES, tally.report()
+    assert tally.commits["successes"] >= 2 * SEEDS, tally.report()
+
+
+def test_a_seed_replays_to_the_letter() -> None:
+    theatre = Theatre()
+    first = theatre.play(7).lines
+    play([8])
+    assert theatre.play(7).lines == first

@@ -1,0 +1,363 @@
+"""Sees every item that was changed, in the order of the commits, and plays the model along.
+
+Works on what the engine stored, never on what was asked of it: a request that lies about its
+condition, or forgets a player, leaves an image behind that the model does not.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from .model import Game, Player, Rules, loot, season_of, verdict
+from .moto_engine import Wire
+from .stage import Deviation
+
+Item = Mapping[str, Any]
+Names = tuple[str, ...]
+
+PROFILE = ("name", "email", "emailOptOut")
+_OWED = frozenset({"owed", "owedBucket", "owedSince"})
+_MAIL = frozenset({"mailState", "mailAttempts", "mailOwner", "mailLeaseUntil"})
+_LONGEST_UNDER_WAY = timedelta(minutes=5)
+_plain = TypeDeserializer()
+
+
+@dataclass
+class Attempt:
+    """What is known of a heist's id: who asked, for whom, since when, and in what situations.
+
+    `situations` are the states of attacker and victim that stood since it was first asked; None
+    when the order of questions and commits is not known.
+    """
+
+    attacker: str
+    victims: set[str]
+    since: datetime
+    situations: list[tuple[str, Player, Player]] | None
+
+
+@dataclass
+class Witness:
+    """`rules_of` gives the rules that an instance may go by at a moment."""
+
+    rules_of: Callable[[datetime], Sequence[Rules]]
+    now: Callable[[], datetime]
+    game: Game = field(default_factory=Game)
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    heists: dict[str, Item] = field(default_factory=dict)
+    """Outcomes by id, SUCCESS and FAILED, as they were stored."""
+    referrals: dict[str, str] = field(default_factory=dict)
+    owing: dict[str, frozenset[str]] = field(default_factory=dict)
+    notices: dict[tuple[str, str], Item] = field(default_factory=dict)
+    inboxes: dict[str, list[Item]] = field(default_factory=lambda: defaultdict(list))
+    counts: Counter[str] = field(default_factory=Counter)
+    history: dict[str, list[Player]] = field(default_factory=lambda: defaultdict(list))
+    inserted: Callable[[Wire, Wire], None] = lambda *_: None
+    """Told of the key and image of every new record that owes something: the table's stream."""
+    _points_events: set[str] = field(default_factory=set)
+    _due: dict[tuple[str, str], object] = field(default_factory=dict)
+
+    def asked(self, heist_id: str, attacker: str, victim: str, *, exact: bool = True) -> None:
+        """A client asks for a heist, maybe not for the first time under this id."""
+        attempt = self.attempts.setdefault(
+            heist_id, Attempt(attacker, set(), self.now(), [] if exact else None)
+        )
+        attempt.victims.add(victim)
+        if attempt.situations is not None and heist_id not in self.heists:
+            self._note(attempt.situations, attacker, victim)
+
+    def _note(
+        self, situations: list[tuple[str, Player, Player]], attacker: str, victim: str
+    ) -> None:
+        players = self.game.players
+        situations.append((victim, players[attacker], players[victim]))
+
+    def changed(self, key: Wire, old: Wire | None, new: Wire | None) -> None:
+        """One item of a commit; causes come before what they change."""
+        pk, sk = str(key["pk"]["S"]), str(key["sk"]["S"])
+        kind, _, rest = pk.partition("#")
+        before, after = plain(old), plain(new)
+        if after is None:
+            raise Deviation(f"{pk}/{sk} was deleted")
+        match kind, sk.partition("#")[0]:
+            case "HEIST", "HEIST":
+                self._heist(rest, before, after)
+            case "REFERRAL", "REFERRAL":
+                self._referral(rest, before, after)
+            case "POINTS", "POINTS":
+                self._earned(rest, before, after)
+            case "PLAYER", "STATE":
+                self._player(rest, before, after)
+            case "LEDGER", _:
+                self._new(pk, before)
+                self._expect((pk, sk), after["points"])
+            case (("HEIST" | "REFERRAL"), "NOTICE"):
+                self._notice(pk, before, after)
+            case "INBOX", _:
+                self._inbox(rest, sk, before, after)
+            case (("RATE" | "SETTINGS" | "POINT_TYPES"), _):
+                pass
+            case _:
+                raise Deviation(f"nobody should write {pk}/{sk}")
+        if kind in ("HEIST", "REFERRAL") and "owedBucket" in after:
+            if before is None and new is not None:
+                self.inserted(key, new)
+            self.owing[pk] = frozenset(after.get("owed", ()))
+        elif sk in ("HEIST", "REFERRAL"):
+            self.owing.pop(pk, None)
+
+    def committed(self) -> None:
+        """A commit is complete: whatever it had to change must have been changed by it."""
+        if self._due:
+            raise Deviation(f"a commit left out {sorted(self._due)}")
+
+    # One kind of item each
+
+    def _heist(self, heist_id: str, before: Item | None, after: Item) -> None:
+        if before is not None:
+            self._only(f"heist {heist_id}", before, after, _OWED)
+            return
+        self._new(f"heist {heist_id}", self.heists.get(heist_id))
+        attempt = self.attempts.get(heist_id)
+        attacker, victim = after["attackerId"], after["victimId"]
+        if attempt is None or attempt.attacker != attacker or victim not in attempt.victims:
+            raise Deviation(f"heist {heist_id} of {attacker} on {victim} was never asked for")
+        at = moment(after["createdAt"])
+        if not attempt.since <= at <= self.now():
+            raise Deviation(f"heist {heist_id} is dated {at}, asked for at {attempt.since}")
+        self.heists[heist_id] = after
+        if after["status"] == "SUCCESS":
+            self._success(heist_id, attacker, victim, at, after)
+        else:
+            self._refusal(heist_id, attempt, victim, at, after)
+
+    def _success(
+        self, heist_id: str, attacker: str, victim: str, at: datetime, record: Item
+    ) -> None:
+        players = self.game.players
+        robber, robbed = players[attacker], players[victim]
+        if attacker == victim:
+            raise Deviation(f"heist {heist_id}: {attacker} robbed themselves")
+        verdicts = {}
+        for rules in self.rules_of(at):
+            code, _ = verdict(robber, robbed, False, rules, at)
+            ends_at = iso(at + timedelta(hours=rules.cooldown_hours))
+            stolen = loot(robbed, rules, at)
+            if not code and (record["cooldownEndsAt"], record["pointsStolen"]) == (ends_at, stolen):
+                break
+            verdicts[code or f"{stolen} points, cooldown until {ends_at}"] = rules
+        else:
+            raise Deviation(f"heist {heist_id} succeeded against {verdicts}: {record}")
+        stolen = self.game.rob(attacker, victim, rules, at)
+        season = season_of(at)
+        expected = {
+            "pointsStolen": stolen,
+            "attackerPointsBefore": robber.points.get(season, 0),
+            "attackerPointsAfter": robber.points.get(season, 0) + stolen,
+            "victimPointsBefore": robbed.points.get(season, 0),
+            "victimPointsAfter": robbed.points.get(season, 0) - stolen,
+            "tokensLeft": robber.tokens - 1,
+            "season": season,
+            "attackerName": robber.name,
+            "victimName": robbed.name,
+        }
+        self._same(f"heist {heist_id}", {name: record.get(name) for name in expected}, expected)
+        self.counts["successes"] += 1
+        self._await_players(attacker, victim)
+        for player, points in ((attacker, stolen), (victim, -stolen)):
+            self._due[f"LEDGER#{player}", f"{season}#HEIST#{heist_id}"] = points
+
+    def _refusal(
+        self, heist_id: str, attempt: Attempt, victim: str, at: datetime, record: Item
+    ) -> None:
+        self.counts[record["code"]] += 1
+        if attempt.situations is None:
+            return
+        said = (record["code"], *record["details"].values())
+        possible = set()
+        for target, robber, robbed in attempt.situations:
+            for rules in self.rules_of(at):
+                code, until = verdict(
+                    robber, robbed, attempt.attacker == target == victim, rules, at
+                )
+                if target == victim:
+                    possible.add((code, iso(until)) if until else (code,))
+        if said not in possible:
+            raise Deviation(
+                f"heist {heist_id} was refused for {said}; possible was {sorted(possible)}"
+            )
+        attempt.situations = []
+
+    def _referral(self, referred: str, before: Item | None, after: Item) -> None:
+        if before is not None:
+            self._only(f"referral {referred}", before, after, _OWED)
+            return
+        self._new(f"referral {referred}", self.referrals.get(referred))
+        self.referrals[referred] = after["referrerId"]
+        self.game.award(after["referrerId"])
+        self._await_players(after["referrerId"])
+        self.counts["awards"] += 1
+
+    def _earned(self, event_id: str, before: Item | None, after: Item) -> None:
+        self._new(f"points event {event_id}", before or event_id in self._points_events or None)
+        self._points_events.add(event_id)
+        season = season_of(moment(after["occurredAt"]))
+        who, points = after["playerId"], int(after["points"])
+        self.game.earn(who, season, points)
+        self._await_players(who)
+        self._due[f"LEDGER#{who}", f"{season}#EVENT#{event_id}"] = points
+        self.counts["points events"] += 1
+
+    def _player(self, who: str, before: Item | None, after: Item) -> None:
+        if self._due.pop((f"PLAYER#{who}", "STATE"), None) is None:
+            self._profile(who, before or {}, after)
+        self._same(f"player {who}", shown(after), shown_by(self.game.players[who]))
+        self.history[who].append(self.game.players[who])
+        negative = [name for name, value in after.items() if _is_negative(value)]
+        if negative:
+            raise Deviation(f"{who} has a negative {negative}")
+
+    def _profile(self, who: str, before: Item, after: Item) -> None:
+        for name in PROFILE:
+            dated = name + "At"
+            if after.get(dated, "") < before.get(dated, ""):
+                raise Deviation(f"{who}'s {name} of {before.get(dated)} gave way to an older one")
+        self.game.meet(who, after.get("name"))
+        self._note_all(who)
+
+    def _notice(self, subject: str, before: Item | None, after: Item) -> None:
+        recipient = after["recipientId"]
+        if before is not None:
+            self._only(f"notice {subject}/{recipient}", before, after, _MAIL)
+            self.notices[subject, recipient] = after
+            return
+        self._new(f"notice {subject}/{recipient}", self.notices.get((subject, recipient)))
+        if recipient not in self.recipients(subject):
+            raise Deviation(f"{recipient} is told of {subject}, which is not theirs")
+        self.notices[subject, recipient] = after
+        self._due["INBOX", recipient] = after
+
+    def _inbox(self, who: str, position: str, before: Item | None, after: Item) -> None:
+        inbox = self.inboxes[who]
+        if before is not None:
+            self._only(f"inbox {who}/{position}", before, after, frozenset({"unread", "readAt"}))
+            if "unread" not in before or "unread" in after:
+                raise Deviation(f"inbox {who}/{position} was read twice, or unread again")
+            inbox[int(position) - 1] = after
+            return
+        notice = self._due.pop(("INBOX", who), None)
+        if not isinstance(notice, Mapping) or notice["type"] != after["type"]:
+            raise Deviation(f"inbox item {who}/{position} came without its notice")
+        if int(position) != len(inbox) + 1:
+            raise Deviation(f"inbox item {who}/{position} is not the next after {len(inbox)}")
+        if after["type"] != "TOKEN_EARNED":
+            points = after["metadata"].get("pointsStolen", after["metadata"].get("pointsLost"))
+            self._same(
+                f"inbox {who}", {"points": points}, self.heists[after["heistId"]], "pointsStolen"
+            )
+        inbox.append(after)
+
+    # What they share
+
+    def recipients(self, subject: str) -> frozenset[str]:
+        """Who is to be told of `HEIST#…` or `REFERRAL#…`."""
+        kind, _, rest = subject.partition("#")
+        if kind == "REFERRAL":
+            return frozenset({self.referrals[rest]})
+        heist = self.heists[rest]
+        return frozenset({heist["attackerId"], heist["victimId"]})
+
+    def _await_players(self, *players: str) -> None:
+        self.committed()
+        for who in players:
+            self._due[f"PLAYER#{who}", "STATE"] = True
+            self._note_all(who)
+
+    def _note_all(self, who: str) -> None:
+        """Attempts not decided yet may have been decided on what stood before, or on this."""
+        for heist_id, attempt in self.attempts.items():
+            if attempt.situations is None or heist_id in self.heists:
+                continue
+            for victim in attempt.victims:
+                if who in (attempt.attacker, victim):
+                    self._note(attempt.situations, attempt.attacker, victim)
+
+    def _expect(self, key: tuple[str, str], value: object) -> None:
+        if key not in self._due or self._due.pop(key) != value:
+            raise Deviation(f"{key} with {value} was not to be written")
+
+    def _new(self, what: str, standing: object) -> None:
+        if standing is not None:
+            raise Deviation(f"{what} was there already")
+
+    def _only(self, what: str, before: Item, after: Item, may_change: Iterable[str]) -> None:
+        different = {
+            name for name in before.keys() | after.keys() if before.get(name) != after.get(name)
+        } - set(may_change)
+        if different:
+            raise Deviation(f"{what} changed its {sorted(different)}")
+
+    def _same(self, what: str, found: Item, expected: Item, under: str = "") -> None:
+        different = {
+            name: (found[name], expected.get(under or name))
+            for name in found
+            if found[name] != expected.get(under or name)
+        }
+        if different:
+            raise Deviation(f"{what}: found and expected {different}")
+
+
+def shown(item: Item) -> dict[str, object]:
+    """What a player's item says, in the model's words."""
+    points = {
+        name.removeprefix("points#"): int(value)
+        for name, value in item.items()
+        if name.startswith("points#") and value
+    }
+    return {
+        "name": item.get("name"),
+        "tokens": int(item.get("tokens", 0)),
+        "earned": int(item.get("tokensEarned", 0)),
+        "spent": int(item.get("tokensSpent", 0)),
+        "points": points,
+        "last heist": item.get("lastHeistAt"),
+        "last robbed": item.get("lastRobbedAt"),
+        "last spent": item.get("lastSpentAt"),
+    }
+
+
+def shown_by(player: Player) -> dict[str, object]:
+    last_heist = player.last_heist and iso(player.last_heist)
+    return {
+        "name": player.name,
+        "tokens": player.tokens,
+        "earned": player.earned,
+        "spent": player.spent,
+        "points": {season: points for season, points in player.points.items() if points},
+        "last heist": last_heist,
+        "last robbed": player.last_robbed and iso(player.last_robbed),
+        "last spent": last_heist,
+    }
+
+
+def plain(wire: Wire | None) -> dict[str, Any] | None:
+    if wire is None:
+        return None
+    return {name: _plain.deserialize(value) for name, value in wire.items()}
+
+
+def iso(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _is_negative(value: object) -> bool:
+    return isinstance(value, Decimal) and value < 0
