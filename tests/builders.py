@@ -175,9 +175,9 @@ def execute_event(
     )
 
 
-def bus_event(name: str, *, time: datetime = NOW, **detail: object) -> Event:
+def bus_event(function: str, /, *, time: datetime = NOW, **detail: object) -> Event:
     """The function's sample with another detail; a field given as `...` is left out."""
-    event = sample(name)
+    event = sample(function)
     event["time"] = to_iso(time)
     event["detail"] = {
         field: value for field, value in {**event["detail"], **detail}.items() if value is not ...

@@ -1,6 +1,6 @@
 """Execute, round by round: ids, deadlines, pauses and counting. Storage here is a script of answers.
 
-What holds against real storage is tested in tests/integration/test_execute_heist.py.
+What holds against real storage is tested in tests/integration/test_heist_commits.py.
 """
 
 from collections.abc import Callable, Sequence

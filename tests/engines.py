@@ -1,0 +1,205 @@
+"""The DynamoDBs that tests/integration runs on, each with the table of template.yaml.
+
+Where they differ from each other, and which of them does as AWS documents:
+
+- Concurrency: moto is not concurrent (it can report more winners than it stored), so races run on
+  the other two.
+- Conflicts: DynamoDB Local cancels transactions with TransactionConflict, as AWS does. moto and
+  MiniStack never do; MiniStack serializes transactions instead.
+- ClientRequestToken: moto ignores it, MiniStack and DynamoDB Local do not. Nothing here depends on it:
+  every repeat in the tests is one of the application's own, which has a token of its own.
+"""
+
+import functools
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import urllib3
+import yaml
+from botocore.config import Config
+from moto import mock_aws
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from local.console import ProblemError
+from local.emulator import free_port, running_emulator
+from local.tools import ENVIRONMENTS, ROOT
+
+DYNAMODB_LOCAL = "3.1.0"
+LARGEST_CROWD = 64
+_CACHE = ROOT / ".local" / f"dynamodb-local-{DYNAMODB_LOCAL}"
+_READY_SECONDS = 60
+_POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>local</groupId>
+  <artifactId>dynamodb-local</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencies>
+    <dependency>
+      <groupId>software.amazon.dynamodb</groupId>
+      <artifactId>DynamoDBLocal</artifactId>
+      <version>{DYNAMODB_LOCAL}</version>
+    </dependency>
+  </dependencies>
+</project>
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """A DynamoDB. `concurrent`: whether requests at the same moment are safe with it."""
+
+    name: str
+    client: DynamoDBClient
+    concurrent: bool
+
+    @contextmanager
+    def table(self) -> Iterator[str]:
+        """A table of its own for the length of the block."""
+        name = f"heist-{uuid.uuid4().hex}"
+        self.client.create_table(TableName=name, **table_definition())
+        try:
+            yield name
+        finally:
+            self.client.delete_table(TableName=name)
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads CloudFormation's short functions as nothing: the table's keys and indexes use none."""
+
+
+_Loader.add_multi_constructor("!", lambda *_: None)
+
+
+@functools.cache
+def table_definition() -> dict[str, Any]:
+    """The table of template.yaml, as `create_table` takes it."""
+    template = yaml.load((ROOT / "template.yaml").read_text("utf-8"), _Loader)
+    properties = template["Resources"]["Table"]["Properties"]
+    definition: dict[str, Any] = {
+        name: properties[name]
+        for name in (
+            "BillingMode",
+            "AttributeDefinitions",
+            "KeySchema",
+            "LocalSecondaryIndexes",
+            "GlobalSecondaryIndexes",
+        )
+    }
+    definition["StreamSpecification"] = {
+        "StreamEnabled": True,
+        **properties["StreamSpecification"],
+    }
+    return definition
+
+
+def _client(endpoint: str | None) -> DynamoDBClient:
+    """One attempt, so that a fault in a test is the application's to handle and not botocore's."""
+    return boto3.client(
+        "dynamodb",
+        region_name="us-east-1",
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+        endpoint_url=endpoint,
+        config=Config(
+            connect_timeout=2,
+            read_timeout=20,
+            retries={"total_max_attempts": 1},
+            max_pool_connections=LARGEST_CROWD,
+        ),
+    )
+
+
+@contextmanager
+def moto(home: Path) -> Iterator[Engine]:
+    with mock_aws():
+        client = _client(None)
+        yield Engine("moto", client, concurrent=False)
+        client.close()
+
+
+@contextmanager
+def ministack(home: Path) -> Iterator[Engine]:
+    if not (ENVIRONMENTS / "ministack" / "bin" / "python").exists():
+        pytest.skip("MiniStack is not installed here: `make tools` installs it")
+    with running_emulator(home, free_port()) as emulator:
+        client = _client(emulator.endpoint)
+        yield Engine("ministack", client, concurrent=True)
+        client.close()
+
+
+@contextmanager
+def dynamodb_local(home: Path) -> Iterator[Engine]:
+    """AWS's own, in memory. Fetched once with Maven into .local."""
+    if not shutil.which("java"):
+        pytest.skip("DynamoDB Local needs Java 17")
+    port = free_port()
+    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Djava.library.path={_jars()}"]
+    command += ["-cp", f"{_jars()}/*", "software.amazon.dynamodb.services.local.main.ServerRunner"]
+    command += ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
+    with (home / "dynamodb-local.log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "local" / "keeper.py"), *command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    try:
+        _wait_for(f"http://127.0.0.1:{port}", process, home / "dynamodb-local.log")
+        client = _client(f"http://127.0.0.1:{port}")
+        yield Engine("dynamodb-local", client, concurrent=True)
+        client.close()
+    finally:
+        process.stdin.close()
+        process.wait()
+
+
+def _jars() -> Path:
+    """DynamoDB Local and what it needs; fetched when first asked for, else the test is skipped."""
+    jars = _CACHE / "jars"
+    if jars.exists():
+        return jars
+    if not shutil.which("mvn"):
+        pytest.skip("DynamoDB Local is fetched with Maven, which is not installed here")
+    _CACHE.mkdir(parents=True, exist_ok=True)
+    (_CACHE / "pom.xml").write_text(_POM, "utf-8")
+    unfinished = f"jars-{os.getpid()}"
+    fetched = subprocess.run(
+        ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={unfinished}"],
+        cwd=_CACHE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if fetched.returncode:
+        pytest.skip("Maven could not fetch DynamoDB Local")
+    (_CACHE / unfinished).rename(jars)
+    return jars
+
+
+def _wait_for(endpoint: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    deadline = time.monotonic() + _READY_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            urllib3.request("GET", endpoint, timeout=2, retries=False)
+        except urllib3.exceptions.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise ProblemError(f"DynamoDB Local did not start: {log.read_text('utf-8')[-2000:]}")
+
+
+ENGINES = {"moto": moto, "ministack": ministack, "dynamodb-local": dynamodb_local}

@@ -1,0 +1,35 @@
+"""Storage for real: every test of this folder runs on each engine unless it says otherwise."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.engines import ENGINES, LARGEST_CROWD, Engine
+from tests.integration.game import Game
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def engine(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Engine]:
+    """Each engine in turn; skipped with its reason where it cannot be had."""
+    name = str(request.param)
+    with ENGINES[name](tmp_path_factory.mktemp(name)) as engine:
+        yield engine
+
+
+@pytest.fixture
+def game(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Game]:
+    """The whole application on a table of its own, with its clock stopped."""
+    with engine.table() as table:
+        yield Game(engine.client, table, monkeypatch)
+
+
+@pytest.fixture
+def crowd(engine: Engine) -> Iterator[ThreadPoolExecutor]:
+    """Threads that race each other; only on engines that can bear it."""
+    if not engine.concurrent:
+        pytest.skip(f"{engine.name} is not concurrent")
+    with ThreadPoolExecutor(LARGEST_CROWD) as threads:
+        yield threads

@@ -1,0 +1,277 @@
+"""The application as its handlers see it: the real code and storage, a stopped clock, fake mail."""
+
+import importlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from mypy_boto3_dynamodb import DynamoDBClient
+
+from heist_core import wiring
+from heist_core.domain.heist import Attempt, Heist, RefusedHeist
+from heist_core.domain.inbox import InboxItem, Owed
+from heist_core.domain.player import Player
+from heist_core.mail.mailer import Mailer
+from heist_core.messaging.bus import Bus
+from heist_core.messaging.dead_letters import DeadLetters
+from heist_core.settings import LiveSettings, parse_settings
+from heist_core.storage import items, keys
+from heist_core.storage.store import Store
+from heist_core.use_cases.execute_heist import ExecuteHeist, Outcome
+from heist_core.use_cases.notify_players import NotifyPlayers
+from heist_core.use_cases.settle_owed import SettleOwed
+from tests.builders import NOW, Event, award, earned, execute_event
+from tests.fakes import (
+    FakeClock,
+    FakeEventBridge,
+    FakeQueue,
+    FakeSes,
+    LambdaContext,
+    SameThread,
+    Tapped,
+)
+
+FUNCTIONS = (
+    *("get_tokens", "execute_heist", "check_target"),
+    *("list_notifications", "mark_notifications_read"),
+    *("award_token", "upsert_player", "add_points"),
+    *("notify_players", "publish_events", "sweep_notifications", "seed_point_types"),
+)
+PLENTY = 29.0
+
+
+class Answer:
+    """What a route answered, as the client sees it."""
+
+    def __init__(self, answer: Mapping[str, Any]) -> None:
+        self.status: int = answer["statusCode"]
+        self.text: str = answer["body"]
+        self.body: Any = json.loads(self.text)
+        self.headers: dict[str, str] = answer["headers"]
+
+    @property
+    def replayed(self) -> bool:
+        return self.headers.get("Idempotent-Replay") == "true"
+
+    def __repr__(self) -> str:
+        return f"{self.status} {self.text}"
+
+
+class Game:
+    """Functions are called through their `app.handler`; what they reach is at hand as attributes."""
+
+    def __init__(self, client: DynamoDBClient, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.client = client
+        self.table = table
+        self.tap = Tapped(client)
+        self.time = FakeClock()
+        self.store = Store(self.tap.as_dynamodb, table, SameThread())
+        self.ses = FakeSes()
+        self.events_queue = FakeQueue()
+        self.notifier_queue = FakeQueue()
+        self.bridge = FakeEventBridge()
+        self.invalid_settings = 0
+        self.sender = "heists@example.com"
+        self._ids = itertools.count(1)
+        self.restart()
+        self._wire(monkeypatch)
+
+    def _wire(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The application's own wiring, with the clients and the clock exchanged."""
+        queues = {
+            "EVENTS_DLQ_URL": DeadLetters(self.events_queue.client, "https://events"),
+            "NOTIFIER_DLQ_URL": DeadLetters(self.notifier_queue.client, "https://notifier"),
+        }
+        for name, make in {
+            "clock": lambda: self.time.clock,
+            "new_id": lambda: f"{next(self._ids):012x}".ljust(32, "0"),
+            "store": lambda: self.store,
+            "settings": lambda: self.settings,
+            "dead_letters": lambda variable: queues[variable],
+            "bus": lambda: Bus(self.bridge.client, "heist-core"),
+            "mailer": lambda: Mailer(self.ses.client, self.sender),
+            "execute_heist": lambda: self.executor,
+            "notify_players": lambda: self.notifier,
+            "settle_owed": lambda: self.sweeper,
+        }.items():
+            monkeypatch.setattr(wiring, name, make)
+
+    def restart(self, **variables: object) -> None:
+        """A new instance: nothing is remembered, and these variables are set."""
+        self.settings = LiveSettings(
+            parse_settings(variables), self.time.monotonic, self._count_invalid
+        )
+
+    def _count_invalid(self) -> None:
+        self.invalid_settings += 1
+
+    @property
+    def executor(self) -> ExecuteHeist:
+        return ExecuteHeist(self.store, self.settings, self.time.clock)
+
+    @property
+    def notifier(self) -> NotifyPlayers:
+        return NotifyPlayers(
+            self.store,
+            wiring.mailer(),
+            wiring.dead_letters("NOTIFIER_DLQ_URL"),
+            self.settings,
+            self.time.clock,
+        )
+
+    @property
+    def sweeper(self) -> SettleOwed:
+        return SettleOwed(
+            self.store,
+            self.notifier,
+            wiring.bus(),
+            wiring.dead_letters("NOTIFIER_DLQ_URL"),
+            self.time.clock,
+        )
+
+    # Calls
+
+    def call(self, function: str, event: Mapping[str, Any]) -> Any:
+        """A function through its handler, as Lambda calls it."""
+        assert function in FUNCTIONS
+        return importlib.import_module(f"functions.{function}.app").handler(event, LambdaContext())
+
+    def request(self, function: str, event: Event) -> Answer:
+        return Answer(self.call(function, event))
+
+    def rob(self, attacker: str, victim: str, key: str | None = None) -> Answer:
+        return self.request("execute_heist", execute_event(attacker, victim, key))
+
+    def execute(self, attempt: Attempt) -> Outcome:
+        return self.executor(attempt, PLENTY)
+
+    def sweep(self) -> Any:
+        """The schedule's tick, once the stream's grace is over."""
+        self.time.pass_(minutes=2)
+        return self.call("sweep_notifications", {"source": "aws.events"})
+
+    # Facts
+
+    def give(
+        self,
+        player_id: str,
+        *,
+        points: int = 0,
+        tokens: int = 0,
+        name: str | None = None,
+        email: str | None = None,
+    ) -> None:
+        """What a player has, by the ways of the application."""
+        if points:
+            self.store.commit_points(
+                earned(player_id, points, f"order-{next(self._ids)}", self.time())
+            )
+        for _ in range(tokens):
+            self.store.commit_award(award(player_id, f"friend-{next(self._ids)}", at=self.time()))
+        if name or email:
+            seen = self.store.player(player_id)
+            profile = seen.profile
+            self.store.save_profile(
+                seen,
+                type(profile)(
+                    name=profile.name.updated(name, self.time()),
+                    email=profile.email.updated(email, self.time()),
+                ),
+            )
+
+    def player(self, player_id: str) -> Player:
+        return self.store.player(player_id)
+
+    def points(self, player_id: str) -> int:
+        return self.player(player_id).points_in(self.time().strftime("%Y-%m"))
+
+    def ledger(self, player_id: str, season: str = "2026-11") -> int:
+        """What the ledger of a season adds up to."""
+        total = Decimal(0)
+        for item in self.everything():
+            if item["pk"] == f"LEDGER#{player_id}" and str(item["sk"]).startswith(season):
+                points = item["points"]
+                assert isinstance(points, Decimal)
+                total += points
+        return int(total)
+
+    def assert_sound(self, *player_ids: str) -> None:
+        """Ledger and points agree, and nothing is below zero."""
+        for player_id in player_ids:
+            player = self.player(player_id)
+            for season, points in player.points.items():
+                assert points >= 0
+                assert self.ledger(player_id, season) == points, player_id
+            assert player.tokens == player.tokens_earned - player.tokens_spent >= 0
+
+    def inbox(self, player_id: str) -> list[InboxItem]:
+        page, _, _ = self.store.inbox_page(
+            player_id, unread_only=False, before=None, limit=100, now=self.time()
+        )
+        return page
+
+    def heist(self, heist_id: str) -> Heist | RefusedHeist | None:
+        return self.store.heist(heist_id)
+
+    # The table itself
+
+    def everything(self) -> list[dict[str, object]]:
+        pages = self.client.get_paginator("scan").paginate(
+            TableName=self.table, ConsistentRead=True
+        )
+        return [items.from_wire(item) for page in pages for item in page["Items"]]
+
+    def item(self, key: keys.Key) -> dict[str, object] | None:
+        answer = self.client.get_item(
+            TableName=self.table, Key=items.to_wire(key), ConsistentRead=True
+        )
+        return items.from_wire(answer["Item"]) if "Item" in answer else None
+
+    def put(self, item: Mapping[str, object]) -> None:
+        self.client.put_item(TableName=self.table, Item=items.to_wire(item))
+
+    def set_settings(self, **values: object) -> None:
+        """What an operator writes; nothing removes the item. In effect at the next reading."""
+        self.client.delete_item(TableName=self.table, Key=items.to_wire(keys.SETTINGS))
+        if values:
+            self.put({**keys.SETTINGS, **values})
+
+    def settings_are_due(self) -> None:
+        self.time.pass_(seconds=30)
+
+    def owed(self) -> list[tuple[str, frozenset[Owed]]]:
+        """What the sweeper would find, however new."""
+        found = self.store.owed_before(self.time() + timedelta(days=1))
+        return [(record.key["pk"], record.owed()) for record in found]
+
+    def marked(self) -> list[dict[str, object]]:
+        """Every item that still has any part of a marker."""
+        parts = {"owed", "owedBucket", "owedSince"}
+        return [item for item in self.everything() if parts & set(item)]
+
+    # Interference
+
+    def once_before(self, operation: str, act: Callable[[], object], skip: int = 0) -> None:
+        """Do something just before the next call of an operation is sent, as somebody else."""
+        left = itertools.count(skip, -1)
+
+        def before(called: str, request: Mapping[str, Any]) -> None:
+            if called == operation and next(left) == 0:
+                act()
+
+        self.tap.before = before
+
+    def undisturbed(self) -> None:
+        calm = Tapped(None)
+        self.tap.before, self.tap.after = calm.before, calm.after
+
+
+def succeeded(answers: Iterable[Answer]) -> list[Answer]:
+    return [answer for answer in answers if answer.status == 200]
+
+
+__all__ = ["NOW", "Answer", "Game", "succeeded"]

@@ -1,0 +1,45 @@
+"""Every handler takes its own sample of events/, the files that operators use too."""
+
+from tests.builders import sample
+from tests.integration.game import FUNCTIONS, Answer, Game
+
+ALICE = "1c7f6c0e-6a53-4b0c-9f57-6a2b8a7f4c22"
+BOB = "9f0c2a4e-8f5b-4f8e-9d6a-0c6d4f1f7b11"
+
+
+def test_a_game_can_be_played_with_nothing_but_the_samples(game: Game) -> None:
+    assert game.call("award_token", sample("award_token")) == {"status": "ok"}
+    assert game.call("upsert_player", sample("upsert_player")) == {"status": "ok"}
+    assert game.call("add_points", sample("add_points")) == {"status": "ok"}
+    tokens = Answer(game.call("get_tokens", sample("get_tokens")))
+    assert (tokens.status, tokens.body["balance"]) == (200, 1)
+    check = Answer(game.call("check_target", sample("check_target")))
+    assert check.body == {"eligible": True, "potentialSteal": 40, "targetPoints": 800}
+    robbery = Answer(game.call("execute_heist", sample("execute_heist")))
+    assert (robbery.status, robbery.body["pointsStolen"]) == (200, 40)
+    assert game.call("sweep_notifications", sample("sweep_notifications")) == {
+        "settled": 0,
+        "waiting": 0,
+        "parked": 0,
+    }
+    game.time.pass_(minutes=2)
+    assert game.call("sweep_notifications", sample("sweep_notifications"))["settled"] == 2
+    listed = Answer(game.call("list_notifications", sample("list_notifications")))
+    assert listed.status == 200
+    marked = Answer(game.call("mark_notifications_read", sample("mark_notifications_read")))
+    assert marked.status == 200
+    game.assert_sound(ALICE, BOB)
+
+
+def test_the_samples_of_the_stream_are_taken(game: Game) -> None:
+    done = {"batchItemFailures": [], "parked": 0}
+    assert game.call("notify_players", sample("notify_players")) == done
+    assert game.call("publish_events", sample("publish_events")) == done
+    assert [item.notice.type.value for item in game.inbox(ALICE)] == ["HEIST_SUCCESS"]
+    assert [item.notice.type.value for item in game.inbox(BOB)] == ["HEIST_VICTIM"]
+    assert [kind for kind, _ in game.bridge.published] == ["HeistCommitted"]
+
+
+def test_there_is_a_sample_for_every_function() -> None:
+    for function in FUNCTIONS:
+        assert sample(function)
