@@ -5,13 +5,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Attempt, Heist, Rules, plan_heist
 from heist_core.domain.inbox import notices_of
 from heist_core.domain.player import Player
 from heist_core.storage import items, keys
 from heist_core.storage.items import from_wire, to_wire
-
 from ops.audit import audit_items, tag_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
