@@ -418,6 +418,7 @@ def test_plain_addresses_are_taken(email: str) -> None:
         ({"eventId": None}, "eventId"),
         ({"eventId": ""}, "eventId"),
         ({"eventId": "x" * 257}, "eventId"),
+        ({"eventId": "🦊" * 251}, "eventId"),
         ({"eventId": "\ud800"}, "eventId"),
         ({"userId": None}, "userId"),
         ({"points": ...}, "points"),

@@ -28,6 +28,7 @@ _POSITION = re.compile(r"[0-9]{10}-[0-9a-f]{8}")
 _WHOLE_NUMBER = re.compile(r"[0-9]{1,3}")
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,128}")
 _REFERENCE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+_REFERENCE_BYTES = 1000  # with what the ledger puts before it, a sort key may have 1024
 _POINT_EVENT_TYPE = re.compile(r"[A-Z0-9_]{1,40}")
 _EMAIL = re.compile(
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -47,6 +48,8 @@ def _reference(value: object) -> str:
         value = str(value)
     if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
         raise ValueError("must be a string of 1 to 256 characters, or an integer")
+    if len(value.encode("utf-8")) > _REFERENCE_BYTES:
+        raise ValueError(f"must not be longer than {_REFERENCE_BYTES} bytes in UTF-8")
     return value
 
 
