@@ -100,9 +100,9 @@ def test_two_players_who_rob_each_other_at_once_both_end_with_definite_answers(
     assert set(outcomes) == {"SUCCESS"}
     for (one, other), first, second in zip(pairs, replies[::2], replies[1::2], strict=True):
         if first.status == second.status == 200:
-            # 400 - 20 + 19 or the other way round: whoever was second saw the first one's heist
+            # whoever came second found 20 points more than 400
             moved = sorted((first.body["pointsStolen"], second.body["pointsStolen"]))
-            assert moved in ([20, 21], [19, 20], [20, 20]), (one.id, other.id, moved)
+            assert moved == [20, 21], (one.id, other.id)
 
 
 def test_points_are_conserved_when_everybody_robs_everybody(world: World) -> None:
@@ -113,16 +113,13 @@ def test_points_are_conserved_when_everybody_robs_everybody(world: World) -> Non
         world.earn(player.id, 1000)
     with world.settings(functions, HEIST_RATE_LIMIT_PER_MINUTE="1000000", **free):
         strikes = [
-            (gang[number % 6], gang[(number * 5 + number // 6 + 1) % 6])
-            for number in range(48)
-            if number % 6 != (number * 5 + number // 6 + 1) % 6
+            (gang[number % 6], gang[(number + 1 + number // 6 % 5) % 6]) for number in range(36)
         ]
-        earned = [world.victim(points=20) for _ in range(2)]
 
         def strike(pair: tuple[Player, Player]) -> Reply:
             return pair[0].execute(pair[1].id, unique("k"))
 
-        replies = in_parallel(strike, strikes, AT_ONCE)
+        replies = in_parallel(strike, strikes, 8)
         assert {reply.status for reply in replies} <= {200, 503}
         stolen = sum(reply.status == 200 for reply in replies)
         assert stolen >= 0.9 * len(strikes)
@@ -131,7 +128,6 @@ def test_points_are_conserved_when_everybody_robs_everybody(world: World) -> Non
         spent = sum(player.tokens()["totalSpent"] for player in gang)
         assert spent >= stolen
         assert sum(player.tokens()["balance"] for player in gang) == 48 - spent
-        assert [world.points_of(player_id) for player_id in earned] == [20, 20]
 
 
 def test_awards_and_points_that_arrive_during_heists_are_not_lost(world: World) -> None:

@@ -1,6 +1,8 @@
 """The eight variables of deployed functions, changed in place (SPEC sections 2 and 7)."""
 
-from tests.e2e.world import World, stay_within_one_minute, unique
+import pytest
+
+from tests.e2e.world import World, eventually, stay_within_one_minute, unique
 
 RULES = ("execute_heist", "check_target")
 
@@ -98,3 +100,35 @@ def test_an_invalid_value_is_never_taken_for_another(world: World) -> None:
         assert reply.status >= 500, reply
     assert robber.execute(target).code == "COOLDOWN_ACTIVE"
     assert robber.tokens()["balance"] == 1
+
+
+@pytest.mark.slow
+def test_the_settings_item_takes_effect_on_warm_instances_within_a_minute(world: World) -> None:
+    player, key = world.player(), {"pk": {"S": "SETTINGS"}, "sk": {"S": "HEIST"}}
+    table = {"TableName": world.outputs["TableName"]}
+    dynamodb = world.client("dynamodb")
+    with world.settings(RULES):  # which leaves fresh instances behind, whatever this one remembers
+        assert player.can_rob("a").code == "NO_TOKENS"
+        dynamodb.put_item(**table, Item={**key, "HEIST_ENABLED": {"BOOL": False}})
+        try:
+            eventually(
+                lambda: player.can_rob("a").code,
+                lambda code: code == "FEATURE_DISABLED",
+                within=60,
+                pause=2.5,
+            )
+        finally:
+            dynamodb.delete_item(**table, Key=key)
+
+
+def test_an_invalid_settings_item_fails_no_request(world: World) -> None:
+    player, key = world.player(), {"pk": {"S": "SETTINGS"}, "sk": {"S": "HEIST"}}
+    table = {"TableName": world.outputs["TableName"]}
+    dynamodb = world.client("dynamodb")
+    with world.settings(RULES):
+        dynamodb.put_item(**table, Item={**key, "HEIST_COOLDOWN_HOURS": {"S": "24h"}})
+        try:
+            assert player.execute("a").code == "NO_TOKENS"
+            assert player.can_rob("a").code == "NO_TOKENS"
+        finally:
+            dynamodb.delete_item(**table, Key=key)

@@ -57,7 +57,7 @@ def eventually(
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s; last seen: {answer!r}")
         time.sleep(pause)
-        pause = min(pause * 1.3, 0.5)
+        pause = max(pause, min(pause * 1.3, 0.5))
 
 
 def in_parallel(call: Callable[[T], R], arguments: Iterable[T], at_once: int = 20) -> list[R]:
