@@ -258,14 +258,22 @@ def owed_things_are_settled(world: World) -> bool:
     owing = heist_image(attacker, unique("p"))
     poison = heist_image(attacker, unique("p"))
     poison["pointsStolen"] = {"S": "five"}
-    put_owing(world, owing)
-    put_owing(world, poison)
-    swept = invoke(world, "sweep_notifications", {"graceSeconds": -60})
-    return bool(
-        swept.get("waiting") == 0
-        and len(world.mails_to(address)) == 1
-        and holds(lambda: world.dead_letters("NotifierDeadLetterQueueUrl", str(poison["pk"]["S"])))
-    )
+    try:
+        put_owing(world, owing)
+        put_owing(world, poison)
+        swept = invoke(world, "sweep_notifications", {"graceSeconds": -60})
+        return bool(
+            swept.get("waiting") == 0
+            and len(world.mails_to(address)) == 1
+            and holds(
+                lambda: world.dead_letters("NotifierDeadLetterQueueUrl", str(poison["pk"]["S"]))
+            )
+        )
+    finally:
+        for image in (owing, poison):  # made up: no player lost or won these points
+            world.client("dynamodb").delete_item(
+                TableName=world.outputs["TableName"], Key={"pk": image["pk"], "sk": image["sk"]}
+            )
 
 
 class Answers(BaseHTTPRequestHandler):
