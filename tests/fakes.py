@@ -209,34 +209,53 @@ class FakeEventBridge:
         return cast("EventBridgeClient", self)
 
 
-class Tapped:
-    """A client whose every call is shown to `before` and `after`; either may act, or raise.
+@dataclass
+class Tap:
+    """Is shown every call of the clients it is on; `before` and `after` may act, or raise.
 
-    `before` is told the operation and its request, `after` the operation too: raising there is a
-    call that was carried out and whose answer got lost.
+    `before` is told the operation and its request, `after` the operation: raising there is a call
+    that was carried out and whose answer got lost.
     """
 
-    def __init__(
-        self,
-        client: object,
-        before: Callable[[str, Mapping[str, Any]], None] = lambda operation, request: None,
-        after: Callable[[str], None] = lambda operation: None,
-    ) -> None:
+    before: Callable[[str, Mapping[str, Any]], None] = lambda operation, request: None
+    after: Callable[[str], None] = lambda operation: None
+
+    def close(self) -> None:
+        """Let everything pass again."""
+        calm = Tap()
+        self.before, self.after = calm.before, calm.after
+
+
+class Tapped:
+    """A client with a tap on it."""
+
+    def __init__(self, client: object, tap: Tap) -> None:
         self._client = client
-        self.before = before
-        self.after = after
+        self._tap = tap
 
     @property
     def as_dynamodb(self) -> DynamoDBClient:
         return cast("DynamoDBClient", self)
 
+    @property
+    def as_ses(self) -> SESV2Client:
+        return cast("SESV2Client", self)
+
+    @property
+    def as_sqs(self) -> SQSClient:
+        return cast("SQSClient", self)
+
+    @property
+    def as_events(self) -> EventBridgeClient:
+        return cast("EventBridgeClient", self)
+
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         call = getattr(self._client, operation)
 
         def tapped(**request: Any) -> Any:
-            self.before(operation, request)
+            self._tap.before(operation, request)
             answer = call(**request)
-            self.after(operation)
+            self._tap.after(operation)
             return answer
 
         return tapped

@@ -32,6 +32,7 @@ from tests.fakes import (
     FakeSes,
     LambdaContext,
     SameThread,
+    Tap,
     Tapped,
 )
 
@@ -67,9 +68,9 @@ class Game:
     def __init__(self, client: DynamoDBClient, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.client = client
         self.table = table
-        self.tap = Tapped(client)
+        self.tap = Tap()
         self.time = FakeClock()
-        self.store = Store(self.tap.as_dynamodb, table, SameThread())
+        self.store = Store(Tapped(client, self.tap).as_dynamodb, table, SameThread())
         self.ses = FakeSes()
         self.events_queue = FakeQueue()
         self.notifier_queue = FakeQueue()
@@ -83,8 +84,12 @@ class Game:
     def _wire(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """The application's own wiring, with the clients and the clock exchanged."""
         queues = {
-            "EVENTS_DLQ_URL": DeadLetters(self.events_queue.client, "https://events"),
-            "NOTIFIER_DLQ_URL": DeadLetters(self.notifier_queue.client, "https://notifier"),
+            "EVENTS_DLQ_URL": DeadLetters(
+                Tapped(self.events_queue, self.tap).as_sqs, "https://events"
+            ),
+            "NOTIFIER_DLQ_URL": DeadLetters(
+                Tapped(self.notifier_queue, self.tap).as_sqs, "https://notifier"
+            ),
         }
         for name, make in {
             "clock": lambda: self.time.clock,
@@ -92,8 +97,8 @@ class Game:
             "store": lambda: self.store,
             "settings": lambda: self.settings,
             "dead_letters": lambda variable: queues[variable],
-            "bus": lambda: Bus(self.bridge.client, "heist-core"),
-            "mailer": lambda: Mailer(self.ses.client, self.sender),
+            "bus": lambda: Bus(Tapped(self.bridge, self.tap).as_events, "heist-core"),
+            "mailer": lambda: Mailer(Tapped(self.ses, self.tap).as_ses, self.sender),
             "execute_heist": lambda: self.executor,
             "notify_players": lambda: self.notifier,
             "settle_owed": lambda: self.sweeper,
@@ -266,8 +271,7 @@ class Game:
         self.tap.before = before
 
     def undisturbed(self) -> None:
-        calm = Tapped(None)
-        self.tap.before, self.tap.after = calm.before, calm.after
+        self.tap.close()
 
 
 def succeeded(answers: Iterable[Answer]) -> list[Answer]:

@@ -16,6 +16,7 @@ from heist_core.domain.errors import (
     Contention,
     HeistRefused,
     IdempotencyMismatch,
+    Misconfigured,
     RateLimited,
     Unavailable,
 )
@@ -224,6 +225,14 @@ def test_a_defect_is_not_repeated() -> None:
     with pytest.raises(KeyError):
         game.execute()
     assert game.script.calls.count("commit") == 1
+
+
+def test_what_is_misconfigured_is_told_without_another_round() -> None:
+    game = Game()
+    game.script.reads = [Misconfigured()]
+    with pytest.raises(Misconfigured):
+        game.execute()
+    assert game.script.calls == ["count", "read"]
 
 
 @pytest.mark.parametrize(

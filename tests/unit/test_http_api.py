@@ -16,6 +16,7 @@ from heist_core.domain.errors import (
     IdempotencyMismatch,
     InvalidInput,
     Issue,
+    Misconfigured,
     RateLimited,
     Unavailable,
 )
@@ -40,6 +41,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
     RateLimited: (RateLimited(17), 429),
     Unavailable: (Unavailable(), 503),
     Contention: (Contention(), 503),
+    Misconfigured: (Misconfigured(), 503),
 }
 
 
@@ -82,7 +84,11 @@ def test_the_bodies_are_the_specifications() -> None:
     }
     mismatch = body(IdempotencyMismatch())
     assert (mismatch["success"], mismatch["error"]) == (False, "IDEMPOTENCY_MISMATCH")
-    for error, code in ((Contention(), "CONTENTION"), (Unavailable(), "DEPENDENCY")):
+    for error, code in (
+        (Contention(), "CONTENTION"),
+        (Unavailable(), "DEPENDENCY"),
+        (Misconfigured(), "DEPENDENCY"),
+    ):
         told = body(error)
         assert set(told) == {"success", "error", "code", "message"}
         assert (told["success"], told["error"], told["code"]) == (False, "EXECUTION_FAILED", code)

@@ -10,13 +10,13 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from mypy_boto3_dynamodb import DynamoDBClient
 
-from heist_core.domain.errors import Contention, Unavailable
+from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.inbox import notices_of
 from heist_core.storage import items
 from heist_core.storage.store import Store
 from tests.builders import NOW, award, earned, heist, player, refused
-from tests.fakes import SameThread, Tapped
+from tests.fakes import SameThread, Tap, Tapped
 
 HEIST, ALICE, BOB = heist(), player("alice"), player("bob")
 
@@ -144,8 +144,9 @@ CALLS: dict[str, Callable[[Store], object]] = {
         ("TransactionInProgressException", 400, Unavailable),
         ("InternalServerError", 500, Unavailable),
         ("ServiceUnavailable", 503, Unavailable),
-        ("AccessDeniedException", 400, Unavailable),
-        ("ExpiredTokenException", 400, Unavailable),
+        ("AccessDeniedException", 400, Misconfigured),
+        ("ExpiredTokenException", 400, Misconfigured),
+        ("ResourceNotFoundException", 400, Misconfigured),
         ("ValidationException", 400, exceptions.ClientError),
         ("SerializationException", 400, exceptions.ClientError),
         ("IdempotentParameterMismatchException", 400, exceptions.ClientError),
@@ -178,7 +179,7 @@ def test_no_answer_is_an_unknown_outcome(db: Stubbed, operation: str, error: Exc
         assert called == operation
         raise error
 
-    store = Store(Tapped(db.client, fail).as_dynamodb, "the-table", SameThread())
+    store = Store(Tapped(db.client, Tap(before=fail)).as_dynamodb, "the-table", SameThread())
     with pytest.raises(Unavailable) as caught:
         CALLS[operation](store)
     assert type(caught.value) is Unavailable

@@ -1,0 +1,360 @@
+"""The inbox: one item per event and recipient, in order of arrival, paged and marked exactly."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from heist_core.domain.award import Award
+from heist_core.domain.errors import Contention, Malformed
+from heist_core.domain.inbox import MailRecord, MailState, NoticeType, notices_of
+from heist_core.storage import keys
+from heist_core.storage.items import INBOX_KEPT, to_wire
+from heist_core.use_cases.retry import until_uncontended
+from tests.builders import MILLISECOND, NOW, api_event, award, heist
+from tests.fakes import FakeClock
+from tests.integration.game import Game
+
+
+def friend(number: int) -> Award:
+    return award("alice", f"friend-{number}", name=f"Friend {number}")
+
+
+def deliver(game: Game, *numbers: int) -> None:
+    """Notices of alice's friends, in this order."""
+    for number in numbers:
+        event = friend(number)
+        assert game.store.deliver_notice(event, notices_of(event)[0], game.time())
+
+
+def names(notifications: Sequence[Any]) -> list[str]:
+    return [item["metadata"]["referredUserName"].removeprefix("Friend ") for item in notifications]
+
+
+def listed(game: Game, caller: str = "alice", **query: str) -> Any:
+    answer = game.request(
+        "list_notifications", api_event("list_notifications", caller, query=query)
+    )
+    assert answer.status == 200, answer
+    return answer.body
+
+
+def marked(game: Game, body: object = None, caller: str = "alice") -> tuple[int, int]:
+    """How many were marked, and how many are unread."""
+    event = api_event("mark_notifications_read", caller, body=body)
+    answer = game.request("mark_notifications_read", event)
+    assert answer.status == 200, answer
+    assert answer.body["success"] is True
+    return answer.body["updated"], answer.body["unreadCount"]
+
+
+def positions(game: Game, player: str = "alice") -> list[int]:
+    return sorted(
+        int(str(item["sk"])) for item in game.everything() if item["pk"] == keys.inbox(player)
+    )
+
+
+# Arrival
+
+
+def test_positions_are_consecutive_and_newest_comes_first(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    assert positions(game) == [1, 2, 3]
+    assert names(listed(game)["notifications"]) == ["3", "2", "1"]
+
+
+def test_an_event_is_one_item_per_recipient_however_often_it_is_delivered(game: Game) -> None:
+    event = heist()
+    for _ in range(5):
+        for notice in notices_of(event):
+            game.store.deliver_notice(event, notice, game.time())
+    assert len(game.inbox("alice")) == len(game.inbox("bob")) == 1
+    assert positions(game) == [1]
+
+
+def test_a_late_notice_arrives_on_top(game: Game) -> None:
+    old = award("alice", "old", at=NOW - timedelta(days=9))
+    deliver(game, 1)
+    game.store.deliver_notice(old, notices_of(old)[0], game.time())
+    first = listed(game)["notifications"][0]
+    assert first["createdAt"] == "2026-11-13T12:00:03.117Z"
+
+
+def test_a_position_taken_meanwhile_is_not_taken_over(game: Game) -> None:
+    deliver(game, 1)
+    game.once_before("transact_write_items", lambda: deliver(game, 2))
+    event = friend(3)
+    with pytest.raises(Contention):
+        game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    deliver(game, 3)
+    assert positions(game) == [1, 2, 3]
+    assert names(listed(game)["notifications"]) == ["3", "2", "1"]
+
+
+def test_a_delivery_of_the_same_event_meanwhile_is_no_contention(game: Game) -> None:
+    game.once_before("transact_write_items", lambda: deliver(game, 1))
+    event = friend(1)
+    assert not game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    assert positions(game) == [1]
+
+
+def test_many_deliveries_at_once_leave_no_gap_and_no_double(
+    game: Game, crowd: ThreadPoolExecutor
+) -> None:
+    def deliver_one(number: int) -> bool:
+        event = friend(number % 10)
+        while True:
+            try:
+                return until_uncontended(
+                    lambda: game.store.deliver_notice(event, notices_of(event)[0], NOW),
+                    FakeClock().clock,
+                )
+            except Contention:
+                continue
+
+    assert list(crowd.map(deliver_one, range(30))).count(True) == 10
+    assert positions(game) == list(range(1, 11))
+    assert sorted(names(listed(game)["notifications"])) == [str(number) for number in range(10)]
+
+
+# Pages
+
+
+def walk(game: Game, limit: int, **query: str) -> Iterator[list[str]]:
+    cursor: str | None = None
+    while True:
+        more: dict[str, str] = {} if cursor is None else {"cursor": cursor}
+        page = listed(game, limit=str(limit), **query, **more)
+        yield names(page["notifications"])
+        cursor = page["nextCursor"]
+        if cursor is None:
+            return
+
+
+@pytest.mark.parametrize("unread_only", ["false", "true"])
+def test_pages_neither_overlap_nor_skip_while_new_items_arrive(
+    game: Game, unread_only: str
+) -> None:
+    deliver(game, *range(1, 8))
+    pages = []
+    for number, page in enumerate(walk(game, 3, unreadOnly=unread_only), start=8):
+        pages.append(page)
+        deliver(game, number)
+    assert pages == [["7", "6", "5"], ["4", "3", "2"], ["1"]]
+
+
+def test_a_full_last_page_has_no_cursor(game: Game) -> None:
+    deliver(game, 1, 2)
+    assert list(walk(game, 2)) == [["2", "1"]]
+    assert list(walk(game, 1)) == [["2"], ["1"]]
+    assert listed(game, "nobody") == {"notifications": [], "unreadCount": 0, "nextCursor": None}
+
+
+def test_the_count_is_of_all_unread_and_not_of_the_page(game: Game) -> None:
+    deliver(game, *range(1, 8))
+    assert listed(game, limit="2")["unreadCount"] == 7
+    marked(game, {"notificationIds": [listed(game)["notifications"][0]["id"]]})
+    assert listed(game, limit="2")["unreadCount"] == 6
+    assert names(listed(game, unreadOnly="true", limit="2")["notifications"]) == ["6", "5"]
+
+
+def test_items_read_while_paging_through_the_unread_neither_repeat_nor_hide_others(
+    game: Game,
+) -> None:
+    deliver(game, *range(1, 7))
+    pages = walk(game, 2, unreadOnly="true")
+    assert next(pages) == ["6", "5"]
+    marked(game)
+    deliver(game, 7)
+    assert list(pages) == [[]]
+
+
+def test_an_item_is_shown_as_the_specification_has_it(game: Game) -> None:
+    event = heist(attacker_name=None)
+    for notice in notices_of(event):
+        game.store.deliver_notice(event, notice, game.time())
+    (item,) = listed(game, "bob")["notifications"]
+    assert item == {
+        "id": item["id"],
+        "userId": "bob",
+        "heistId": event.attempt.id,
+        "type": "HEIST_VICTIM",
+        "message": (
+            "Oh no! Someone just pulled a heist on you and stole 40 of your monthly points!"
+        ),
+        "metadata": {"attackerName": None, "pointsLost": 40, "attackerId": "alice"},
+        "read": False,
+        "readAt": None,
+        "createdAt": "2026-11-22T12:00:03.117Z",
+    }
+
+
+def test_ids_of_two_players_differ_though_their_positions_are_the_same(game: Game) -> None:
+    event = heist()
+    for notice in notices_of(event):
+        game.store.deliver_notice(event, notice, game.time())
+    assert game.inbox("alice")[0].id != game.inbox("bob")[0].id
+
+
+def test_expired_items_are_neither_listed_nor_counted_nor_marked(game: Game) -> None:
+    deliver(game, 1)
+    game.time.at += INBOX_KEPT - timedelta(days=1)
+    deliver(game, 2, 3)
+    game.time.pass_(days=1, seconds=1)
+    page = listed(game)
+    assert (names(page["notifications"]), page["unreadCount"]) == (["3", "2"], 2)
+    assert names(listed(game, unreadOnly="true")["notifications"]) == ["3", "2"]
+    assert list(walk(game, 1)) == [["3"], ["2"]]
+    assert marked(game) == (2, 0)
+
+
+# Marking
+
+
+def test_no_body_and_an_empty_object_mark_everything_once(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    assert marked(game) == (3, 0)
+    assert marked(game, {}) == (0, 0)
+    deliver(game, 4)
+    assert marked(game, {}) == (1, 0)
+
+
+def test_an_empty_list_marks_nothing(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    assert marked(game, {"notificationIds": []}) == (0, 3)
+
+
+def test_ids_mark_those_and_the_moment_stays_the_first(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    ids = [item["id"] for item in listed(game)["notifications"]]
+    assert marked(game, {"notificationIds": [ids[0], ids[2], ids[0]]}) == (2, 1)
+    game.time.pass_(hours=1)
+    assert marked(game, {"notificationIds": [ids[0], ids[1]]}) == (1, 0)
+    assert [(item["read"], item["readAt"]) for item in listed(game)["notifications"]] == [
+        (True, "2026-11-22T12:00:03.117Z"),
+        (True, "2026-11-22T13:00:03.117Z"),
+        (True, "2026-11-22T12:00:03.117Z"),
+    ]
+
+
+def test_up_to_marks_that_one_and_what_is_older_and_leaves_what_came_after(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    drawn = listed(game)["notifications"]
+    deliver(game, 4)
+    assert marked(game, {"upTo": drawn[1]["id"]}) == (2, 2)
+    assert names(listed(game, unreadOnly="true")["notifications"]) == ["4", "3"]
+    assert marked(game, {"upTo": drawn[0]["id"]}) == (1, 1)
+
+
+def test_up_to_a_read_one_still_marks_what_is_older(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    newest = listed(game)["notifications"][0]["id"]
+    marked(game, {"notificationIds": [newest]})
+    assert marked(game, {"upTo": newest}) == (2, 0)
+
+
+@pytest.mark.parametrize("member", ["notificationIds", "upTo"])
+def test_foreign_and_unknown_ids_change_nothing_and_answer_alike(game: Game, member: str) -> None:
+    event = heist()
+    for notice in notices_of(event):
+        game.store.deliver_notice(event, notice, game.time())
+    foreign = game.inbox("bob")[0].id
+    before = game.everything()
+    for unknown in (foreign, foreign[:10] + "-00000000", "0000000099-00000000", "x", ""):
+        body = {member: [unknown] if member == "notificationIds" else unknown}
+        assert marked(game, body) == (0, 1)
+    assert sorted(map(str, game.everything())) == sorted(map(str, before))
+
+
+def test_a_mark_of_what_is_not_there_creates_nothing(game: Game) -> None:
+    assert game.store.mark_read("alice", [("0000000001", "00000000")], NOW) == 0
+    assert game.everything() == []
+
+
+def test_a_hundred_ids_are_marked_at_once(game: Game) -> None:
+    deliver(game, *range(100))
+    ids = [item["id"] for item in listed(game, limit="100")["notifications"]]
+    assert marked(game, {"notificationIds": ids}) == (100, 0)
+
+
+def test_one_player_marks_nothing_of_another(game: Game) -> None:
+    deliver(game, 1)
+    assert marked(game, caller="bob") == (0, 0)
+    assert listed(game)["unreadCount"] == 1
+
+
+def test_the_same_mark_at_once_counts_once(game: Game, crowd: ThreadPoolExecutor) -> None:
+    deliver(game, 1, 2, 3)
+    assert sum(updated for updated, _ in crowd.map(lambda _: marked(game), range(10))) == 3
+
+
+# Mail records
+
+
+def test_a_heists_notice_begins_with_a_pending_mail_and_an_awards_with_none(game: Game) -> None:
+    for event in (heist(), friend(1)):
+        for notice in notices_of(event):
+            game.store.deliver_notice(event, notice, game.time())
+    assert game.store.mail_record(heist(), "alice") == MailRecord(MailState.PENDING)
+    notice_of_award = game.item(keys.notice(keys.referral("friend-1"), "alice"))
+    assert notice_of_award is not None
+    assert notice_of_award["type"] == NoticeType.TOKEN_EARNED
+    assert "mailState" not in notice_of_award
+
+
+def test_a_mail_of_no_notice_is_malformed(game: Game) -> None:
+    with pytest.raises(Malformed, match="no notice"):
+        game.store.mail_record(heist(), "alice")
+
+
+def test_a_mail_moves_only_from_the_state_and_owner_seen(game: Game) -> None:
+    event, store = heist(), game.store
+    store.deliver_notice(event, notices_of(event)[0], game.time())
+    pending = MailRecord(MailState.PENDING)
+    mine = MailRecord(MailState.SENDING, 1, "me", NOW)
+    yours = MailRecord(MailState.SENDING, 1, "you", NOW + MILLISECOND)
+    sent = MailRecord(MailState.SENT, 1)
+
+    assert store.move_mail(event, "alice", pending, mine)
+    assert not store.move_mail(event, "alice", pending, yours)
+    assert not store.move_mail(event, "alice", yours, sent)
+    assert store.mail_record(event, "alice") == mine
+    assert store.move_mail(event, "alice", mine, sent)
+    assert not store.move_mail(event, "alice", mine, pending)
+    assert store.mail_record(event, "alice") == sent
+    notice = game.item(keys.notice(keys.heist(event.attempt.id), "alice"))
+    assert notice is not None
+    assert "mailOwner" not in notice
+    assert "mailLeaseUntil" not in notice
+
+
+def test_moving_the_mail_of_no_notice_creates_nothing(game: Game) -> None:
+    assert not game.store.move_mail(
+        heist(), "alice", MailRecord(MailState.PENDING), MailRecord(MailState.SENT)
+    )
+    assert game.everything() == []
+
+
+def test_of_many_claims_at_once_one_holds(game: Game, crowd: ThreadPoolExecutor) -> None:
+    event = heist()
+    game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    pending = MailRecord(MailState.PENDING)
+
+    def claim(number: int) -> bool:
+        mine = MailRecord(MailState.SENDING, 1, f"owner-{number}", NOW)
+        return game.store.move_mail(event, "alice", pending, mine)
+
+    assert list(crowd.map(claim, range(20))).count(True) == 1
+
+
+def test_keys_of_the_table_are_those_of_its_template(game: Game) -> None:
+    deliver(game, 1)
+    answer = game.client.query(
+        TableName=game.table,
+        IndexName="unread",
+        KeyConditionExpression="pk = :pk",
+        ExpressionAttributeValues=to_wire({":pk": keys.inbox("alice")}),
+    )
+    assert answer["Count"] == 1
