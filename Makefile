@@ -17,10 +17,10 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test check format redrive audit deploy lock clean tools python
+.PHONY: help run demo mails logs env test torture bank-run check format redrive audit drill deploy lock clean tools python
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: tools ## the whole application on this machine, until Ctrl-C
 	@exec $(BIN)/python -m local run
@@ -43,8 +43,17 @@ redrive: dev ## redo dead letters, on the running stack or on STAGE=; DRY=1 REFU
 audit: dev ## check every invariant of the running stack's table, or of STAGE=, or of TABLE=
 	@exec $(BIN)/python -m ops.audit $(ON_STAGE) $(if $(TABLE),--table $(TABLE))
 
+drill: dev ## restore a copy of the table, audit the copy, delete it, here or on STAGE=
+	@exec $(BIN)/python -m ops.drill $(ON_STAGE) $(if $(KEEP),--keep)
+
 test: tools ## the whole test suite
 	@exec $(BIN)/python -m local.suites
+
+torture: dev ## short games full of faults and races: SEEDS=1000 of them, or SEED=123 again, told in full
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
+
+bank-run: dev ## 10,000 operations at once, a fifth of the writes faulted, every point accounted for; OPERATIONS=30000
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture.bank_run $(if $(OPERATIONS),--operations $(OPERATIONS))
 
 check: tools checkov ## formatting, lint, types, import rules, template, OpenAPI document
 	@exec $(PYTHON) local/checks.py

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 from local.console import plain_streams, show
 from local.tools import ROOT
 
-SUITES = ("unit", "integration", "template", "e2e")
+SUITES = ("unit", "integration", "torture", "template", "e2e")
 
 
 def main(arguments: list[str]) -> int:

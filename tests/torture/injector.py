@@ -48,7 +48,7 @@ class Fault(StrEnum):
 _ANY = (Fault.REFUSED, Fault.SERVER_ERROR, Fault.THROTTLED, Fault.CRASHED_BEFORE)
 _OF_WRITES = (Fault.LOST, Fault.LOST, Fault.CUT, Fault.DONE_500, Fault.LATE, Fault.LATE)
 _BY_OPERATION = {
-    "BatchGetItem": (*_ANY, Fault.LOST, Fault.CUT, Fault.PARTIAL, Fault.PARTIAL, Fault.PARTIAL),
+    "BatchGetItem": (*_ANY, Fault.LOST, Fault.CUT, *[Fault.PARTIAL] * 6),
     "TransactWriteItems": (
         *_ANY,
         *_OF_WRITES,
@@ -107,8 +107,10 @@ class Injector:
 
     def deliver_late(self, *, everything: bool = False) -> None:
         """Let requests arrive whose senders have long given up; nobody hears the answers."""
-        while self.late and (everything or self.rng.random() < 0.5):
+        while everything or self.rng.random() < 0.5:
             with self._lock:
+                if not self.late:
+                    return
                 operation, request, send = self.late.pop(self.rng.randrange(len(self.late)))
             self.log(f"{operation} arrives late: {send(request).status_code}")
 

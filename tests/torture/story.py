@@ -101,7 +101,9 @@ class Story:
         for _ in range(self.rng.randint(7, 12)):
             self._between()
             hot = self.rng.sample(PLAYERS, 2) if self.rng.random() < 0.5 else None
-            works = [self._something(hot) for _ in range(self.rng.choice((1, 2, 3, 3, 4)))]
+            works = [self._something(hot) for _ in range(self.rng.choice((1, 2, 3, 3)))]
+            if self.rng.random() < 0.35:
+                works += self._twins()
             self._act(works)
         self._close()
 
@@ -226,6 +228,14 @@ class Story:
         if self.rng.random() < 0.1:
             attacker = self.rng.choice(PLAYERS)
         return self._ask(attacker, victim, key)
+
+    def _twins(self) -> list[Work]:
+        """The same request twice at once, as from an impatient client."""
+        work = self._heist(None)
+        if not self.keys:
+            return [work]
+        attacker, victim, key = self.keys[-1]
+        return [work, self._ask(attacker, victim, key)]
 
     def _ask(self, attacker: str, victim: str, key: str | None) -> Work:
         new_id = f"{self._number()}{self.rng.getrandbits(64):x}"

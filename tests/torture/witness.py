@@ -348,7 +348,8 @@ def shown_by(player: Player) -> dict[str, object]:
 def plain(wire: Wire | None) -> dict[str, Any] | None:
     if wire is None:
         return None
-    return {name: _plain.deserialize(value) for name, value in wire.items()}
+    empty: Any = {"M": {}}  # DynamoDB Local's stream leaves the type of an empty map away
+    return {name: _plain.deserialize(value or empty) for name, value in wire.items()}
 
 
 def iso(at: datetime) -> str:

@@ -129,18 +129,24 @@ class Clients:
     events: Any
 
     @staticmethod
-    def make(answer: Hook, **options: Any) -> "Clients":
-        """`answer` gets every attempt of every client; `options` go to the one of DynamoDB."""
+    def make(answer: Hook, endpoint: str | None = None) -> "Clients":
+        """`answer` gets every attempt of every client; `endpoint` is DynamoDB's, if it is a real one.
+
+        Signing takes time, and only a real endpoint looks at it.
+        """
 
         def before_send(request: AWSPreparedRequest, event_name: str, **_: object) -> AWSResponse:
             service, operation = event_name.split(".")[1:]
             return answer(service, operation, request)
 
-        session = boto3.Session(region_name=REGION)
-        session._session.set_default_client_config(Config(signature_version=UNSIGNED))
+        session = boto3.Session("test", "test", region_name=REGION)
+        if endpoint is None:
+            session._session.set_default_client_config(Config(signature_version=UNSIGNED))
         with patch.object(quota, "RetryQuota", _Quota):
             clients = Clients(
-                session.client("dynamodb", config=wiring._config(attempts=2), **options),
+                session.client(
+                    "dynamodb", config=wiring._config(attempts=2), endpoint_url=endpoint
+                ),
                 session.client("sesv2", config=wiring._config(attempts=1, read_timeout=10)),
                 session.client("sqs", config=wiring._config(attempts=2)),
                 session.client("events", config=wiring._config(attempts=2)),
@@ -222,7 +228,9 @@ class World:
         instances: int = 3,
         executor: Executor | None = None,
         table: str = TABLE,
+        settings_age: Callable[[], float] | None = None,
     ) -> None:
+        """`settings_age`: seconds by which instances tell that their settings are stale."""
         self.clock = clock
         self.table = table
         self.outside = Outside()
@@ -231,6 +239,7 @@ class World:
         self.rules: list[tuple[datetime, Rules]] = []
         self._time = Clock(now=clock.now, monotonic=clock.monotonic, sleep=clock.advance)
         self._clients = clients
+        self._settings_age = settings_age or clock.monotonic
         self._executor = executor or Immediate()
         self.note_rules(variables)
         self._variables = HeistSettings.model_validate(dict(variables))
@@ -240,7 +249,7 @@ class World:
 
     def _instance(self) -> Instance:
         store = Store(self._clients.dynamodb, self.table, self._executor)
-        settings = LiveSettings(self._variables, self.clock.monotonic, lambda: None)
+        settings = LiveSettings(self._variables, self._settings_age, lambda: None)
         letters = self._letters()
         mailer = Mailer(self._clients.ses, "heists@example.com")
         notify = NotifyPlayers(store, mailer, letters, settings, self._time)

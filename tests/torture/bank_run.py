@@ -1,0 +1,520 @@
+"""`make bank-run`: a run on the bank, by everybody at once, while a fifth of all writes fail.
+
+On an engine that is truly concurrent. Threads call the real handlers, each as a Lambda instance of
+its own. Afterwards the table's stream is played through the model, commit by commit, and every
+answer that any client got is held against it.
+"""
+# ruff: noqa: T201 - a command line
+
+import argparse
+import itertools
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from boto3.dynamodb.types import TypeSerializer
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError
+from botocore.httpsession import URLLib3Session
+
+from heist_core.domain.errors import Unavailable
+from ops.audit import audit_items
+from tests.engines import ENGINES, Engine
+
+from .injector import Injector
+from .model import Rules
+from .referee import Answer, Asked, Referee
+from .stage import Crashed, Deviation
+from .witness import Witness, iso, plain
+from .world import START, Clients, World, heist_id
+
+PLAYERS = tuple(f"hot-{number}" for number in range(8))
+STRANGER = "stranger"
+WORKERS = 16
+REPEATS = 5
+"""So often a client repeats what got no definite answer, with the same key."""
+FAULTS = 0.25
+LONGEST_SLEEP = 0.05
+SETTINGS_AGE_FASTER = 60.0
+REFUSALS = frozenset(
+    {
+        "FEATURE_DISABLED",
+        "NO_TOKENS",
+        "COOLDOWN_ACTIVE",
+        "SELF_TARGET",
+        "TARGET_NOT_FOUND",
+        "TARGET_BELOW_MINIMUM",
+        "TARGET_PROTECTED",
+        "STEAL_TOO_SMALL",
+        "RATE_LIMITED",
+        "IDEMPOTENCY_MISMATCH",
+    }
+)
+_SETTINGS: dict[str, object] = {
+    "HEIST_ENABLED": True,
+    "HEIST_COOLDOWN_HOURS": 1,
+    "HEIST_TARGET_COOLDOWN_HOURS": 1,
+    "HEIST_STEAL_PERCENTAGE": 5,
+    "HEIST_MAX_STEAL_POINTS": 100,
+    "HEIST_MIN_TARGET_POINTS": 10,
+    "HEIST_EMAIL_ENABLED": True,
+    "HEIST_RATE_LIMIT_PER_MINUTE": 4,
+}
+
+
+class RunningClock:
+    """Runs by itself, and can be moved on; sleeping is real but short."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+        self._began = time.monotonic()
+
+    def now(self) -> datetime:
+        passed = time.monotonic() - self._began + self._ahead
+        return START + timedelta(milliseconds=int(passed * 1000))
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def advance(self, seconds: float) -> None:
+        time.sleep(min(seconds, LONGEST_SLEEP))
+
+    def leap(self, seconds: float) -> None:
+        self._ahead += seconds
+
+    def settings_age(self) -> float:
+        return time.monotonic() * SETTINGS_AGE_FASTER
+
+
+@dataclass
+class Report:
+    """What a run did, and what was wrong with it."""
+
+    operations: int = 0
+    seconds: float = 0.0
+    counts: Counter[str] = field(default_factory=Counter)
+    answers: Counter[str] = field(default_factory=Counter)
+    commits: Counter[str] = field(default_factory=Counter)
+    repeats: Counter[int] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    faulted_share: float = 0.0
+    points: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    """By season: earned, held by the players, and booked in their ledgers."""
+    deviations: list[str] = field(default_factory=list)
+
+    @property
+    def successes(self) -> int:
+        return self.commits["successes"]
+
+    @property
+    def refusals(self) -> set[str]:
+        return {code for code in self.answers if code in REFUSALS}
+
+    def text(self) -> str:
+        unsure = {number: count for number, count in sorted(self.repeats.items()) if number}
+        lines = [
+            f"{self.operations} operations in {self.seconds:.0f} s, {self.faulted_share:.1%} of writes faulted",
+            f"  commits         {_listed(self.commits)}",
+            f"  answers         {_listed(self.answers)}",
+            f"  faults          {_listed(self.faults)}",
+            f"  engine's own    {_listed(self.counts)}",
+            f"  clients repeated after no definite answer (times: clients) {unsure}",
+        ]
+        lines += [
+            f"  points {season}  earned {earned}, held {held}, booked {booked}"
+            for season, (earned, held, booked) in sorted(self.points.items())
+        ]
+        lines += [f"DEVIATION: {one}" for one in self.deviations]
+        lines.append(f"{len(self.deviations)} deviations")
+        return "\n".join(lines)
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
+
+
+class BankRun:
+    """One run on one table; `seed` decides what is asked and what fails, the engine's threads when."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        table: str,
+        seed: int = 0,
+        variables: Mapping[str, object] | None = None,
+    ) -> None:
+        self.engine = engine
+        self.table = table
+        self.seed = seed
+        self.clock = RunningClock()
+        self.report = Report()
+        self.injector = Injector(random.Random(seed))
+        self._http = URLLib3Session(max_pool_connections=4 * WORKERS)
+        self._calls = ThreadPoolExecutor(2 * WORKERS)
+        endpoint = str(engine.client.meta.endpoint_url)
+        self.world = World(
+            Clients.make(self._answer, endpoint),
+            self.clock,
+            variables={**_SETTINGS, **(variables or {})},
+            instances=WORKERS,
+            executor=self._calls,
+            table=table,
+            settings_age=self.clock.settings_age,
+        )
+        self.witness = Witness(self._rules_of, self.clock.now)
+        self.referee = Referee(self.witness)
+        self.heard: list[tuple[Asked, Answer, datetime]] = []
+        self._streams = boto3.Session("test", "test", region_name="us-east-1").client(
+            "dynamodbstreams", endpoint_url=endpoint
+        )
+        self._recent: deque[tuple[str, str, str]] = deque(maxlen=100)
+        self._definite: set[str] = set()
+        self._undecided: list[tuple[str, str, str]] = []
+        self._numbers = itertools.count()
+        self._points_sent = 0
+        self._points_known = 0
+        self._lock = threading.Lock()
+
+    def _answer(self, service: str, operation: str, request: AWSPreparedRequest) -> AWSResponse:
+        send = self._send if service == "dynamodb" else self.world.outside.send
+        return self.injector.answer(operation, request, send)
+
+    def _send(self, request: AWSPreparedRequest) -> AWSResponse:
+        response = self._http.send(request)
+        if response.status_code != 200:
+            text = response.text
+            for name in ("TransactionConflict", "ConditionalCheckFailed", "TransactionInProgress"):
+                self.report.counts[name] += name in text
+            if response.status_code >= 500:
+                self.report.counts["5xx"] += 1
+        return response
+
+    def _rules_of(self, _: datetime) -> list[Rules]:
+        """Time leaps here while instances keep settings: any that ever held may be gone by."""
+        return [rules for _, rules in self.world.rules]
+
+    # The run
+
+    def run(self, operations: int, progress: Callable[[str], None] = lambda _: None) -> Report:
+        started = time.monotonic()
+        with self.world.wired():
+            self._open()
+            self.injector.rate = FAULTS
+            over = threading.Event()
+            watcher = threading.Thread(target=self._watch, args=(over,), daemon=True)
+            watcher.start()
+            turns = iter(range(operations))
+            workers = [
+                threading.Thread(target=self._work, args=(number, turns, operations, progress))
+                for number in range(WORKERS)
+            ]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+            over.set()
+            watcher.join()
+            self._close()
+        self.report.operations = operations
+        self._judge()
+        self.report.seconds = time.monotonic() - started
+        self.close()
+        return self.report
+
+    def judged(self) -> Report:
+        """Play everything through the model; fails on a deviation."""
+        self._judge()
+        assert not self.report.deviations, self.report.text()
+        return self.report
+
+    def close(self) -> None:
+        self._calls.shutdown()
+
+    def _open(self) -> None:
+        for who in PLAYERS:
+            self.earn(who, 5000)
+            for _ in range(10):
+                self.award(who)
+
+    def _work(
+        self, number: int, turns: Iterator[int], operations: int, progress: Callable[[str], None]
+    ) -> None:
+        rng = random.Random(self.seed * 1000 + number)
+        self.world.here.instance = self.world.instances[number]
+        while True:
+            with self._lock:
+                turn = next(turns, None)
+            if turn is None:
+                return
+            share = turn / operations
+            if turn % max(1, operations // 20) == 0:
+                progress(f"{share:4.0%}  {len(self.heard)} answers")
+            try:
+                self._direct(turn, share, operations)
+                self._something(rng)
+            except Deviation as deviation:
+                self._deviates(str(deviation))
+            except Exception as error:  # noqa: BLE001 - a defect, like any other deviation
+                self._deviates(f"unknown to the product: {error!r}")
+
+    def _direct(self, turn: int, share: float, operations: int) -> None:
+        """What the run is like as it goes on: time, settings, seasons."""
+        if not 0.60 < share < 0.68:
+            self.clock.leap(1200)
+        for at, is_enabled in ((0.40, False), (0.45, True)):
+            if turn == int(operations * at):
+                settings = {**_SETTINGS, "HEIST_ENABLED": is_enabled}
+                self._operator_puts({"pk": "SETTINGS", "sk": "HEIST", **settings})
+                self.world.note_rules(settings)
+        if turn == int(operations * 0.8):  # everybody begins at 0
+            self.clock.leap(31 * 86_400)
+
+    def _something(self, rng: random.Random) -> None:
+        chance = rng.random()
+        who = rng.choice(PLAYERS)
+        if chance < 0.72:
+            self._heist(rng)
+        elif chance < 0.84:
+            self.award(who, f"friend-{rng.randrange(999)}" if rng.random() < 0.2 else "")
+        elif chance < 0.93:
+            self.earn(who, rng.choice((3, 12, 300, 900)), again=rng.random() < 0.2)
+        elif chance < 0.96:
+            at = iso(self.clock.now())
+            self._event("UserUpserted", {"userId": who, "name": f"{who} at {at}", "updatedAt": at})
+        else:
+            route, target = rng.choice((("tokens", ""), ("can-rob", rng.choice(PLAYERS))))
+            self._read(route, who, target)
+
+    # What clients ask
+
+    def _heist(self, rng: random.Random) -> None:
+        attacker, victim = rng.sample(PLAYERS, 2)
+        victim = rng.choices((victim, attacker, STRANGER), (40, 1, 1))[0]
+        key: str | None = f"key-{next(self._numbers)}"
+        chance = rng.random()
+        if chance < 0.3 and self._recent:
+            attacker, victim, key = rng.choice(list(self._recent))
+            if chance < 0.1:
+                victim = rng.choice([who for who in PLAYERS if who != victim])
+        elif chance < 0.35:
+            key = None
+        if key is not None:
+            self._recent.append((attacker, victim, key))
+        for repeat in range(REPEATS + 1):
+            answer = self.ask(attacker, victim, key)
+            if answer is not None and answer.status != 503:
+                self.report.repeats[repeat] += 1
+                return
+            if key is None:
+                return
+        self._undecided.append((attacker, victim, str(key)))
+        self._deviates(f"no definite answer after {REPEATS} repeats: {attacker} {victim} {key}")
+
+    def ask(self, attacker: str, victim: str, key: str | None) -> Answer | None:
+        """One request, remembered for the judgement. None: the process died under it."""
+        new_id = f"{next(self._numbers)}-{threading.get_ident()}"
+        heist = heist_id(attacker, key, new_id)
+        asked = self.referee.asks(heist, attacker, victim, exact=False)
+        asked = replace(asked, decided=heist in self._definite)
+        body = {"targetUserId": victim}
+        try:
+            answer = self.world.api("execute", attacker, body=body, key=key, new_id=new_id)
+        except Crashed:
+            self.report.counts["crashed clients' calls"] += 1
+            return None
+        with self._lock:
+            self.heard.append((asked, answer, self.clock.now()))
+            if answer.status in (200, 400):
+                self._definite.add(heist)
+        return answer
+
+    def award(self, who: str, referred: str = "") -> None:
+        """A token for a referral; `referred` may have been referred before."""
+        number = next(self._numbers)
+        referred = referred or f"friend-{number}"
+        detail = {"referralId": f"{number}", "referrerUserId": who, "referredUserId": referred}
+        self._event("ReferralCompleted", detail)
+
+    def earn(self, who: str, points: int, *, again: bool = False) -> None:
+        number = next(self._numbers)
+        detail: dict[str, object] = {
+            "eventId": f"event-{number}",
+            "userId": who,
+            "points": points,
+            "pointEventType": "ORDER_COMPLETED",
+        }
+        with self._lock:
+            self._points_sent += points
+        self._event("PointsEarned", detail)
+        if again:
+            self._event("PointsEarned", detail)
+        with self._lock:
+            self._points_known += points
+
+    def _event(self, detail_type: str, detail: Mapping[str, object]) -> None:
+        """The bus repeats what failed."""
+        detail = {"occurredAt": iso(self.clock.now()), **detail}
+        while True:
+            try:
+                self.world.event(detail_type, detail)
+            except (Crashed, Unavailable):
+                continue
+            return
+
+    def _read(self, route: str, who: str, target: str) -> None:
+        try:
+            answer = self.world.api(route, who, target=target)
+        except Crashed:
+            return
+        if answer.status not in (200, 429, 503):
+            raise Deviation(f"{route} for {who}: {answer.status} {answer.text}")
+
+    # What is checked meanwhile
+
+    def _watch(self, over: threading.Event) -> None:
+        """Snapshots of all players in one transaction: conserved, and nothing negative."""
+        while not over.wait(0.2):
+            least = self._points_known
+            keys = [{"pk": {"S": f"PLAYER#{who}"}, "sk": {"S": "STATE"}} for who in PLAYERS]
+            try:
+                found = self.engine.client.transact_get_items(
+                    TransactItems=[{"Get": {"TableName": self.table, "Key": key}} for key in keys]
+                )
+            except ClientError:
+                self.report.counts["snapshots refused"] += 1
+                continue
+            states = [plain(one.get("Item")) or {} for one in found["Responses"]]
+            held = sum(
+                int(value)
+                for state in states
+                for name, value in state.items()
+                if name.startswith("points#")
+            )
+            if not least <= held <= self._points_sent:
+                self._deviates(f"snapshot: {held} points of {least} to {self._points_sent}")
+            for state in states:
+                numbers = [
+                    int(state.get(name, 0)) for name in ("tokens", "tokensEarned", "tokensSpent")
+                ]
+                if min(numbers) < 0 or numbers[0] != numbers[1] - numbers[2]:
+                    self._deviates(f"snapshot: tokens, earned and spent are {numbers}")
+            self.report.counts["snapshots"] += 1
+
+    # And afterwards
+
+    def _close(self) -> None:
+        self.injector.rate = 0.0
+        self.injector.deliver_late(everything=True)
+        self.clock.leap(3600)
+        for attacker, victim, key in self._undecided:
+            answer = self.ask(attacker, victim, key)
+            if answer is None or answer.status == 503:
+                self._deviates(f"no definite answer without faults: {attacker} {victim} {key}")
+        for defect in self.world.logger.defects:
+            self._deviates(defect)
+
+    def _judge(self) -> None:
+        report = self.report
+        report.faults = self.injector.seen
+        report.faulted_share = self.injector.faulted_writes / max(1, self.injector.writes)
+        try:
+            for record in self._stream():
+                part = record["dynamodb"]
+                self.witness.changed(part["Keys"], part.get("OldImage"), part.get("NewImage"))
+            self.witness.committed()
+            report.commits = self.witness.counts
+            for asked, answer, until in self.heard:
+                self.referee.hears(asked, answer, until)
+        except Deviation as deviation:
+            self._deviates(str(deviation))
+        report.answers = self.referee.answers
+        report.counts["replays"] = self.referee.replays
+        audit = audit_items(self._items())
+        for violation in audit.violations():
+            self._deviates(f"audit: {violation}")
+        for season, earned in audit.earned.items():
+            stories = audit.players.values()
+            held = sum(story.points.get(season, 0) for story in stories)
+            booked = sum(story.ledger.get(season, 0) for story in stories)
+            report.points[season] = (earned, held, booked)
+            if not earned == held == booked:
+                self._deviates(f"{season}: {earned} earned, {held} held, {booked} booked")
+
+    def _stream(self) -> Iterator[Mapping[str, Any]]:
+        table = self.engine.client.describe_table(TableName=self.table)["Table"]
+        arn = table["LatestStreamArn"]
+        shards = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+        for shard in shards:
+            iterator: str | None = self._streams.get_shard_iterator(
+                StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+            )["ShardIterator"]
+            while iterator is not None:
+                page = self._streams.get_records(ShardIterator=iterator, Limit=1000)
+                yield from page["Records"]
+                iterator = page.get("NextShardIterator") if page["Records"] else None
+
+    def _items(self) -> Iterator[dict[str, Any]]:
+        pages = self.engine.client.get_paginator("scan").paginate(TableName=self.table)
+        for page in pages:
+            for item in page["Items"]:
+                yield plain(item) or {}
+
+    def _operator_puts(self, item: Mapping[str, object]) -> None:
+        wire = {name: TypeSerializer().serialize(value) for name, value in item.items()}
+        self.engine.client.put_item(TableName=self.table, Item=wire)
+
+    def _deviates(self, what: str) -> None:
+        self.report.deviations.append(what)
+
+
+@contextmanager
+def concurrent_engine(home: Path) -> Iterator[Engine]:
+    """DynamoDB Local; or MiniStack, where there is no Maven to fetch it."""
+    for name in ("dynamodb-local", "ministack"):
+        try:
+            context = ENGINES[name](home)
+            engine = context.__enter__()
+        except pytest.skip.Exception as missing:
+            reason = missing
+            continue
+        try:
+            yield engine
+        finally:
+            context.__exit__(None, None, None)
+        return
+    raise reason
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="bank-run", description=__doc__)
+    parser.add_argument("--operations", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home, concurrent_engine(Path(home)) as engine:
+        print(f"on {engine.name}, {WORKERS} at once, {len(PLAYERS)} players", file=sys.stderr)
+        with engine.table() as table:
+            report = BankRun(engine, table, options.seed).run(
+                options.operations, lambda line: print(line, file=sys.stderr, flush=True)
+            )
+    if report.refusals != REFUSALS:
+        report.deviations.append(f"never refused for {sorted(REFUSALS - report.refusals)}")
+    if report.successes < options.operations // 5:
+        report.deviations.append(f"only {report.successes} heists succeeded")
+    print(report.text())
+    return 1 if report.deviations else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
