@@ -415,8 +415,7 @@ class BankRun:
     # And afterwards
 
     def _close(self) -> None:
-        self.injector.rate = 0.0
-        self.injector.deliver_late(everything=True)
+        self.injector.calm_down()
         self.clock.leap(3600)
         for attacker, victim, key in self._undecided:
             answer = self.ask(attacker, victim, key)

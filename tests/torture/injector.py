@@ -61,9 +61,7 @@ _BY_OPERATION = {
     "UpdateItem": (*_ANY, *_OF_WRITES, Fault.CRASHED_AFTER, Fault.CONFLICT),
 }
 _OF_OTHERS = (*_ANY, Fault.LOST, Fault.CUT, Fault.DONE_500, Fault.CRASHED_AFTER)
-DOUBTFUL = frozenset(
-    {Fault.LOST, Fault.CUT, Fault.DONE_500, Fault.LATE, Fault.CRASHED_AFTER, Fault.SERVER_ERROR}
-)
+_PASSING = frozenset({Fault.PARTIAL, Fault.CRASHED_BEFORE, Fault.CRASHED_AFTER})
 _STICKS = 0.35
 """How often the SDK's own next attempt meets the same fault again."""
 
@@ -103,7 +101,13 @@ class Injector:
     writes: int = 0
     faulted_writes: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _sticking: dict[tuple[int, str], Fault] = field(default_factory=dict)
+    _sticking: dict[tuple[str, str], Fault] = field(default_factory=dict)
+
+    def calm_down(self) -> None:
+        """No more faults, and whatever is still under way arrives."""
+        self.rate = 0.0
+        self._sticking.clear()
+        self.deliver_late(everything=True)
 
     def deliver_late(self, *, everything: bool = False) -> None:
         """Let requests arrive whose senders have long given up; nobody hears the answers."""
@@ -129,14 +133,14 @@ class Injector:
         return self._commit_fault(fault, operation, request, send)
 
     def _choose(self, operation: str) -> Fault | None:
-        sender = (threading.get_ident(), operation)
+        sender = (threading.current_thread().name, operation)
         with self._lock:
             writes = operation not in READS
             self.writes += writes
             fault = self._sticking.pop(sender, None)
             if fault is None and self.rng.random() < self.rate:
                 fault = self.rng.choice(_BY_OPERATION.get(operation, _OF_OTHERS))
-                if self.rng.random() < _STICKS and fault is not Fault.PARTIAL:
+                if fault not in _PASSING and self.rng.random() < _STICKS:
                     self._sticking[sender] = fault
             if fault in (Fault.CRASHED_BEFORE, Fault.CRASHED_AFTER) and not self.crashes:
                 fault = Fault.REFUSED if fault is Fault.CRASHED_BEFORE else Fault.LOST

@@ -3,7 +3,8 @@
 import random
 import threading
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -43,20 +44,23 @@ class Theatre:
 
     def play(self, seed: int, trace: Callable[[str], None] = lambda _: None) -> "Story":
         """Play one seed to its end; raises Failure. `trace` gets every line as it happens."""
+        with self.opened(seed, trace) as story:
+            try:
+                story.play()
+            except Deviation as deviation:
+                lines = ["", *story.lines[-60:], "", f"DEVIATION: {deviation}"]
+                lines += story.world.logger.defects
+                again = f"See it again: make torture SEED={seed}"
+                raise Failure("\n".join([*lines, again])) from deviation
+        return story
+
+    @contextmanager
+    def opened(self, seed: int, trace: Callable[[str], None] = lambda _: None) -> "Iterator[Story]":
+        """An empty table, and the product wired to it."""
         self.engine.reset()
         self.story = Story(self, seed, trace)
-        try:
-            with self.story.world.wired():
-                self.story.play()
-        except Deviation as deviation:
-            lines = self.story.lines[-60:]
-            raise Failure(
-                "\n".join(
-                    ["", *lines, "", f"DEVIATION: {deviation}", *self.story.world.logger.defects]
-                )
-                + f"\nSee it again: make torture SEED={seed}"
-            ) from deviation
-        return self.story
+        with self.story.world.wired():
+            yield self.story
 
     def _answer(self, service: str, operation: str, request: AWSPreparedRequest) -> AWSResponse:
         assert self.story is not None
@@ -105,7 +109,7 @@ class Story:
             if self.rng.random() < 0.35:
                 works += self._twins()
             self._act(works)
-        self._close()
+        self.close()
 
     def _start(self) -> datetime:
         if self.rng.random() < 0.4:
@@ -137,7 +141,7 @@ class Story:
 
     def _once(self, work: Work) -> None:
         work()
-        self._no_defects()
+        self.no_defects()
 
     def _act(self, works: list[Work]) -> None:
         instances = [self.rng.choice(self.world.instances) for _ in works]
@@ -147,9 +151,9 @@ class Story:
             work()
 
         self.stage.run([partial(on, *pair) for pair in zip(instances, works, strict=True)])
-        self._no_defects()
+        self.no_defects()
 
-    def _no_defects(self) -> None:
+    def no_defects(self) -> None:
         if self.world.logger.defects:
             raise Deviation("an error that the product does not know")
 
@@ -217,7 +221,7 @@ class Story:
         key = None if self.rng.random() < 0.3 else f"key-{self._number()}"
         if key is not None:
             self.keys.append((attacker, victim, key))
-        return self._ask(attacker, victim, key)
+        return self.ask(attacker, victim, key)
 
     def _same_key(self) -> Work:
         if not self.keys:
@@ -227,7 +231,7 @@ class Story:
             victim = self.rng.choice(PLAYERS)
         if self.rng.random() < 0.1:
             attacker = self.rng.choice(PLAYERS)
-        return self._ask(attacker, victim, key)
+        return self.ask(attacker, victim, key)
 
     def _twins(self) -> list[Work]:
         """The same request twice at once, as from an impatient client."""
@@ -235,9 +239,9 @@ class Story:
         if not self.keys:
             return [work]
         attacker, victim, key = self.keys[-1]
-        return [work, self._ask(attacker, victim, key)]
+        return [work, self.ask(attacker, victim, key)]
 
-    def _ask(self, attacker: str, victim: str, key: str | None) -> Work:
+    def ask(self, attacker: str, victim: str, key: str | None) -> Work:
         new_id = f"{self._number()}{self.rng.getrandbits(64):x}"
         heist = heist_id(attacker, key, new_id)
 
@@ -263,7 +267,7 @@ class Story:
 
     def _award(self, who: str, referred: str = "") -> Work:
         referred = referred or f"friend-{self.rng.randrange(9)}"
-        return self._event(
+        return self.event(
             "ReferralCompleted",
             {
                 "referralId": self._number(),
@@ -283,7 +287,7 @@ class Story:
             "pointEventType": "ORDER_COMPLETED",
             "occurredAt": iso(occurred),
         }
-        return self._event("PointsEarned", detail)
+        return self.event("PointsEarned", detail)
 
     def _profile(self, who: str) -> Work:
         at = iso(self.clock.now() + timedelta(seconds=self.rng.choice((-60, 0, 0, 60))))
@@ -294,7 +298,7 @@ class Story:
             detail["email"] = f"{who}@example.com"
         for name in detail.keys() & {"name", "email"}:
             self.profiles[who, name].append((at, detail[name]))
-        return self._event("UserUpserted", detail)
+        return self.event("UserUpserted", detail)
 
     def _event_again(self) -> Work:
         if not self.events:
@@ -302,9 +306,9 @@ class Story:
         detail_type, detail = self.rng.choice(self.events)
         if detail_type == "ReferralCompleted" and self.rng.random() < 0.5:
             detail = {**detail, "referrerUserId": self.rng.choice(PLAYERS)}
-        return self._event(detail_type, detail)
+        return self.event(detail_type, detail)
 
-    def _event(self, detail_type: str, detail: dict[str, object]) -> Work:
+    def event(self, detail_type: str, detail: dict[str, object]) -> Work:
         """Delivered at least once: what failed, or once in a while what did not, comes again."""
         event = (detail_type, detail)
         self.events.append(event)
@@ -332,9 +336,9 @@ class Story:
 
     def _deliver(self) -> Work:
         consumer = self.rng.choice(list(CONSUMERS))
-        return partial(self._deliver_to, consumer, self.rng.randint(1, 4))
+        return partial(self.deliver_to, consumer, self.rng.randint(1, 4))
 
-    def _deliver_to(self, consumer: str, count: int) -> None:
+    def deliver_to(self, consumer: str, count: int) -> None:
         waiting = self.undelivered[consumer]
         batch = waiting[:count]
         self.operations["batches"] += 1
@@ -368,7 +372,7 @@ class Story:
         def work() -> None:
             self.operations["tokens"] += 1
             since, states = self._states(who)
-            answer = self._get("tokens", who)
+            answer = self.get("tokens", who)
             if answer is None:
                 return
             body = answer.body
@@ -392,7 +396,7 @@ class Story:
             self.operations["checks"] += 1
             started = self.clock.now()
             (since, robbers), (later, robbed) = self._states(attacker), self._states(victim)
-            answer = self._get("can-rob", attacker, target=victim)
+            answer = self.get("can-rob", attacker, target=victim)
             if answer is None or answer.status == 429:
                 return
             body = answer.body
@@ -420,12 +424,12 @@ class Story:
 
         def work() -> None:
             self.operations["reads"] += 1
-            self._get("read", who, body=body)
-            self._get("notifications", who)
+            self.get("read", who, body=body)
+            self.get("notifications", who)
 
         return work
 
-    def _get(self, route: str, who: str, **more: Any) -> Answer | None:
+    def get(self, route: str, who: str, **more: Any) -> Answer | None:
         """None: there was no answer, or 503."""
         try:
             answer = self.world.api(route, who, **more)
@@ -438,11 +442,10 @@ class Story:
 
     # The end
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Everything that is under way arrives, everything is repeated; then all must add up."""
         self._log("the end begins")
-        self.injector.rate = 0.0
-        self.injector.deliver_late(everything=True)
+        self.injector.calm_down()
         for detail_type, detail in list(self.events):
             self.world.event(detail_type, detail)
         self.clock.advance(120)
@@ -454,24 +457,24 @@ class Story:
             if answer.status == 503:
                 raise Deviation("503 without any fault")
             self.clock.advance(60)
-        self._no_defects()
+        self.no_defects()
         self.referee.final()
         self._check_profiles()
         self._check_table()
         if self.seed % 3 == 0:
-            self._tell_everybody()
+            self.tell_everybody()
 
-    def _tell_everybody(self) -> None:
+    def tell_everybody(self) -> None:
         """Whatever became of the stream, three sweeps later everybody knows everything once."""
         witness = self.witness
         if self.rng.random() < 0.7:
             for consumer, records in self.undelivered.items():
-                self._deliver_to(consumer, len(records))
+                self.deliver_to(consumer, len(records))
         for _ in range(3):
             if witness.owing:
                 self.clock.advance(LEASE_AND_MORE)
                 sweep({}, self.world.context())
-        self._no_defects()
+        self.no_defects()
         if witness.owing:
             raise Deviation(f"still owing after three sweeps: {witness.owing}")
         self._check_notices()

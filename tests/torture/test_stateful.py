@@ -1,0 +1,161 @@
+"""Hypothesis looks for a sequence of calls, faults among them, after which the model disagrees."""
+
+import random
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    multiple,
+    rule,
+)
+
+from .stage import Deviation
+from .story import PLAYERS, SEASON_EDGE, STRANGER, Failure, Theatre
+from .witness import iso
+from .world import CONSUMERS
+
+players = st.sampled_from(PLAYERS)
+Request = tuple[str, str, str | None]
+Event = tuple[str, dict[str, object]]
+
+
+class TheGame(RuleBasedStateMachine):
+    """Whatever is done, the witness sees every commit, and the referee every answer."""
+
+    theatre: Theatre
+
+    requests = Bundle("requests")
+    events = Bundle("events")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stack = ExitStack()
+        self._number = 0
+
+    @initialize(seed=st.integers(0, 99))
+    def open(self, seed: int) -> None:
+        """The seed chooses the settings and the time of the year."""
+        self.story = self._stack.enter_context(self.theatre.opened(seed))
+
+    def teardown(self) -> None:
+        try:
+            self._safely(self.story.close)
+            self._safely(self.story.tell_everybody)
+        finally:
+            self._stack.close()
+
+    def _safely(self, work: Callable[[], None]) -> None:
+        """Hypothesis makes examples shorter only for errors that are Exceptions."""
+        try:
+            work()
+            self.story.no_defects()
+        except Deviation as deviation:
+            raise Failure("\n".join([*self.story.lines, str(deviation)])) from deviation
+
+    def _next(self) -> str:
+        self._number += 1
+        return str(self._number)
+
+    @rule(target=events, who=players, referred=st.sampled_from(("fay", "gus", "hal", "ivy")))
+    def award(self, who: str, referred: str) -> Event:
+        event: Event = (
+            "ReferralCompleted",
+            {"referralId": self._next(), "referrerUserId": who, "referredUserId": referred},
+        )
+        self._safely(self.story.event(*event))
+        return event
+
+    @rule(target=events, who=players, points=st.sampled_from((1, 20, 100, 500)))
+    def earn(self, who: str, points: int) -> Event:
+        event: Event = (
+            "PointsEarned",
+            {
+                "eventId": self._next(),
+                "userId": who,
+                "points": points,
+                "pointEventType": "ORDER_COMPLETED",
+                "occurredAt": iso(self.story.clock.now()),
+            },
+        )
+        self._safely(self.story.event(*event))
+        return event
+
+    @rule(
+        target=requests,
+        attacker=players,
+        victim=st.sampled_from((*PLAYERS, STRANGER)),
+        has_key=st.booleans(),
+    )
+    def heist(self, attacker: str, victim: str, has_key: bool) -> Request:
+        key = f"key-{self._next()}" if has_key else None
+        self._safely(self.story.ask(attacker, victim, key))
+        return attacker, victim, key
+
+    @rule(request=requests)
+    def duplicate(self, request: Request) -> None:
+        self._safely(self.story.ask(*request))
+
+    @rule(request=requests, victim=players)
+    def same_key_for_another(self, request: Request, victim: str) -> None:
+        attacker, _, key = request
+        self._safely(self.story.ask(attacker, victim, key))
+
+    @rule(event=events)
+    def deliver_event_again(self, event: Event) -> None:
+        self._safely(self.story.event(*event))
+
+    @rule(target=events, event=consumes(events), who=players)
+    def claim_referral_of_another(self, event: Event, who: str) -> object:
+        kind, detail = event
+        if kind != "ReferralCompleted":
+            return multiple(event)
+        self._safely(self.story.event(kind, {**detail, "referrerUserId": who}))
+        return multiple()
+
+    @rule(seconds=st.sampled_from((0.001, 59.0, 3599.999, 3600.0, 86_400.0)))
+    def wait(self, seconds: float) -> None:
+        self.story.clock.advance(seconds)
+
+    @rule()
+    def almost_new_season(self) -> None:
+        left = (SEASON_EDGE - timedelta(milliseconds=40) - self.story.clock.now()).total_seconds()
+        self.story.clock.advance(max(0.0, left))
+
+    @rule(consumer=st.sampled_from(sorted(CONSUMERS)), count=st.integers(1, 5))
+    def deliver(self, consumer: str, count: int) -> None:
+        self._safely(lambda: self.story.deliver_to(consumer, count))
+
+    @rule(who=players)
+    def read(self, who: str) -> None:
+        self._safely(lambda: self._read(who))
+
+    def _read(self, who: str) -> None:
+        self.story.get("read", who, body={})
+        self.story.get("notifications", who)
+
+    @rule(seed=st.integers(0, 2**16), rate=st.sampled_from((0.0, 0.2, 0.5)))
+    def trouble(self, seed: int, rate: float) -> None:
+        self.story.rate = self.story.injector.rate = rate
+        self.story.rng.seed(seed)
+        random.seed(seed)
+
+
+@pytest.mark.slow
+def test_no_sequence_of_calls_disagrees_with_the_model() -> None:
+    TheGame.theatre = Theatre()
+    machine = TheGame.TestCase
+    machine.settings = settings(
+        max_examples=30,
+        stateful_step_count=30,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    machine().runTest()
