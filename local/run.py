@@ -3,7 +3,9 @@
 import fcntl
 import json
 import os
+import select
 import signal
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -166,12 +168,23 @@ def variable(parameter: str) -> str:
     return "".join(f"_{letter}" if letter.isupper() else letter for letter in parameter)[1:].upper()
 
 
+def someone_reads() -> bool:
+    """False once the terminal has gone, or whoever read our output through a pipe.
+
+    A terminal sends SIGHUP to its first process only, which may be make.
+    """
+    outputs = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        outputs.register(stream, 0)  # errors and hang-ups are always reported
+    return not outputs.poll(0)
+
+
 def follow_logs(stack: Stack) -> None:
     """Prints what the functions log, until Stopped; raises ProblemError if the emulator ends."""
     follower = Follower(stack, since=time.time())
     parent = os.getppid()
     fresh_until = time.monotonic() + SECONDS_BETWEEN_TOKENS
-    while os.getppid() == parent:
+    while os.getppid() == parent and someone_reads():
         try:
             for line in follower.new_lines():
                 show(line)

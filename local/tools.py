@@ -24,8 +24,8 @@ def main(names: list[str]) -> int:
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     with (ENVIRONMENTS / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        outdated = [name for name in names if not is_current(name)]
-        if outdated and not is_current("uv"):
+        outdated = [name for name in names if name != "uv" and not is_current(name)]
+        if (outdated or "uv" in names) and not is_current("uv"):
             outdated.insert(0, "uv")
         for number, name in enumerate(outdated, 1):
             say(f"… tools     installing {name} ({number} of {len(outdated)}) …")
