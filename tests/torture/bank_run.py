@@ -245,7 +245,7 @@ class BankRun:
     def _open(self) -> None:
         for who in PLAYERS:
             self.earn(who, 5000)
-            for _ in range(10):
+            for _ in range(10 if who != PLAYERS[0] else 1):
                 self.award(who)
 
     def _work(
@@ -272,7 +272,7 @@ class BankRun:
     def _direct(self, turn: int, share: float, operations: int) -> None:
         """What the run is like as it goes on: time, settings, seasons."""
         if not 0.60 < share < 0.68:
-            self.clock.leap(1200)
+            self.clock.leap(900)
         for at, is_enabled in ((0.40, False), (0.45, True)):
             if turn == int(operations * at):
                 settings = {**_SETTINGS, "HEIST_ENABLED": is_enabled}
@@ -287,7 +287,8 @@ class BankRun:
         if chance < 0.72:
             self._heist(rng)
         elif chance < 0.84:
-            self.award(who, f"friend-{rng.randrange(999)}" if rng.random() < 0.2 else "")
+            for lucky in rng.sample(PLAYERS[1:], 3):  # the first has to do without
+                self.award(lucky, f"friend-{rng.randrange(999)}" if rng.random() < 0.2 else "")
         elif chance < 0.93:
             self.earn(who, rng.choice((3, 12, 300, 900)), again=rng.random() < 0.2)
         elif chance < 0.96:
