@@ -36,7 +36,7 @@ from heist_core.use_cases.execute_heist import (
     seconds_to_next_minute,
 )
 from heist_core.use_cases.retry import until_uncontended
-from tests.builders import NOW, attempt, heist, player, refused
+from tests.builders import HOUR, NOW, attempt, heist, player, refused
 from tests.fakes import FakeClock
 
 A = TypeVar("A")
@@ -276,12 +276,20 @@ def test_pauses_grow_up_to_their_limit() -> None:
 # Replays
 
 
-@pytest.mark.parametrize("record", [heist(), refused()])
+@pytest.mark.parametrize("record", [heist(at=NOW - HOUR), refused(at=NOW - HOUR)])
 def test_what_stands_under_the_id_is_the_answer(record: Heist | RefusedHeist) -> None:
     game = Game(HEIST_ENABLED="false")
     game.script.record = record
     assert game.execute() == Outcome(record, replayed=True)
     assert game.script.calls == ["count", "read", "uncount"]
+
+
+@pytest.mark.parametrize("record", [heist(), refused()])
+def test_what_was_decided_in_this_minute_counts_in_it(record: Heist | RefusedHeist) -> None:
+    game = Game()
+    game.script.record = record
+    assert game.execute() == Outcome(record, replayed=True)
+    assert game.script.calls == ["count", "read"]
 
 
 @pytest.mark.parametrize("record", [heist(), refused()])
@@ -321,7 +329,7 @@ def test_a_mismatch_comes_before_the_limit() -> None:
 
 def test_a_count_that_cannot_be_taken_back_does_not_spoil_the_answer() -> None:
     game = Game()
-    game.script.record = heist()
+    game.script.record = heist(at=NOW - HOUR)
     game.script.uncounts = [Unavailable()]
     assert game.execute().replayed
 

@@ -110,7 +110,8 @@ class ExecuteHeist:
 
     def _read_and_count(self, attempt: Attempt) -> "HeistSnapshot":
         """Read, and count the attempt at the same time (one after the other if the limit is not
-        known for certain). What was decided before is not counted, whatever its minute."""
+        known for certain). What was decided in an earlier minute is not counted; what another
+        request with the same key has just decided stays so, since it counts on this count."""
         now = self._clock.now()
 
         def count() -> "Count":
@@ -125,7 +126,7 @@ class ExecuteHeist:
         else:
             counted, snapshot = self._store.together(count, lambda: self._read(attempt))
         if snapshot.record is not None:
-            if counted.added:
+            if counted.added and minute_of(_decided_at(snapshot.record)) != minute_of(now):
                 self._uncount(attempt, minute_of(now))
         elif not counted.allowed:
             raise RateLimited(seconds_to_next_minute(now))
@@ -151,6 +152,10 @@ class ExecuteHeist:
         heist = Heist(attempt, plan, attacker.name, victim.name)
         standing = self._store.commit_heist(heist, attacker, victim)
         return Outcome(heist, replayed=False) if standing is None else _replay(attempt, standing)
+
+
+def _decided_at(record: Heist | RefusedHeist) -> datetime:
+    return record.plan.at if isinstance(record, Heist) else record.at
 
 
 def _replay(attempt: Attempt, record: Heist | RefusedHeist) -> Outcome:
