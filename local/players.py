@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from local.console import ProblemError
@@ -11,7 +12,7 @@ from local.stack import STATE, Stack
 POINTS = {"alice": 1000, "bob": 800, "carol": 500, "dave": 10}
 REFERRER = "alice"
 TOKENS = len(POINTS) - 1  # the others joined by the referrer's code
-SECONDS_TO_SETTLE = 60
+SECONDS_TO_SETTLE = 120
 
 
 def put_in_players(stack: Stack) -> None:
@@ -20,13 +21,15 @@ def put_in_players(stack: Stack) -> None:
     One event after the other: events that come at once start a Lambda each, which takes seconds.
     """
     stack.outputs.Players.update({name: stack.sign_up(name) for name in POINTS})
-    referrer = stack.outputs.Players[REFERRER]
-    for name, points in POINTS.items():
-        player = stack.outputs.Players[name]
-        join(stack, player, name.title(), points)
-        if name != REFERRER:
-            refer(stack, referrer, player, name.title())
-    token = stack.token(REFERRER)
+    referrer, token = stack.outputs.Players[REFERRER], stack.token(REFERRER)
+    with ThreadPoolExecutor() as pool:  # the routes asked below take as long to start as the events
+        for path in ("/tokens", "/notifications"):
+            pool.submit(stack.call, "GET", path, token=token)
+        for name, points in POINTS.items():
+            player = stack.outputs.Players[name]
+            join(stack, player, name.title(), points)
+            if name != REFERRER:
+                refer(stack, referrer, player, name.title())
     wait_until(
         "alice's tokens",
         lambda: stack.call("GET", "/tokens", token=token).json.get("balance") == TOKENS,
@@ -74,7 +77,7 @@ def refer(stack: Stack, referrer: str, referred: str, name: str) -> None:
 
 
 def wait_until(what: str, happened: Callable[[], bool]) -> None:
-    """Polls until it happened; raises ProblemError after a minute."""
+    """Polls until it happened; raises ProblemError after two minutes."""
     deadline = time.monotonic() + SECONDS_TO_SETTLE
     while not happened():
         if time.monotonic() > deadline:

@@ -1,0 +1,98 @@
+"""What `sam build` makes of layer and functions for this machine: complete, small, as byte code."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from build_layer import OPERATIONS
+from local.deployment import build
+from local.tools import ENVIRONMENTS
+
+LAYER_AND_FUNCTION_MEGABYTES = 10
+UNCHECKED_HASH = 1  # PEP 552: byte code that is taken without looking at its source
+
+# Stands in for Lambda: the standard library, one function's folder and the layer, nothing else.
+IMPORT = """
+import importlib.util, json, sys
+layer, *functions = sys.argv[1:]
+sys.path.insert(0, layer)
+for folder in functions:
+    spec = importlib.util.spec_from_file_location("app", folder + "/app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert callable(module.handler), folder
+import boto3
+made = {}
+for service in ("dynamodb", "events", "sesv2", "sqs"):
+    client = boto3.client(service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    made[service] = sorted(client.meta.service_model.operation_names)
+print(json.dumps([boto3.__file__, made]))
+"""
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """The folder of the built functions and layer; built anew only if a source changed."""
+    if not (ENVIRONMENTS / "sam" / "bin" / "sam").exists():
+        pytest.skip("SAM CLI is not installed: run this through `make test`")
+    template, _ = build()
+    return template.parent
+
+
+@pytest.fixture(scope="session")
+def layer(built: Path) -> Path:
+    return built / "HeistCoreLayer" / "python"
+
+
+def functions_in(built: Path) -> list[Path]:
+    return sorted(path for path in built.glob("*Function") if path.is_dir())
+
+
+def test_every_function_imports_and_every_client_works_with_the_layer_alone(
+    built: Path, layer: Path
+) -> None:
+    folders = [str(folder) for folder in functions_in(built)]
+    assert len(folders) == 12
+    command = [sys.executable, "-I", "-S", "-c", IMPORT, str(layer), *folders]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    where, operations = json.loads(done.stdout)
+    assert where.startswith(str(layer))
+    assert operations == {service: sorted(kept) for service, kept in OPERATIONS.items()}
+
+
+def test_a_function_is_one_module_and_its_byte_code(built: Path) -> None:
+    for folder in functions_in(built):
+        files = {path.name.split(".")[0] for path in folder.rglob("*") if path.is_file()}
+        assert files == {"app"}, folder
+
+
+def test_all_of_it_is_byte_code_that_lambda_takes_unchecked(built: Path, layer: Path) -> None:
+    """Lambda dates its files 1980: byte code that is checked by date would never be used."""
+    tag = sys.implementation.cache_tag
+    sources = [path for root in (layer, *functions_in(built)) for path in root.rglob("*.py")]
+    assert len(sources) > 100
+    for source in sources:
+        compiled = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
+        header = compiled.read_bytes()[4:8]
+        assert int.from_bytes(header, "little") == UNCHECKED_HASH, compiled
+
+
+def test_the_layer_holds_no_tests_and_only_the_services_in_use(layer: Path) -> None:
+    services = {path.name for path in (layer / "botocore" / "data").iterdir() if path.is_dir()}
+    assert services == OPERATIONS.keys()
+    assert not [path for path in layer.rglob("tests") if path.is_dir()]
+    assert not (layer / "bin").exists()
+
+
+def test_layer_and_function_together_stay_small(built: Path, layer: Path, tmp_path: Path) -> None:
+    packed = tmp_path / "packed.zip"
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for root in (layer, functions_in(built)[0]):
+            for path in root.rglob("*"):
+                archive.write(path, path.relative_to(built))
+    assert packed.stat().st_size < LAYER_AND_FUNCTION_MEGABYTES * 1_000_000
