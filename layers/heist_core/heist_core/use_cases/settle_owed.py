@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from heist_core.domain.award import Award
 from heist_core.domain.errors import Malformed, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.domain.inbox import MailRecord, MailState, Owed
@@ -74,14 +75,21 @@ class SettleOwed:
     def _settle(self, record: "OwedRecord", swept: Swept) -> bool:
         """Whether nothing is owed any more."""
         event, owed = record.event(), record.owed()
-        if Owed.EVENT in owed:
-            publish_event(self._store, self._bus, event)
+        published = Owed.EVENT not in owed or self._published(event)
         if Owed.NOTICES in owed:
             told = self._notify(event)
             swept.mails.update(told.mails)
-            return told.settled
+            return told.settled and published
         if not owed:
             self._store.settle(event, Owed.NOTICES)
+        return published
+
+    def _published(self, event: Heist | Award) -> bool:
+        """A bus that is down keeps no player from being told."""
+        try:
+            publish_event(self._store, self._bus, event)
+        except Unavailable:
+            return False
         return True
 
     def _set_aside(self, record: "OwedRecord", reason: str) -> bool:
