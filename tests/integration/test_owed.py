@@ -1,0 +1,341 @@
+"""What is owed stays visible until it is done, and the sweeper does what the stream did not."""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from heist_core.domain.errors import Unavailable
+from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import MailState, Owed
+from heist_core.storage import items, keys
+from heist_core.use_cases.settle_owed import GRACE
+from tests.builders import NOW, award, heist
+from tests.fakes import Crash, client_error
+from tests.integration.game import Game
+
+LOST = ReadTimeoutError(endpoint_url="https://aws")
+BOTH = frozenset(Owed)
+
+
+@pytest.fixture
+def committed(game: Game) -> Heist:
+    """A heist of alice on bob, both with addresses, of which nobody has been told."""
+    game.give("alice", points=1000, tokens=1, name="Alice", email="alice@example.com")
+    game.give("bob", points=800, name="Bob", email="bob@example.com")
+    game.sweep()
+    game.bridge.published.clear()
+    outcome = game.heist(game.rob("alice", "bob").body["heistId"])
+    assert isinstance(outcome, Heist)
+    assert [owed for _, owed in game.owed()] == [BOTH]
+    return outcome
+
+
+# The marker
+
+
+def test_a_committed_heist_and_an_award_owe_notices_and_an_event(game: Game) -> None:
+    game.give("alice", tokens=1)
+    game.give("bob", points=800)
+    game.rob("alice", "bob")
+    assert [owed for _, owed in game.owed()] == [BOTH, BOTH]
+
+
+def test_points_profiles_and_refusals_owe_nothing(game: Game) -> None:
+    game.give("alice", points=1, name="Alice")
+    game.rob("alice", "bob")
+    assert game.owed() == []
+
+
+@pytest.mark.parametrize("order", [list(Owed), list(Owed)[::-1]])
+def test_the_two_consumers_in_either_order_leave_no_marker(
+    game: Game, committed: Heist, order: list[Owed]
+) -> None:
+    first, second = order
+    game.store.settle(committed, first)
+    assert [owed for _, owed in game.owed()] == [frozenset({second})]
+    game.store.settle(committed, second)
+    assert game.marked() == []
+
+
+def test_a_repeated_consumer_settles_only_its_own(game: Game, committed: Heist) -> None:
+    for _ in range(3):
+        game.store.settle(committed, Owed.EVENT)
+    assert [owed for _, owed in game.owed()] == [frozenset({Owed.NOTICES})]
+
+
+@pytest.mark.parametrize("skip", [0, 1])
+def test_the_other_consumer_between_any_two_steps_leaves_no_marker(
+    game: Game, committed: Heist, skip: int
+) -> None:
+    def other() -> None:
+        game.store.settle(committed, Owed.NOTICES)
+
+    game.once_before("update_item", other, skip=skip)
+    game.store.settle(committed, Owed.EVENT)
+    game.store.settle(committed, Owed.NOTICES)
+    assert game.marked() == []
+
+
+def test_both_consumers_at_once_leave_no_marker(game: Game, crowd: ThreadPoolExecutor) -> None:
+    events = [award("alice", f"friend-{number}") for number in range(20)]
+    for event in events:
+        game.store.commit_award(event)
+    calls = [(event, owed) for event in events for owed in Owed]
+    list(crowd.map(lambda call: game.store.settle(*call), calls))
+    assert game.marked() == []
+
+
+def test_a_debt_that_comes_back_between_the_two_steps_is_not_forgotten(
+    game: Game, committed: Heist
+) -> None:
+    game.store.settle(committed, Owed.EVENT)
+    game.once_before(
+        "update_item", lambda: game.store.owe(committed, Owed.NOTICES, game.time()), skip=1
+    )
+    game.store.settle(committed, Owed.NOTICES)
+    assert [owed for _, owed in game.owed()] == [frozenset({Owed.NOTICES})]
+
+
+def test_a_crash_between_the_two_steps_is_cleaned_up_by_the_sweeper(
+    game: Game, committed: Heist
+) -> None:
+    game.store.settle(committed, Owed.EVENT)
+
+    def crash() -> None:
+        raise Crash
+
+    game.once_before("update_item", crash, skip=1)
+    with pytest.raises(Crash):
+        game.store.settle(committed, Owed.NOTICES)
+    game.undisturbed()
+    assert [owed for _, owed in game.owed()] == [frozenset()]
+    assert game.sweep() == {"settled": 1, "waiting": 0, "parked": 0}
+    assert game.marked() == []
+    assert len(game.ses) == 0
+
+
+def test_settling_setting_aside_and_owing_create_no_record(game: Game) -> None:
+    game.store.settle(heist(), Owed.EVENT)
+    game.store.set_aside(keys.heist("h1"))
+    with pytest.raises(Exception, match=r".*"):
+        game.store.owe(heist(), Owed.NOTICES, NOW)
+    assert game.everything() == []
+
+
+def test_setting_aside_what_is_settled_brings_no_marker_back(game: Game, committed: Heist) -> None:
+    for owed in Owed:
+        game.store.settle(committed, owed)
+    game.store.set_aside(items.subject_key(committed))
+    assert game.marked() == []
+
+
+def test_what_was_set_aside_is_out_of_the_sweepers_way_and_still_marked(
+    game: Game, committed: Heist
+) -> None:
+    game.store.set_aside(items.subject_key(committed))
+    assert game.owed() == []
+    assert [item["owedBucket"] for item in game.marked()] == [keys.SET_ASIDE_BUCKET]
+    for owed in Owed:
+        game.store.settle(committed, owed)
+    assert game.marked() == []
+
+
+# The sweeper
+
+
+def test_with_the_stream_cut_off_two_sweeps_settle_everything(game: Game) -> None:
+    attackers = [f"attacker-{number}" for number in range(10)]
+    for number, attacker in enumerate(attackers):
+        game.give(attacker, tokens=1, email=f"{attacker}@example.com")
+        game.give(f"victim-{number}", points=100, email=f"victim-{number}@example.com")
+        assert game.rob(attacker, f"victim-{number}").status == 200
+    for _ in range(2):
+        game.sweep()
+    assert game.marked() == []
+    for number, attacker in enumerate(attackers):
+        assert [item.notice.type.value for item in game.inbox(attacker)] in (
+            ["HEIST_SUCCESS", "TOKEN_EARNED"],
+            ["TOKEN_EARNED", "HEIST_SUCCESS"],
+        )
+        assert len(game.inbox(f"victim-{number}")) == 1
+    assert set(game.ses.by_address.values()) == {1}
+    assert len(game.ses) == 20
+    kinds = [kind for kind, _ in game.bridge.published]
+    assert sorted(kinds) == ["HeistCommitted"] * 10 + ["TokenAwarded"] * 10
+
+
+def test_the_sweeper_gives_the_stream_a_minute(game: Game, committed: Heist) -> None:
+    game.time.at += GRACE
+    assert game.call("sweep_notifications", {})["settled"] == 0
+    game.time.pass_(milliseconds=1)
+    assert game.call("sweep_notifications", {})["settled"] == 1
+
+
+def test_an_operator_may_sweep_without_grace(game: Game, committed: Heist) -> None:
+    game.time.pass_(milliseconds=1)
+    assert game.call("sweep_notifications", {"graceSeconds": 0})["settled"] == 1
+
+
+def test_the_sweeper_stops_in_time_and_goes_on_next_time(game: Game) -> None:
+    game.give("alice", tokens=5)
+    game.time.pass_(minutes=2)
+    turns = iter([False, False, True])
+    swept = game.sweeper(lambda: next(turns))
+    assert (swept.settled, len(game.owed())) == (2, 3)
+    assert game.sweep()["settled"] == 3
+
+
+def test_one_record_that_fails_stops_no_other(game: Game) -> None:
+    game.give("alice", tokens=3)
+    game.bridge.fails(client_error("InternalException", 500))
+    assert game.sweep() == {"settled": 2, "waiting": 1, "parked": 0}
+    assert game.sweep() == {"settled": 1, "waiting": 0, "parked": 0}
+    assert len(game.inbox("alice")) == 3
+
+
+def test_players_are_told_though_the_bus_is_down(game: Game, committed: Heist) -> None:
+    game.bridge.fails(client_error("InternalException", 500))
+    assert game.sweep()["waiting"] == 1
+    assert len(game.inbox("alice")) == 2
+    assert game.sweep()["settled"] == 1
+    assert [kind for kind, _ in game.bridge.published] == ["HeistCommitted"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"status": "PENDING"},
+        {"pointsStolen": "forty"},
+        {"createdAt": "yesterday"},
+        {"owed": {"money"}},
+        {"attackerId": None},
+    ],
+)
+def test_a_record_that_cannot_be_read_is_set_aside_as_a_letter_for_each_consumer(
+    game: Game, committed: Heist, damage: Mapping[str, object]
+) -> None:
+    key = items.subject_key(committed)
+    item = game.item(key)
+    assert item is not None
+    game.put({**item, **damage})
+    game.give("carol", tokens=1)
+    assert game.sweep() == {"settled": 1, "waiting": 0, "parked": 1}
+    assert [(letter["consumer"], letter["key"]) for letter in game.notifier_queue] == [
+        ("notify_players", key),
+        ("publish_events", key),
+    ]
+    assert all(letter["reason"] for letter in game.notifier_queue)
+    assert game.sweep() == {"settled": 0, "waiting": 0, "parked": 0}
+    assert len(game.notifier_queue) == 2
+
+
+def test_what_cannot_be_parked_stays_where_it_is(game: Game, committed: Heist) -> None:
+    item = game.item(items.subject_key(committed))
+    assert item is not None
+    game.put({**item, "status": "PENDING"})
+    game.notifier_queue.fails(client_error("AccessDenied", 403))
+    assert game.sweep()["parked"] == 0
+    assert game.sweep()["parked"] == 1
+
+
+def test_a_throttled_mail_is_sent_by_a_later_sweep(game: Game, committed: Heist) -> None:
+    game.ses.fails(*[client_error("ThrottlingException")] * 4)
+    assert game.sweep()["waiting"] == 1
+    assert game.sweep()["waiting"] == 1
+    assert game.sweep()["settled"] == 1
+    assert set(game.ses.by_address.values()) == {1}
+    assert len(game.inbox("bob")) == 1
+
+
+def test_a_doubtful_mail_is_sent_again_once_and_then_parked_with_a_letter(
+    game: Game, committed: Heist
+) -> None:
+    game.ses.loses_reply(LOST, None, LOST)
+    game.sweep()
+    game.time.pass_(minutes=15)
+    game.sweep()
+    game.time.pass_(minutes=15)
+    assert game.sweep()["settled"] == 1
+    assert game.ses.by_address == {"alice@example.com": 2, "bob@example.com": 1}
+    assert game.store.mail_record(committed, "alice").state is MailState.PARKED
+    assert [letter["reason"] for letter in game.notifier_queue] == ["MAIL_DOUBTFUL"]
+    assert game.marked() == []
+
+
+# A mail again, because an operator asked for it
+
+
+def resend(game: Game, heist_id: str, recipient_id: str) -> Any:
+    event = {"resend": {"heistId": heist_id, "recipientId": recipient_id}}
+    return game.call("sweep_notifications", event)
+
+
+def test_a_mail_that_failed_is_sent_when_asked_for(game: Game, committed: Heist) -> None:
+    game.ses.fails(client_error("MessageRejected"))
+    game.sweep()
+    assert game.store.mail_record(committed, "alice").state is MailState.FAILED
+    assert resend(game, committed.attempt.id, "alice") == {"settled": True}
+    assert game.ses.by_address == {"alice@example.com": 1, "bob@example.com": 1}
+    assert game.marked() == []
+    assert len(game.inbox("alice")) == 2
+
+
+def test_a_mail_that_was_sent_is_not_sent_again_though_asked_for(
+    game: Game, committed: Heist
+) -> None:
+    game.sweep()
+    assert resend(game, committed.attempt.id, "alice") == {"settled": True}
+    assert game.ses.by_address == {"alice@example.com": 1, "bob@example.com": 1}
+
+
+def test_a_mail_asked_for_that_fails_again_stays_owed_for_the_sweeper(
+    game: Game, committed: Heist
+) -> None:
+    game.ses.fails(client_error("MessageRejected"), None, client_error("ThrottlingException"))
+    game.sweep()
+    assert resend(game, committed.attempt.id, "alice") == {"settled": False}
+    assert [owed for _, owed in game.owed()] == [frozenset({Owed.NOTICES})]
+    assert game.sweep()["settled"] == 1
+    assert game.ses.by_address["alice@example.com"] == 1
+
+
+@pytest.mark.parametrize("heist_id", ["nothing", ""])
+def test_a_mail_of_no_heist_is_not_settled(game: Game, heist_id: str) -> None:
+    assert resend(game, heist_id, "alice") == {"settled": False}
+
+
+def test_a_mail_of_a_refused_heist_is_not_settled(game: Game) -> None:
+    game.rob("alice", "bob", "key-1")
+    refused = next(item for item in game.everything() if item["sk"] == "HEIST")
+    assert resend(game, str(refused["heistId"]), "alice") == {"settled": False}
+
+
+# Where the store fails
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda game: game.sweep(),
+        lambda game: resend(game, "h1", "alice"),
+    ],
+)
+def test_a_sweep_without_storage_fails_loudly(game: Game, call: Callable[[Game], object]) -> None:
+    def down(operation: str, request: object) -> None:
+        raise LOST
+
+    game.tap.before = down
+    with pytest.raises(Unavailable):
+        call(game)
+
+
+def test_records_owed_in_every_bucket_are_found(game: Game) -> None:
+    for number in range(40):
+        game.store.commit_award(award("alice", f"friend-{number}"))
+    found = game.store.owed_before(NOW + timedelta(seconds=1))
+    buckets = {str(record.item["owedBucket"]) for record in found}
+    assert buckets == set(keys.OWED_BUCKETS)

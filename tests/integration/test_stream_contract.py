@@ -1,0 +1,337 @@
+"""Notifier and publisher under the stream's contract: delivered again, cut off, crashed anywhere."""
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import MailState, Owed
+from heist_core.domain.player import Dated, Player, Profile
+from heist_core.storage import items
+from heist_core.use_cases.notify_players import LEASE
+from tests.builders import NOW, Event, heist, stream_event, stream_record
+from tests.fakes import Crash, client_error
+from tests.integration.game import Game
+from tests.integration.stream import Consumer, Stream
+
+LOST = ReadTimeoutError(endpoint_url="https://aws")
+DONE = {"batchItemFailures": [], "parked": 0}
+
+
+def robberies(game: Game, count: int) -> list[Event]:
+    """As many heists between players with addresses, as the stream tells of them."""
+    stream = Stream(game)
+    for number in range(count):
+        attacker, victim = f"attacker-{number}", f"victim-{number}"
+        game.give(attacker, tokens=1, email=f"{attacker}@example.com")
+        game.give(victim, points=100, email=f"{victim}@example.com")
+        game.time.pass_(milliseconds=1)
+        assert game.rob(attacker, victim).status == 200
+    return [record for record in stream.poll() if "HEIST#" in str(record["dynamodb"]["Keys"])]
+
+
+def notifier(game: Game, **options: Any) -> Consumer:
+    return Consumer(partial(game.call, "notify_players"), **options)
+
+
+def publisher(game: Game, **options: Any) -> Consumer:
+    return Consumer(partial(game.call, "publish_events"), **options)
+
+
+def assert_all_told_once(game: Game, count: int) -> None:
+    for number in range(count):
+        for player_id in (f"attacker-{number}", f"victim-{number}"):
+            told = [item for item in game.inbox(player_id) if item.notice.heist_id]
+            assert len(told) == 1, player_id
+            assert game.ses.by_address[f"{player_id}@example.com"] == 1, player_id
+
+
+def test_what_the_stream_tells_is_what_was_committed(game: Game) -> None:
+    (record,) = robberies(game, 1)
+    image = items.from_wire(record["dynamodb"]["NewImage"])
+    event = items.owed_event_from(image)
+    assert isinstance(event, Heist)
+    assert event == game.heist(event.attempt.id)
+    assert items.owed_of(image) == set(Owed)
+
+
+@pytest.mark.parametrize("deliveries", [1, 2, 5])
+def test_however_often_a_batch_is_delivered_everyone_is_told_once(
+    game: Game, deliveries: int
+) -> None:
+    records = robberies(game, 4)
+    consumer = notifier(game, batch_size=3, deliveries=deliveries)
+    consumer.deliver(records)
+    publisher(game, batch_size=3).deliver(records)
+    assert_all_told_once(game, 4)
+    assert consumer.on_failure == []
+    assert len(game.bridge.published) == 4
+    game.sweep()
+    assert game.marked() == []
+
+
+def test_events_out_come_at_least_once_and_alike(game: Game) -> None:
+    records = robberies(game, 1)
+    publisher(game, deliveries=3).deliver(records)
+    assert len(game.bridge.published) == 3
+    assert all(event == game.bridge.published[0] for event in game.bridge.published)
+
+
+def test_one_bad_record_in_a_hundred_is_parked_and_the_others_are_done(game: Game) -> None:
+    good = robberies(game, 3)
+    bad = stream_record(items.heist_item(heist(heist_id="bad")), 999)
+    bad["dynamodb"]["NewImage"]["pointsStolen"] = {"S": "many"}
+    batch = [*good[:2], bad, *good[2:], *[good[0]] * 96]
+    consumer = notifier(game, batch_size=100)
+    consumer.deliver(batch)
+    assert consumer.invocations == 1
+    assert consumer.on_failure == []
+    assert_all_told_once(game, 3)
+    (letter,) = game.notifier_queue
+    assert letter["record"] == bad
+    assert letter["reason"]
+
+
+def test_a_record_that_fails_for_a_while_is_delivered_again_and_no_other_is_doubled(
+    game: Game,
+) -> None:
+    records = robberies(game, 4)
+    failures = iter([True, True])
+
+    def flaky(operation: str, request: Mapping[str, Any]) -> None:
+        of_interest = operation == "transact_write_items" and "victim-2" in str(request)
+        if of_interest and next(failures, False):
+            raise LOST
+
+    game.tap.before = flaky
+    consumer = notifier(game, batch_size=4)
+    consumer.deliver(records)
+    assert consumer.on_failure == []
+    assert consumer.invocations > 2
+    assert_all_told_once(game, 4)
+
+
+def test_a_record_that_keeps_failing_holds_up_no_other_and_is_left_to_the_sweeper(
+    game: Game,
+) -> None:
+    records = robberies(game, 4)
+
+    def broken(operation: str, request: Mapping[str, Any]) -> None:
+        if operation == "transact_write_items" and "victim-1" in str(request):
+            raise LOST
+
+    game.tap.before = broken
+    consumer = notifier(game, batch_size=4)
+    consumer.deliver(records)
+    publisher(game).deliver(records)
+    assert consumer.on_failure != []
+    for number in (0, 2, 3):
+        assert len(game.inbox(f"victim-{number}")) == 1
+        assert game.ses.by_address[f"victim-{number}@example.com"] == 1
+    assert game.inbox("victim-1") == []
+
+    game.undisturbed()
+    game.sweep()
+    assert_all_told_once(game, 4)
+    assert game.marked() == []
+
+
+def test_a_throttled_ses_holds_up_nothing(game: Game) -> None:
+    records = robberies(game, 3)
+    game.ses.fails(*[client_error("ThrottlingException")] * 6)
+    consumer = notifier(game, batch_size=3)
+    consumer.deliver(records)
+    assert consumer.invocations == 1
+    assert all(len(game.inbox(f"victim-{number}")) == 1 for number in range(3))
+    game.sweep()
+    assert_all_told_once(game, 3)
+
+
+def test_a_bus_that_is_down_is_asked_again(game: Game) -> None:
+    records = robberies(game, 2)
+    game.bridge.refused_entries = 2
+    consumer = publisher(game, batch_size=2)
+    consumer.deliver(records)
+    assert consumer.on_failure == []
+    kinds = {detail["heistId"] for _, detail in game.bridge.published}
+    assert len(kinds) == 2
+
+
+# A fault at every single call
+
+
+def crash() -> None:
+    raise Crash
+
+
+def lose() -> None:
+    raise LOST
+
+
+class FaultAt:
+    """A fault before or after the n-th call of anything: storage, SES, queue or bus."""
+
+    def __init__(self, game: Game, number: int, moment: str, strike: Callable[[], None]) -> None:
+        self.operation = ""
+        self._left = number
+        self._moment = moment
+        self._strike = strike
+        game.tap.before = self._before
+        game.tap.after = self._after
+
+    def _before(self, operation: str, request: Mapping[str, Any]) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.operation = operation
+            if self._moment == "before":
+                self._strike()
+
+    def _after(self, operation: str) -> None:
+        if self._left == 0 and self._moment == "after":
+            self._left = -1
+            self._strike()
+
+
+def scenes(
+    game: Game, moment: str, strike: Callable[[], None]
+) -> Iterator[tuple[FaultAt, Heist, Event]]:
+    """A fresh heist for each call that telling of it makes; its record, and the fault set."""
+    for number in itertools.count(1):
+        event = heist(f"a{number}", f"b{number}", f"{number:012x}", at=game.time())
+        for player_id in (f"a{number}", f"b{number}"):
+            email = Dated(f"{player_id}@example.com", NOW)
+            game.store.save_profile(Player(player_id), Profile(email=email))
+        item = items.heist_item(event)
+        game.put(item)
+        fault = FaultAt(game, number, moment, strike)
+        yield fault, event, stream_record(item)
+        game.undisturbed()
+        if not fault.operation:
+            assert number > 10, "so few calls?"
+            return
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("strike", [crash, lose])
+def test_wherever_the_notifier_is_hit_everyone_is_told_exactly_once(
+    game: Game, moment: str, strike: Callable[[], None]
+) -> None:
+    """One doubtful fault: exactly one inbox item, one or two mails; marker gone in two sweeps."""
+    struck = set()
+    for fault, event, record in scenes(game, moment, strike):
+        consumer = notifier(game)
+        consumer.deliver([record])
+        game.undisturbed()
+        publisher(game).deliver([record])
+        for _ in range(2):
+            game.time.at += LEASE
+            game.sweep()
+        mails = []
+        for player_id in (event.attempt.attacker_id, event.attempt.victim_id):
+            assert len(game.inbox(player_id)) == 1, fault.operation
+            assert game.store.mail_record(event, player_id).state is MailState.SENT
+            mails.append(game.ses.by_address[f"{player_id}@example.com"])
+        assert sorted(mails) in ([1, 1], [1, 2]), fault.operation
+        if fault.operation not in ("send_email", "update_item"):
+            assert mails == [1, 1], fault.operation
+        assert consumer.on_failure == []
+        struck.add(fault.operation)
+    assert game.marked() == []
+    assert len(game.notifier_queue) == 0
+    assert struck >= {
+        "query",
+        "transact_write_items",
+        "batch_get_item",
+        "send_email",
+        "update_item",
+    }
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("strike", [crash, lose])
+def test_wherever_the_sweeper_is_hit_the_next_ones_finish(
+    game: Game, moment: str, strike: Callable[[], None]
+) -> None:
+    for fault, event, _ in scenes(game, moment, strike):
+        game.time.pass_(minutes=2)
+        try:
+            game.call("sweep_notifications", {})
+        except Exception:  # noqa: BLE001 - what the next sweeps make of it is the question
+            pass
+        except Crash:
+            pass
+        game.undisturbed()
+        for _ in range(2):
+            game.time.at += LEASE
+            game.sweep()
+        for player_id in (event.attempt.attacker_id, event.attempt.victim_id):
+            assert len(game.inbox(player_id)) == 1, fault.operation
+            assert 1 <= game.ses.by_address[f"{player_id}@example.com"] <= 2, fault.operation
+        assert game.marked() == []
+        published = {detail["heistId"] for _, detail in game.bridge.published}
+        assert event.attempt.id in published
+
+
+def test_two_faults_leave_at_most_two_mails_and_say_so(game: Game) -> None:
+    (record,) = robberies(game, 1)
+    game.ses.loses_reply(LOST, None, LOST)
+    notifier(game, deliveries=3).deliver([record])
+    for _ in range(3):
+        game.time.at += LEASE
+        game.sweep()
+    assert sorted(game.ses.by_address.values()) == [1, 2]
+    assert [letter["reason"] for letter in game.notifier_queue] == ["MAIL_DOUBTFUL"]
+
+
+@pytest.mark.parametrize("first", ["notify_players", "sweep_notifications"])
+def test_stream_and_sweeper_at_the_same_time_double_nothing(game: Game, first: str) -> None:
+    """The other one runs as a whole before every single call of the first."""
+    second = {"notify_players": "sweep_notifications", "sweep_notifications": "notify_players"}
+    for number in itertools.count(1):
+        (record,) = _another(game, number)
+        events: dict[str, Event] = {
+            "notify_players": stream_event(record),
+            "sweep_notifications": {},
+        }
+        game.time.pass_(minutes=2)
+        calls = itertools.count(1)
+        hit: list[str] = []
+
+        def meanwhile(
+            operation: str,
+            request: Mapping[str, Any],
+            calls: "itertools.count[int]" = calls,
+            number: int = number,
+            hit: list[str] = hit,
+            events: dict[str, Event] = events,
+        ) -> None:
+            if next(calls) == number:
+                hit.append(operation)
+                game.undisturbed()
+                game.call(second[first], events[second[first]])
+
+        game.tap.before = meanwhile
+        game.call(first, events[first])
+        game.undisturbed()
+        for player_id in (f"a{number}", f"b{number}"):
+            assert len(game.inbox(player_id)) == 1, hit
+            assert game.ses.by_address[f"{player_id}@example.com"] == 1, hit
+        publisher(game).deliver([record])
+        game.sweep()
+        assert game.marked() == []
+        if not hit:
+            assert number > 10
+            return
+
+
+def _another(game: Game, number: int) -> list[Event]:
+    event = heist(f"a{number}", f"b{number}", f"{number:012x}", at=game.time())
+    for player_id in (f"a{number}", f"b{number}"):
+        email = Dated(f"{player_id}@example.com", NOW)
+        game.store.save_profile(Player(player_id), Profile(email=email))
+    game.put(items.heist_item(event))
+    return [stream_record(items.heist_item(event))]
