@@ -20,7 +20,7 @@ export SAM_CLI_TELEMETRY := 0
 .PHONY: help run demo mails logs env test torture bank-run check format redrive audit drill deploy lock clean tools python
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: tools ## the whole application on this machine, until Ctrl-C
 	@exec $(BIN)/python -m local run
@@ -89,5 +89,6 @@ dev sam uv checkov: python
 	@$(PYTHON) local/tools.py uv $@
 
 python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1 || true): name one, as in make PYTHON=python3.13." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "There is no $(PYTHON): install Python 3.11 or newer, or name one, as in make PYTHON=python3.13." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is $$($(PYTHON) --version 2>&1): name one, as in make PYTHON=python3.13." >&2; exit 1; }
