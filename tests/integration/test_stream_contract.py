@@ -81,12 +81,12 @@ def test_events_out_come_at_least_once_and_alike(game: Game) -> None:
     assert all(event == game.bridge.published[0] for event in game.bridge.published)
 
 
-def test_one_bad_record_in_a_hundred_is_parked_and_the_others_are_done(game: Game) -> None:
+def test_one_bad_record_among_many_is_parked_and_the_others_are_done(game: Game) -> None:
     good = robberies(game, 3)
     bad = stream_record(items.heist_item(heist(heist_id="bad")), 999)
     bad["dynamodb"]["NewImage"]["pointsStolen"] = {"S": "many"}
-    batch = [*good[:2], bad, *good[2:], *[good[0]] * 96]
-    consumer = notifier(game, batch_size=100)
+    batch = [*good[:2], bad, *good[2:], *[good[0]] * 12]
+    consumer = notifier(game, batch_size=20)
     consumer.deliver(batch)
     assert consumer.invocations == 1
     assert consumer.on_failure == []
@@ -172,6 +172,10 @@ def lose() -> None:
     raise LOST
 
 
+# Ending after a call is ending before the next one.
+FAULTS = [("before", crash), ("before", lose), ("after", lose)]
+
+
 class FaultAt:
     """A fault before or after the n-th call of anything: storage, SES, queue or bus."""
 
@@ -215,8 +219,7 @@ def scenes(
             return
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("strike", [crash, lose])
+@pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_the_notifier_is_hit_everyone_is_told_exactly_once(
     game: Game, moment: str, strike: Callable[[], None]
 ) -> None:
@@ -251,8 +254,7 @@ def test_wherever_the_notifier_is_hit_everyone_is_told_exactly_once(
     }
 
 
-@pytest.mark.parametrize("moment", ["before", "after"])
-@pytest.mark.parametrize("strike", [crash, lose])
+@pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_the_sweeper_is_hit_the_next_ones_finish(
     game: Game, moment: str, strike: Callable[[], None]
 ) -> None:
@@ -271,9 +273,9 @@ def test_wherever_the_sweeper_is_hit_the_next_ones_finish(
         for player_id in (event.attempt.attacker_id, event.attempt.victim_id):
             assert len(game.inbox(player_id)) == 1, fault.operation
             assert 1 <= game.ses.by_address[f"{player_id}@example.com"] <= 2, fault.operation
-        assert game.marked() == []
         published = {detail["heistId"] for _, detail in game.bridge.published}
         assert event.attempt.id in published
+    assert game.marked() == []
 
 
 def test_two_faults_leave_at_most_two_mails_and_say_so(game: Game) -> None:
@@ -322,9 +324,9 @@ def test_stream_and_sweeper_at_the_same_time_double_nothing(game: Game, first: s
             assert game.ses.by_address[f"{player_id}@example.com"] == 1, hit
         publisher(game).deliver([record])
         game.sweep()
-        assert game.marked() == []
         if not hit:
             assert number > 10
+            assert game.marked() == []
             return
 
 
