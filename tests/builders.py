@@ -175,7 +175,7 @@ def execute_event(
     )
 
 
-def bus_event(function: str, /, time: datetime = NOW, **detail: Any) -> Event:
+def bus_event(function: str, /, time: Any = NOW, **detail: Any) -> Event:
     """The function's sample with another detail; a field given as `...` is left out."""
     event = sample(function)
     event["time"] = to_iso(time)

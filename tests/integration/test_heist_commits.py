@@ -445,6 +445,15 @@ def test_replays_in_a_later_minute_take_no_place_of_its_limit(playing: Game) -> 
     assert playing.rob("carol", "bob", "b").status == 200
 
 
+def test_an_attempt_stays_counted_though_its_repeat_counted_it_first(playing: Game) -> None:
+    """Or else pairs of parallel repeats would get past the limit."""
+    playing.restart(HEIST_RATE_LIMIT_PER_MINUTE=1)
+    playing.settings.refresh(None)
+    playing.once_before("batch_get_item", lambda: playing.rob("carol", "nobody", "a"))
+    assert playing.rob("carol", "nobody", "a").replayed
+    assert playing.rob("carol", "nobody", "b").status == 429
+
+
 def test_attempts_are_counted_once_however_often_they_are_sent(playing: Game) -> None:
     minute = NOW.replace(second=0, microsecond=0)
     store = playing.store

@@ -281,6 +281,16 @@ def test_what_stands_under_the_id_is_the_answer(record: Heist | RefusedHeist) ->
     game = Game(HEIST_ENABLED="false")
     game.script.record = record
     assert game.execute() == Outcome(record, replayed=True)
+    assert game.script.calls == ["count", "read"]
+
+
+@pytest.mark.parametrize("record", [heist(), refused()])
+def test_a_repeat_takes_no_place_in_a_later_minute(record: Heist | RefusedHeist) -> None:
+    game = Game()
+    game.script.record = record
+    game.time.pass_(seconds=56.883)
+    game.settings.refresh(None)
+    assert game.execute() == Outcome(record, replayed=True)
     assert game.script.calls == ["count", "read", "uncount"]
 
 
@@ -331,7 +341,10 @@ def test_a_count_that_cannot_be_taken_back_does_not_spoil_the_answer() -> None:
     game = Game()
     game.script.record = heist(at=NOW - HOUR)
     game.script.uncounts = [Unavailable()]
+    game.time.pass_(minutes=1)
+    game.settings.refresh(None)
     assert game.execute().replayed
+    assert game.script.calls == ["count", "read", "uncount"]
 
 
 # Limits
