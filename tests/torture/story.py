@@ -102,7 +102,7 @@ class Story:
     def play(self) -> None:
         self._open()
         self.injector.rate = self.rate
-        for _ in range(self.rng.randint(7, 12)):
+        for _ in range(self.rng.randint(6, 10)):
             self._between()
             hot = self.rng.sample(PLAYERS, 2) if self.rng.random() < 0.5 else None
             works = [self._something(hot) for _ in range(self.rng.choice((1, 2, 3, 3)))]
@@ -234,7 +234,10 @@ class Story:
         return self.ask(attacker, victim, key)
 
     def _twins(self) -> list[Work]:
-        """The same request twice at once, as from an impatient client."""
+        """The same request twice at once, as from an impatient client; or two profiles of one player."""
+        if self.rng.random() < 0.25:
+            who = self.rng.choice(PLAYERS)
+            return [self._profile(who), self._profile(who)]
         work = self._heist(None)
         if not self.keys:
             return [work]
