@@ -172,6 +172,9 @@ def lose() -> None:
     raise LOST
 
 
+# Long, and about the order of calls: what each call does is tested on every engine elsewhere.
+ONE_ENGINE = pytest.mark.parametrize("engine", ["moto"], indirect=True)
+
 # Ending after a call is ending before the next one.
 FAULTS = [("before", crash), ("before", lose), ("after", lose)]
 
@@ -254,6 +257,7 @@ def test_wherever_the_notifier_is_hit_everyone_is_told_exactly_once(
     }
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_the_sweeper_is_hit_the_next_ones_finish(
     game: Game, moment: str, strike: Callable[[], None]
@@ -289,6 +293,7 @@ def test_two_faults_leave_at_most_two_mails_and_say_so(game: Game) -> None:
     assert [letter["reason"] for letter in game.notifier_queue] == ["MAIL_DOUBTFUL"]
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("first", ["notify_players", "sweep_notifications"])
 def test_stream_and_sweeper_at_the_same_time_double_nothing(game: Game, first: str) -> None:
     """The other one runs as a whole before every single call of the first."""
