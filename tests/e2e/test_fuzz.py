@@ -47,6 +47,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_allow(
                 "--phases=examples,coverage,fuzzing",
                 f"--max-examples={CASES_PER_ROUTE}",
                 "--workers=2",
+                "--request-timeout=90",
                 "--continue-on-failure",
                 "--suppress-health-check=all",
             ],

@@ -13,6 +13,9 @@ from tests.e2e.world import World, eventually, unique
 
 @pytest.fixture
 def redrive(world: World) -> Redrive:
+    """With queues that hold nothing of other tests."""
+    for queue in ("EventsDeadLetterQueueUrl", "NotifierDeadLetterQueueUrl"):
+        world.client("sqs").purge_queue(QueueUrl=world.outputs[queue])
     session = boto3.Session(
         aws_access_key_id="test",
         aws_secret_access_key="test",

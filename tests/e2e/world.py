@@ -46,7 +46,7 @@ _OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 
 
 def eventually(
-    probe: Callable[[], T], accept: Callable[[T], object], within: float = 20.0, pause: float = 0.05
+    probe: Callable[[], T], accept: Callable[[T], object], within: float = 60.0, pause: float = 0.05
 ) -> T:
     """The first answer of `probe` that `accept` likes; fails with the last one after `within` seconds."""
     deadline = time.monotonic() + within
