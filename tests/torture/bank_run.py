@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ from .injector import Injector
 from .model import Rules
 from .referee import Answer, Asked, Referee
 from .stage import Crashed, Deviation
-from .witness import Witness, iso, plain
+from .witness import Witness, iso, moment, plain
 from .world import START, Clients, World, heist_id
 
 PLAYERS = tuple(f"hot-{number}" for number in range(8))
@@ -430,10 +430,13 @@ class BankRun:
         report.faults = self.injector.seen
         report.faulted_share = self.injector.faulted_writes / max(1, self.injector.writes)
         try:
-            for record in self._stream():
-                part = record["dynamodb"]
-                self.witness.changed(part["Keys"], part.get("OldImage"), part.get("NewImage"))
-            self.witness.committed()
+            arn = self.engine.client.describe_table(TableName=self.table)["Table"].get(
+                "LatestStreamArn"
+            )
+            if arn is None:
+                self._read_records()
+            else:
+                self._play(arn)
             report.commits = self.witness.counts
             for asked, answer, until in self.heard:
                 self.referee.hears(asked, answer, until)
@@ -452,9 +455,31 @@ class BankRun:
             if not earned == held == booked:
                 self._deviates(f"{season}: {earned} earned, {held} held, {booked} booked")
 
-    def _stream(self) -> Iterator[Mapping[str, Any]]:
-        table = self.engine.client.describe_table(TableName=self.table)["Table"]
-        arn = table["LatestStreamArn"]
+    def _read_records(self) -> None:
+        """MiniStack shows no stream: the answers are held against the records, the sums against the
+        ledger, and the order of the commits stays unknown."""
+        times: dict[tuple[str, str], list[datetime]] = defaultdict(list)
+        for item in self._items():
+            if item["sk"] != "HEIST" or not str(item["pk"]).startswith("HEIST#"):
+                continue
+            self.witness.heists[item["heistId"]] = item
+            self.witness.counts[item.get("code", "successes")] += 1
+            if item["status"] == "SUCCESS":
+                for role in ("attackerId", "victimId"):
+                    times[role, item[role]].append(moment(item["createdAt"]))
+        for who, moments in times.items():
+            for earlier, later in itertools.pairwise(sorted(moments)):
+                if later - earlier < timedelta(hours=1):
+                    raise Deviation(f"{who} struck twice within an hour: {earlier}, {later}")
+
+    def _play(self, arn: str) -> None:
+        """Play all commits through the model, in their order."""
+        for record in self._stream(arn):
+            part = record["dynamodb"]
+            self.witness.changed(part["Keys"], part.get("OldImage"), part.get("NewImage"))
+        self.witness.committed()
+
+    def _stream(self, arn: str) -> Iterator[Mapping[str, Any]]:
         shards = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
         for shard in shards:
             iterator: str | None = self._streams.get_shard_iterator(
