@@ -210,13 +210,19 @@ def test_points_of_another_season_are_out_of_reach() -> None:
     )
 
 
-@pytest.mark.parametrize("percentage", range(1, 101))
-def test_the_amount_is_integer_mathematics_for_every_percentage(percentage: int) -> None:
+def test_the_amount_is_integer_mathematics_for_every_percentage() -> None:
     """29, 35, 57 and 58 % are those where floating point was off by one."""
-    game = rules(percentage=percentage, maximum=1_000_000)
-    for points in (*range(300), *range(99_900, 100_100), 199_999, 200_000):
-        amount = steal_amount(points, game)
-        assert amount * 100 <= points * percentage < (amount + 1) * 100
+    for percentage in range(1, 101):
+        game = rules(percentage=percentage, maximum=1_000_000)
+        for points in (*range(300), *range(99_950, 100_050), 199_999, 200_000):
+            amount = steal_amount(points, game)
+            assert amount * 100 <= points * percentage < (amount + 1) * 100
+
+
+@given(points=st.integers(0, 10**12), percentage=st.integers(1, 100))
+def test_the_amount_is_never_off_by_one(points: int, percentage: int) -> None:
+    amount = steal_amount(points, rules(percentage=percentage, maximum=10**12))
+    assert amount * 100 <= points * percentage < (amount + 1) * 100
 
 
 @given(

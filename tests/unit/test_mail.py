@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Any
 
@@ -13,6 +13,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from hypothesis import given
 from hypothesis import strategies as st
+from mypy_boto3_sesv2 import SESV2Client
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
 from heist_core.domain.heist import Heist
@@ -176,16 +177,21 @@ def test_without_a_sender_no_mail_is_to_be_sent() -> None:
     assert Mailer(FakeSes().client, "heists@example.com").enabled
 
 
-def test_the_request_is_one_that_ses_knows() -> None:
-    """Against botocore's own model of SES: names, types and required members."""
+@pytest.fixture(scope="module")
+def client() -> Iterator[SESV2Client]:
     client = boto3.client("sesv2", config=Config(retries={"total_max_attempts": 1}))
+    yield client
+    client.close()
+
+
+def test_the_request_is_one_that_ses_knows(client: SESV2Client) -> None:
+    """Against botocore's own model of SES: names, types and required members."""
     with Stubber(client) as stub:
         stub.add_response("send_email", {"MessageId": "1"})
         Mailer(client, "heists@example.com").send(
             "alice@example.com", heist(), notices_of(heist())[0]
         )
         stub.assert_no_pending_responses()
-    client.close()
 
 
 DEFERRED = [
@@ -211,16 +217,14 @@ REFUSED = [
     ],
 )
 def test_an_answer_of_ses_decides_what_became_of_the_mail(
-    code: str, status: int, verdict: type[MailError]
+    client: SESV2Client, code: str, status: int, verdict: type[MailError]
 ) -> None:
-    client = boto3.client("sesv2", config=Config(retries={"total_max_attempts": 1}))
     with Stubber(client) as stub:
         stub.add_client_error("send_email", code, http_status_code=status)
         with pytest.raises(verdict) as caught:
             Mailer(client, "heists@example.com").send(
                 "alice@example.com", heist(), notices_of(heist())[0]
             )
-    client.close()
     assert type(caught.value) is verdict
     assert caught.value.code == code
 

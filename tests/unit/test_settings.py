@@ -108,17 +108,17 @@ def test_the_ends_of_each_range_are_allowed_and_no_more(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", INTEGERS)
-@pytest.mark.parametrize("value", NO_INTEGERS, ids=repr)
-def test_what_is_no_integer_is_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(InvalidSettings, match=f"^{name}: "):
-        parse_settings({name: value})
+def test_what_is_no_integer_is_refused_by_name(name: str) -> None:
+    for value in NO_INTEGERS:
+        with pytest.raises(InvalidSettings, match=f"^{name}: .*, got "):
+            parse_settings({name: value})
 
 
 @pytest.mark.parametrize("name", SWITCHES)
-@pytest.mark.parametrize("value", NO_SWITCHES, ids=repr)
-def test_what_is_neither_true_nor_false_is_refused_by_name(name: str, value: object) -> None:
-    with pytest.raises(InvalidSettings, match=f"^{name}: "):
-        parse_settings({name: value})
+def test_what_is_neither_true_nor_false_is_refused_by_name(name: str) -> None:
+    for value in NO_SWITCHES:
+        with pytest.raises(InvalidSettings, match=f"^{name}: .*, got "):
+            parse_settings({name: value})
 
 
 @pytest.mark.parametrize("name", SWITCHES)
