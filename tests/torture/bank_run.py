@@ -123,14 +123,18 @@ class Report:
         return {code for code in self.answers if code in REFUSALS}
 
     def text(self) -> str:
-        unsure = {number: count for number, count in sorted(self.repeats.items()) if number}
+        unsure = ", ".join(
+            f"{number} by {count}" for number, count in sorted(self.repeats.items()) if number
+        )
         lines = [
             f"{self.operations} operations in {self.seconds:.0f} s, {self.faulted_share:.1%} of writes faulted",
             f"  commits         {_listed(self.commits)}",
             f"  answers         {_listed(self.answers)}",
             f"  faults          {_listed(self.faults)}",
             f"  engine's own    {_listed(self.counts)}",
-            f"  clients repeated after no definite answer (times: clients) {unsure}",
+            f"  same key        {self.counts['replays']} replays, none differing; other target: "
+            f"{self.answers['IDEMPOTENCY_MISMATCH']} refused",
+            f"  clients         {self.repeats.total()} got a definite answer; repeats needed: {unsure}",
         ]
         lines += [
             f"  points {season}  earned {earned}, held {held}, booked {booked}"
