@@ -126,14 +126,14 @@ class Report:
         unsure = ", ".join(
             f"{number} by {count}" for number, count in sorted(self.repeats.items()) if number
         )
+        refused = self.answers["IDEMPOTENCY_MISMATCH"]
         lines = [
             f"{self.operations} operations in {self.seconds:.0f} s, {self.faulted_share:.1%} of writes faulted",
             f"  commits         {_listed(self.commits)}",
             f"  answers         {_listed(self.answers)}",
             f"  faults          {_listed(self.faults)}",
             f"  engine's own    {_listed(self.counts)}",
-            f"  same key        {self.counts['replays']} replays, none differing; other target: "
-            f"{self.answers['IDEMPOTENCY_MISMATCH']} refused",
+            f"  same key        {self.counts['replays']} replays; another target {refused} times refused",
             f"  clients         {self.repeats.total()} got a definite answer; repeats needed: {unsure}",
         ]
         lines += [
