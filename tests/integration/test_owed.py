@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.heist import Heist
@@ -195,6 +195,22 @@ def test_one_record_that_fails_stops_no_other(game: Game) -> None:
     assert game.sweep() == {"settled": 2, "waiting": 1, "parked": 0}
     assert game.sweep() == {"settled": 1, "waiting": 0, "parked": 0}
     assert len(game.inbox("alice")) == 3
+
+
+def test_a_defect_in_one_record_is_loud_and_stops_no_other(game: Game) -> None:
+    for number in range(20):
+        game.store.commit_award(award("alice", f"friend-{number}", at=game.time()))
+
+    def defect(operation: str, request: Mapping[str, Any]) -> None:
+        if operation == "transact_write_items" and "friend-7" in str(request):
+            raise client_error("ValidationException")
+
+    game.tap.before = defect
+    with pytest.raises(ClientError):
+        game.sweep()
+    assert [key for key, _ in game.owed()] == ["REFERRAL#friend-7"]
+    game.undisturbed()
+    assert game.sweep()["settled"] == 1
 
 
 def test_players_are_told_though_the_bus_is_down(game: Game, committed: Heist) -> None:

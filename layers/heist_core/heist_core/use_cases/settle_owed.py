@@ -55,9 +55,10 @@ class SettleOwed:
     def __call__(self, out_of_time: Callable[[], bool], grace: timedelta = GRACE) -> Swept:
         """Go through everything that has been owed for longer than `grace`, until out of time.
 
-        One record that fails stops no other.
+        One record that fails stops no other. A defect is raised when the others are done.
         """
         swept = Swept()
+        defect: Exception | None = None
         for record in self._store.owed_before(self._clock.now() - grace):
             if out_of_time():
                 break
@@ -70,6 +71,10 @@ class SettleOwed:
                 swept.set_aside += self._set_aside(record, str(malformed))
             except Unavailable:
                 swept.waiting += 1
+            except Exception as error:  # noqa: BLE001 - raised below
+                defect = error
+        if defect is not None:
+            raise defect
         return swept
 
     def _settle(self, record: "OwedRecord", swept: Swept) -> bool:
