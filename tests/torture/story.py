@@ -205,6 +205,15 @@ class Story:
         return f"{self._numbers:04d}"
 
     def _heist(self, hot: list[str] | None) -> Work:
+        attacker, victim = self._pair(hot)
+        victim = self.rng.choices((victim, attacker, STRANGER), (30, 1, 1))[0]
+        key = None if self.rng.random() < 0.3 else f"key-{self._number()}"
+        if key is not None:
+            self.keys.append((attacker, victim, key))
+        return self.ask(attacker, victim, key)
+
+    def _pair(self, hot: list[str] | None) -> tuple[str, str]:
+        """Who robs whom: mostly somebody with a token somebody with points."""
         attacker, victim = self.rng.sample(PLAYERS, 2)
         if self.rng.random() < 0.8:
             players, season = self.witness.game.players, season_of(self.clock.now())
@@ -217,11 +226,7 @@ class Story:
         if hot is not None and self.rng.random() < 0.8:
             attacker = self.rng.choice((attacker, hot[0]))
             victim = self.rng.choice((victim, hot[1]))
-        victim = self.rng.choices((victim, attacker, STRANGER), (30, 1, 1))[0]
-        key = None if self.rng.random() < 0.3 else f"key-{self._number()}"
-        if key is not None:
-            self.keys.append((attacker, victim, key))
-        return self.ask(attacker, victim, key)
+        return attacker, victim
 
     def _same_key(self) -> Work:
         if not self.keys:
@@ -234,15 +239,21 @@ class Story:
         return self.ask(attacker, victim, key)
 
     def _twins(self) -> list[Work]:
-        """The same request twice at once, as from an impatient client; or two profiles of one player."""
+        """The same request twice at once, as from an impatient client, and maybe just when a token
+        comes that decides it; or two profiles of one player."""
         if self.rng.random() < 0.25:
             who = self.rng.choice(PLAYERS)
             return [self._profile(who), self._profile(who)]
-        work = self._heist(None)
-        if not self.keys:
-            return [work]
-        attacker, victim, key = self.keys[-1]
-        return [work, self.ask(attacker, victim, key)]
+        attacker, victim = self._pair(None)
+        works = []
+        if self.rng.random() < 0.5:
+            players = self.witness.game.players
+            poor = [who for who in PLAYERS if not players[who].tokens and who != victim]
+            attacker = self.rng.choice(poor or [attacker])
+            works.append(self._award(attacker, f"just-now-{self._number()}"))
+        key = f"key-{self._number()}"
+        self.keys.append((attacker, victim, key))
+        return [*works, self.ask(attacker, victim, key), self.ask(attacker, victim, key)]
 
     def ask(self, attacker: str, victim: str, key: str | None) -> Work:
         new_id = f"{self._number()}{self.rng.getrandbits(64):x}"
