@@ -24,7 +24,7 @@ from heist_core.storage.store import Store
 from heist_core.use_cases.execute_heist import ExecuteHeist, Outcome
 from heist_core.use_cases.notify_players import NotifyPlayers
 from heist_core.use_cases.settle_owed import SettleOwed
-from tests.builders import NOW, Event, award, earned, execute_event
+from tests.builders import Event, award, earned, execute_event
 from tests.fakes import (
     FakeClock,
     FakeEventBridge,
@@ -276,6 +276,3 @@ class Game:
 
 def succeeded(answers: Iterable[Answer]) -> list[Answer]:
     return [answer for answer in answers if answer.status == 200]
-
-
-__all__ = ["NOW", "Answer", "Game", "succeeded"]
