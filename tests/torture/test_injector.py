@@ -50,7 +50,8 @@ class Wire:
             region_name="us-east-1",
             config=Config(signature_version=UNSIGNED, retries={"total_max_attempts": 1}),
         )
-        self.client.meta.events.register("before-send", self._before_send)
+        events: Any = self.client.meta.events
+        events.register("before-send", self._before_send)
 
     def _before_send(
         self, request: AWSPreparedRequest, event_name: str, **_: object
