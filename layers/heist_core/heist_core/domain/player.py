@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, TypeVar
 
@@ -95,6 +95,3 @@ class Player:
     def points_in(self, season: str) -> int:
         """Points of a season; a season never played is 0."""
         return self.points.get(season, 0)
-
-    def with_profile(self, profile: Profile) -> "Player":
-        return replace(self, profile=profile)
