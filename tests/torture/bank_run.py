@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -149,6 +149,41 @@ def _listed(counts: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
+class Stream:
+    """Reads a table's stream while it is written, so that the end need not wait for it."""
+
+    def __init__(self, endpoint: str, arn: str) -> None:
+        session = boto3.Session("test", "test", region_name="us-east-1")
+        self._client = session.client("dynamodbstreams", endpoint_url=endpoint)
+        shards = self._client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+        (shard,) = shards
+        self._iterator: str = self._client.get_shard_iterator(
+            StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        self._read: list[Mapping[str, Any]] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def _follow(self) -> None:
+        while self._next_page() or not self._over.wait(0.5):
+            pass
+
+    def _next_page(self) -> bool:
+        page = self._client.get_records(ShardIterator=self._iterator, Limit=1000)
+        self._iterator = page["NextShardIterator"]
+        self._read += page["Records"]
+        return bool(page["Records"])
+
+    def records(self) -> Sequence[Mapping[str, Any]]:
+        """All records in the order of the commits; for when nobody writes any more."""
+        self._over.set()
+        self._thread.join()
+        while self._next_page():
+            pass
+        return self._read
+
+
 class BankRun:
     """One run on one table; `seed` decides what is asked and what fails, the engine's threads when."""
 
@@ -180,9 +215,10 @@ class BankRun:
         self.witness = Witness(self._rules_of, self.clock.now)
         self.referee = Referee(self.witness)
         self.heard: list[tuple[Asked, Answer, datetime]] = []
-        self._streams = boto3.Session("test", "test", region_name="us-east-1").client(
-            "dynamodbstreams", endpoint_url=endpoint
-        )
+        view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+        engine.client.update_table(TableName=table, StreamSpecification=view)  # type: ignore[arg-type]
+        arn = engine.client.describe_table(TableName=table)["Table"].get("LatestStreamArn")
+        self._stream = None if arn is None else Stream(endpoint, arn)
         self._recent: deque[tuple[str, str, str]] = deque(maxlen=100)
         self._definite: set[str] = set()
         self._undecided: list[tuple[str, str, str]] = []
@@ -434,13 +470,10 @@ class BankRun:
         report.faults = self.injector.seen
         report.faulted_share = self.injector.faulted_writes / max(1, self.injector.writes)
         try:
-            arn = self.engine.client.describe_table(TableName=self.table)["Table"].get(
-                "LatestStreamArn"
-            )
-            if arn is None:
+            if self._stream is None:
                 self._read_records()
             else:
-                self._play(arn)
+                self._play(self._stream.records())
             report.commits = self.witness.counts
             for asked, answer, until in self.heard:
                 self.referee.hears(asked, answer, until)
@@ -476,23 +509,13 @@ class BankRun:
                 if later - earlier < timedelta(hours=1):
                     raise Deviation(f"{who} struck twice within an hour: {earlier}, {later}")
 
-    def _play(self, arn: str) -> None:
+    def _play(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Play all commits through the model, in their order."""
-        for record in self._stream(arn):
+        for record in records:
             part = record["dynamodb"]
             self.witness.changed(part["Keys"], part.get("OldImage"), part.get("NewImage"))
         self.witness.committed()
-
-    def _stream(self, arn: str) -> Iterator[Mapping[str, Any]]:
-        shards = self._streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
-        for shard in shards:
-            iterator: str | None = self._streams.get_shard_iterator(
-                StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-            )["ShardIterator"]
-            while iterator is not None:
-                page = self._streams.get_records(ShardIterator=iterator, Limit=1000)
-                yield from page["Records"]
-                iterator = page.get("NextShardIterator") if page["Records"] else None
+        self.report.counts["changes played through the model"] = len(records)
 
     def _items(self) -> Iterator[dict[str, Any]]:
         pages = self.engine.client.get_paginator("scan").paginate(TableName=self.table)
