@@ -5,13 +5,16 @@ import urllib.request
 from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
+from heist_core.domain.errors import Unavailable
 from heist_core.http.api import LambdaContext
 
 POINT_TYPES = {
     "HEIST_GAIN": "Points gained from successfully robbing another player",
     "HEIST_LOSS": "Points lost from being robbed by another player",
 }
-_SECONDS_TO_ANSWER = 10
+_SECONDS_TO_ANSWER = 5
+_TRIES = 4
+_SECONDS_BETWEEN_TRIES = 5
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> None:
@@ -20,13 +23,26 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> None:
     with telemetry.invocation("resource", "seed_point_types") as fields:
         try:
             if event.get("RequestType") != "Delete":
-                for name, description in POINT_TYPES.items():
-                    wiring.store().seed_point_type(name, description)
+                _seed()
         except Exception as error:  # noqa: BLE001 - CloudFormation must get an answer
             telemetry.logger().exception("seeding failed")
             status, reason = "FAILED", f"seeding failed: {type(error).__name__}; see the log"
         fields["status"] = status
         _answer(event, status, reason)
+
+
+def _seed() -> None:
+    """A role made moments ago may be refused for a few seconds, so a refusal is not final at once."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            for name, description in POINT_TYPES.items():
+                wiring.store().seed_point_type(name, description)
+        except Unavailable:
+            if not tries_left:
+                raise
+            wiring.clock().sleep(_SECONDS_BETWEEN_TRIES)
+        else:
+            return
 
 
 def _answer(event: Mapping[str, object], status: str, reason: str) -> None:
