@@ -51,3 +51,17 @@ def test_a_moment_that_leaves_the_calendar_in_utc_is_refused() -> None:
     first = datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))
     with pytest.raises(ValueError, match="years 1 to 9999"):
         to_milliseconds(first)
+
+
+def test_a_moment_is_kept_in_utc_and_whole_milliseconds() -> None:
+    berlin = timezone(timedelta(hours=2))
+    moment = to_milliseconds(datetime(2026, 7, 1, 1, 30, 0, 123_456, tzinfo=berlin))
+    assert moment == datetime(2026, 6, 30, 23, 30, 0, 123_000, tzinfo=UTC)
+    assert moment.tzinfo is UTC
+
+
+def test_what_is_no_moment_is_told_by_what_it_lacks() -> None:
+    with pytest.raises(ValueError, match="^must carry a time zone$"):
+        to_milliseconds(datetime(2026, 7, 1))  # noqa: DTZ001
+    with pytest.raises(ValueError, match="^must lie in the years 1 to 9999$"):
+        to_milliseconds(datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1))))

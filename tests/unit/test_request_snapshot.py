@@ -1,0 +1,31 @@
+"""Every request to DynamoDB as it is sent, to the letter: a change shows up as a diff of requests.json.
+
+When one is meant, write the file anew (the failing test says how) and review the diff.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tests.unit.test_transactions import every_request
+
+SNAPSHOT = Path(__file__).parent / "requests.json"
+
+
+def as_json() -> str:
+    """All requests; string sets, which have no order, in that of the alphabet."""
+    return json.dumps(_sorted_sets(every_request()), indent=1, sort_keys=True) + "\n"
+
+
+def _sorted_sets(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {
+            name: sorted(value) if name == "SS" else _sorted_sets(value)
+            for name, value in node.items()
+        }
+    return node
+
+
+def test_requests_are_those_that_were_reviewed() -> None:
+    hint = f"if this is meant: {SNAPSHOT.name} = tests.unit.test_request_snapshot.as_json()"
+    assert json.loads(as_json()) == json.loads(SNAPSHOT.read_text("utf-8")), hint
