@@ -240,10 +240,16 @@ class Story:
 
     def _twins(self) -> list[Work]:
         """The same request twice at once, as from an impatient client, and maybe just when a token
-        comes that decides it; or two profiles of one player."""
-        if self.rng.random() < 0.25:
+        comes that decides it; or two profiles of one player; or two shards with news for the same."""
+        chance = self.rng.random()
+        if chance < 0.2:
             who = self.rng.choice(PLAYERS)
             return [self._profile(who), self._profile(who)]
+        if chance < 0.4:
+            return [
+                partial(self.deliver_to, "notify_players", 3),
+                partial(self.deliver_to, "notify_players", 3, newest=True),
+            ]
         attacker, victim = self._pair(None)
         works = []
         if self.rng.random() < 0.5:
@@ -352,9 +358,10 @@ class Story:
         consumer = self.rng.choice(list(CONSUMERS))
         return partial(self.deliver_to, consumer, self.rng.randint(1, 4))
 
-    def deliver_to(self, consumer: str, count: int) -> None:
+    def deliver_to(self, consumer: str, count: int, *, newest: bool = False) -> None:
+        """Deliver some records that wait. Only those of one item have an order among them."""
         waiting = self.undelivered[consumer]
-        batch = waiting[:count]
+        batch = waiting[::-1][:count] if newest else waiting[:count]
         self.operations["batches"] += 1
         self._log(f"{len(batch)} records to {consumer}")
         try:
