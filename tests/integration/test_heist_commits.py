@@ -225,7 +225,9 @@ def test_a_packet_that_arrives_after_the_refusal_cannot_commit(playing: Game) ->
 def profile_of(player_id: str, name: str) -> Callable[[Game], object]:
     def change(game: Game) -> None:
         game.time.pass_(milliseconds=1)
-        game.call("upsert_player", bus_event("upsert_player", userId=player_id, name=name))
+        update = {"userId": player_id, "name": name, "updatedAt": ...}
+        game.call("upsert_player", bus_event("upsert_player", game.time(), **update))
+        assert game.player(player_id).name == name
 
     return change
 
