@@ -273,10 +273,10 @@ def test_a_mark_of_what_is_not_there_creates_nothing(game: Game) -> None:
     assert game.everything() == []
 
 
-def test_a_hundred_ids_are_marked_at_once(game: Game) -> None:
-    deliver(game, *range(100))
+def test_many_ids_are_marked_at_once(game: Game) -> None:
+    deliver(game, *range(30))
     ids = [item["id"] for item in listed(game, limit="100")["notifications"]]
-    assert marked(game, {"notificationIds": ids}) == (100, 0)
+    assert marked(game, {"notificationIds": ids}) == (30, 0)
 
 
 def test_one_player_marks_nothing_of_another(game: Game) -> None:
