@@ -96,6 +96,7 @@ class Injector:
     advance: Callable[[float], None] = lambda _: None
     pause: Callable[[], None] = lambda: None
     log: Callable[[str], None] = lambda _: None
+    faulted: Callable[[str, AWSPreparedRequest], None] = lambda *_: None
     late: list[tuple[str, AWSPreparedRequest, Send]] = field(default_factory=list)
     seen: Counter[str] = field(default_factory=Counter)
     writes: int = 0
@@ -130,6 +131,7 @@ class Injector:
             self.log(f"{operation}: {response.status_code}")
             return response
         self.log(f"{operation}: {fault}")
+        self.faulted(operation, request)
         return self._commit_fault(fault, operation, request, send)
 
     def _choose(self, operation: str) -> Fault | None:
