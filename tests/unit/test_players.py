@@ -181,3 +181,12 @@ def test_a_player_of_version_zero_does_not_exist_yet() -> None:
     assert not nobody.exists
     assert nobody.points_in("2026-11") == 0
     assert Player("somebody", version=1).exists
+
+
+@pytest.mark.parametrize("name", ["", "   ", "\u200b", "\u200d \ufeff", "\t\n"])
+def test_a_name_that_nobody_can_see_is_none(name: str) -> None:
+    assert clean_name(name) is None
+
+
+def test_a_joiner_inside_an_emoji_stays() -> None:
+    assert clean_name("Ana \U0001f469\u200d\U0001f4bb") == "Ana \U0001f469\u200d\U0001f4bb"

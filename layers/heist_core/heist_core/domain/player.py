@@ -42,7 +42,11 @@ def clean_name(name: str | None) -> str | None:
         for character in name
         if character not in _BIDI and unicodedata.category(character) not in _UNWANTED_CATEGORIES
     )[:NAME_LIMIT]
-    return kept if kept.strip() else None
+    return kept if any(map(_visible, kept)) else None
+
+
+def _visible(character: str) -> bool:
+    return not character.isspace() and unicodedata.category(character) != "Cf"
 
 
 @dataclass(frozen=True, slots=True)
