@@ -17,7 +17,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test torture bank-run check format redrive audit drill deploy lock clean tools python
+.PHONY: help run demo mails logs env test torture bank-run mutants check format redrive audit drill deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -54,6 +54,9 @@ torture: dev ## short games full of faults and races: SEEDS=1000 of them, or SEE
 
 bank-run: dev ## 10,000 operations at once, a fifth of the writes faulted, every point accounted for; OPERATIONS=30000
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture.bank_run $(if $(OPERATIONS),--operations $(OPERATIONS))
+
+mutants: dev ## break the rules and the requests in every small way; the unit tests must notice
+	@exec $(BIN)/python -m tests.mutation
 
 check: tools checkov ## formatting, lint, types, import rules, template, OpenAPI document
 	@exec $(PYTHON) local/checks.py
