@@ -243,14 +243,15 @@ class Story:
 
     def _twins(self) -> list[Work]:
         """The same request twice at once, as from an impatient client, and maybe just when a token
-        comes that decides it; or two profiles of one player; or two shards with news for the same."""
+        comes that decides it; or two profiles of one player; or two shards with news for the same, or the same news twice."""
         chance = self.rng.random()
         if chance < 0.2:
             who = self.rng.choice(PLAYERS)
             return [self._profile(who), self._profile(who)]
         if chance < 0.4:
+            newest = self.rng.random() < 0.6
             return [
-                partial(self.deliver_to, "notify_players", 3),
+                partial(self.deliver_to, "notify_players", 3, newest=newest),
                 partial(self.deliver_to, "notify_players", 3, newest=True),
             ]
         attacker, victim = self._pair(None)
