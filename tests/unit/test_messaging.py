@@ -6,8 +6,9 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
 from heist_core.domain.award import Award
-from heist_core.domain.errors import Unavailable
+from heist_core.domain.errors import HeistRefused, InvalidInput, Issue, Unavailable
 from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import notices_of
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
 from tests.builders import award, heist
@@ -94,3 +95,15 @@ def test_a_letter_that_the_queue_did_not_take_is_an_error() -> None:
         with pytest.raises(Unavailable):
             DeadLetters(queue.client, "https://queue").put({"reason": "x"})
     assert len(queue) == 0
+
+
+def test_both_sides_of_a_heist_are_told_under_its_id() -> None:
+    assert [notice.heist_id for notice in notices_of(heist())] == [heist().attempt.id] * 2
+
+
+def test_errors_say_what_they_are_about() -> None:
+    issues = [Issue("a", (), "one"), Issue("b", (), "two")]
+    assert str(InvalidInput(issues)) == "one; two"
+    assert str(HeistRefused("NO_TOKENS", "You need at least 1 Heist Token")) == (
+        "You need at least 1 Heist Token"
+    )

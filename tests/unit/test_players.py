@@ -190,3 +190,12 @@ def test_a_name_that_nobody_can_see_is_none(name: str) -> None:
 
 def test_a_joiner_inside_an_emoji_stays() -> None:
     assert clean_name("Ana \U0001f469\u200d\U0001f4bb") == "Ana \U0001f469\u200d\U0001f4bb"
+
+
+def test_what_is_no_id_is_told_what_one_is() -> None:
+    with pytest.raises(ValueError) as told:
+        canonical_player_id("#")
+    assert str(told.value) == (
+        "must be a string of 1 to 64 characters from A-Z a-z 0-9 . _ : @ | - "
+        "or an integer from 0 to 9007199254740991"
+    )

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.unit.test_transactions import every_request
+from heist_core.storage import transactions
+from tests.builders import NOW, award, earned, heist, player
+from tests.unit.test_transactions import NOTICE, SUBJECT, TABLE, every_request
 
 SNAPSHOT = Path(__file__).parent / "requests.json"
 
@@ -29,3 +31,25 @@ def _sorted_sets(node: Any) -> Any:
 def test_requests_are_those_that_were_reviewed() -> None:
     hint = f"if this is meant: {SNAPSHOT.name} = tests.unit.test_request_snapshot.as_json()"
     assert json.loads(as_json()) == json.loads(SNAPSHOT.read_text("utf-8")), hint
+
+
+def test_the_steps_of_transactions_are_puts_and_updates_in_this_order() -> None:
+    transacted = (
+        transactions.commit_heist(TABLE, heist(), player("alice"), player("bob")),
+        transactions.commit_award(TABLE, award()),
+        transactions.commit_points(TABLE, earned()),
+        transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
+    )
+    steps = [[(step.name, *step.action) for step in each] for each in transacted]
+    assert steps == [
+        [
+            ("heist", "Put"),
+            ("attacker", "Update"),
+            ("victim", "Update"),
+            ("gain", "Put"),
+            ("loss", "Put"),
+        ],
+        [("referral", "Put"), ("referrer", "Update")],
+        [("event", "Put"), ("player", "Update"), ("ledger", "Put")],
+        [("notice", "Put"), ("inbox", "Put")],
+    ]
