@@ -104,6 +104,8 @@ class Witness:
                 pass
             case _:
                 raise Deviation(f"nobody should write {pk}/{sk}")
+        if sk in ("HEIST", "REFERRAL") and before is not None:
+            self._told(pk, before.get("owed", ()), after.get("owed", ()))
         if kind in ("HEIST", "REFERRAL") and "owedBucket" in after:
             if before is None and new is not None:
                 self.inserted(key, new)
@@ -261,6 +263,15 @@ class Witness:
                 f"inbox {who}", {"points": points}, self.heists[after["heistId"]], "pointsStolen"
             )
         inbox.append(after)
+
+    def _told(self, subject: str, before: Iterable[str], after: Iterable[str]) -> None:
+        """No notice is owed any more only when everybody has theirs, and its mail came to an end."""
+        if "notices" not in before or "notices" in after:
+            return
+        for who in self.recipients(subject):
+            notice = self.notices.get((subject, who))
+            if notice is None or notice.get("mailState") in ("PENDING", "SENDING"):
+                raise Deviation(f"{subject} is settled, and {who} was told {notice}")
 
     # What they share
 
