@@ -83,9 +83,11 @@ class Story:
         self.referee = Referee(self.witness)
         self.stage = Stage(rng)
         self.rate = rng.choice((0.0, 0.05, 0.15, 0.3))
-        self.injector = Injector(
-            rng, advance=self.clock.advance, pause=self.stage.pause, log=self._log
-        )
+        self.injector = Injector(rng, pause=self.stage.pause, log=self._log)
+        if (
+            rng.random() < 0.7
+        ):  # else time stands still but for the leaps, some of them to the moment
+            self.injector.advance = self.clock.advance
         self.injector.faulted = self._doubt
         self.engine.changed = self.witness.changed
         self.engine.committed = self.witness.committed
@@ -116,7 +118,7 @@ class Story:
 
     def _start(self) -> datetime:
         if self.rng.random() < 0.4:
-            return SEASON_EDGE - timedelta(seconds=self.rng.uniform(1, 20))
+            return SEASON_EDGE - timedelta(milliseconds=self.rng.randint(1000, 20_000))
         return START + timedelta(seconds=self.rng.randrange(86_400))
 
     def _some_settings(self) -> dict[str, object]:

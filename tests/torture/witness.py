@@ -59,6 +59,8 @@ class Witness:
     history: dict[str, list[Player]] = field(default_factory=lambda: defaultdict(list))
     inserted: Callable[[Wire, Wire], None] = lambda *_: None
     """Told of the key and image of every new record that owes something: the table's stream."""
+    _open: dict[str, Attempt] = field(default_factory=dict)
+    """Attempts asked for and not decided."""
     _points_events: set[str] = field(default_factory=set)
     _due: dict[tuple[str, str], object] = field(default_factory=dict)
 
@@ -69,6 +71,7 @@ class Witness:
         )
         attempt.victims.add(victim)
         if attempt.situations is not None and heist_id not in self.heists:
+            self._open[heist_id] = attempt
             self._note(attempt.situations, attacker, victim)
 
     def _note(
@@ -133,6 +136,7 @@ class Witness:
         if not attempt.since <= at <= self.now():
             raise Deviation(f"heist {heist_id} is dated {at}, asked for at {attempt.since}")
         self.heists[heist_id] = after
+        self._open.pop(heist_id, None)
         if after["status"] == "SUCCESS":
             self._success(heist_id, attacker, victim, at, after)
         else:
@@ -291,11 +295,9 @@ class Witness:
 
     def _note_all(self, who: str) -> None:
         """Attempts not decided yet may have been decided on what stood before, or on this."""
-        for heist_id, attempt in self.attempts.items():
-            if attempt.situations is None or heist_id in self.heists:
-                continue
+        for attempt in self._open.values():
             for victim in attempt.victims:
-                if who in (attempt.attacker, victim):
+                if attempt.situations is not None and who in (attempt.attacker, victim):
                     self._note(attempt.situations, attempt.attacker, victim)
 
     def _expect(self, key: tuple[str, str], value: object) -> None:

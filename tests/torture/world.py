@@ -85,7 +85,7 @@ class MovableClock:
         self._seconds = 0.0
 
     def now(self) -> datetime:
-        return self._start + timedelta(milliseconds=int(self._seconds * 1000))
+        return self._start + timedelta(milliseconds=int(self._seconds * 1000 + 0.001))
 
     def monotonic(self) -> float:
         return self._seconds
