@@ -9,7 +9,8 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from ops.audit import Table, audit_table
+from heist_core.storage.audit import Table, audit_table
+from ops.audit import show_progress
 from ops.target import NoTargetError, add_stage_argument, find_target
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def drill(client: "DynamoDBClient", source: str, *, keep: bool) -> int:
     began = time.monotonic()
     copy = restore(client, source)
     print(f"restored {copy} in {time.monotonic() - began:.0f} s")
-    audit, violations = audit_table(Table(client, copy), rounds=1, progress=sys.stderr.isatty())
+    audit, violations = audit_table(Table(client, copy), rounds=1, progress=show_progress)
     for violation in violations:
         print(violation)
     print(f"{audit.items} items, {len(audit.players)} players, {len(audit.heists)} heists")

@@ -36,6 +36,7 @@ OPERATIONS = {
         "GetItem",
         "PutItem",
         "Query",
+        "Scan",
         "TransactGetItems",
         "TransactWriteItems",
         "UpdateItem",

@@ -3,7 +3,7 @@
 import boto3
 import pytest
 
-from ops.audit import Table, audit_table
+from heist_core.storage.audit import Table, audit_table
 from ops.drill import drill, restore
 from tests.e2e.world import World
 
@@ -42,7 +42,7 @@ def test_a_stolen_point_is_found_in_the_copy(played: World) -> None:
     state = client.get_item(TableName=played.outputs["TableName"], Key=key)["Item"]
     client.put_item(TableName=copy, Item=state)
 
-    _, violations = audit_table(Table(client, copy), rounds=1, progress=False)
+    _, violations = audit_table(Table(client, copy), rounds=1)
 
     found = {(violation.subject, violation.invariant) for violation in violations}
     assert (f"player {victim}", "the ledger adds up to the points") in found

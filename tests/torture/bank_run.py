@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
 from heist_core.domain.errors import Unavailable
-from ops.audit import audit_items
+from heist_core.storage.audit import audit_items
 from tests.engines import ENGINES, Engine
 
 from .injector import Injector

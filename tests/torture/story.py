@@ -12,7 +12,7 @@ from typing import Any
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
 from heist_core.domain.errors import Unavailable
-from ops.audit import audit_items
+from heist_core.storage.audit import audit_items
 
 from .injector import MAILS, Injector, body_of
 from .model import Player, loot, season_of, verdict

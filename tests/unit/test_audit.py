@@ -11,8 +11,8 @@ from heist_core.domain.heist import Attempt, Heist, Rules, plan_heist
 from heist_core.domain.inbox import notices_of
 from heist_core.domain.player import Player
 from heist_core.storage import items, keys
+from heist_core.storage.audit import audit_items
 from heist_core.storage.items import from_wire, to_wire
-from ops.audit import audit_items, tag_of
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = "2026-11-22T12:00:00.000Z"
@@ -53,7 +53,7 @@ def played() -> Table:
         subject = items.subject_key(event)
         for notice in notices_of(event):
             position += 1
-            tag = tag_of(subject["pk"], notice.recipient_id)
+            tag = keys.inbox_tag(subject["pk"], notice.recipient_id)
             written += [
                 items.notice_item(subject, notice),
                 items.inbox_item(position, tag, notice, NOW),

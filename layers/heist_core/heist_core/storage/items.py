@@ -37,7 +37,7 @@ REFUSALS_KEPT = timedelta(days=30)
 INBOX_KEPT = timedelta(days=180)
 NOTICES_KEPT = timedelta(days=400)
 
-_SEASON_PREFIX = "points#"
+SEASON_PREFIX = "points#"
 _SEQUENCE_DIGITS = 10
 
 T = TypeVar("T")
@@ -106,7 +106,7 @@ def _expiry(moment: datetime, kept: timedelta) -> int:
 
 
 def season_attribute(season: str) -> str:
-    return _SEASON_PREFIX + season
+    return SEASON_PREFIX + season
 
 
 def player_from(player_id: str, item: Item | None) -> Player:
@@ -124,9 +124,9 @@ def player_from(player_id: str, item: Item | None) -> Player:
         last_heist_at=_optional_moment(item, "lastHeistAt"),
         last_robbed_at=_optional_moment(item, "lastRobbedAt"),
         points={
-            name.removeprefix(_SEASON_PREFIX): _integer(item, name)
+            name.removeprefix(SEASON_PREFIX): _integer(item, name)
             for name in item
-            if name.startswith(_SEASON_PREFIX)
+            if name.startswith(SEASON_PREFIX)
         },
         profile=Profile(
             name=_dated(item, "name", str),

@@ -30,6 +30,11 @@ def inbox(player_id: str) -> str:
     return f"INBOX#{player_id}"
 
 
+def inbox_tag(subject_pk: str, recipient_id: str) -> str:
+    """Makes the public id of an inbox item unguessable, and tells whose notice it holds."""
+    return hashlib.sha256(f"{subject_pk}/{recipient_id}".encode()).hexdigest()[:8]
+
+
 def ledger(player_id: str, season: str, reference: str) -> Key:
     """`reference` is `HEIST#<heist id>` or `EVENT#<event id>`."""
     return {"pk": f"LEDGER#{player_id}", "sk": f"{season}#{reference}"}

@@ -6,7 +6,6 @@ Every method may raise:
 Any other error of DynamoDB is a defect and passes through.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
 from contextlib import contextmanager
@@ -252,7 +251,7 @@ class Store:
         """
         subject = items.subject_key(event)
         sequence = self._newest_position(notice.recipient_id) + 1
-        tag = hashlib.sha256(f"{subject['pk']}/{notice.recipient_id}".encode()).hexdigest()[:8]
+        tag = keys.inbox_tag(subject["pk"], notice.recipient_id)
         request = transactions.deliver_notice(
             self._table, subject, notice, sequence, tag, arrived_at
         )

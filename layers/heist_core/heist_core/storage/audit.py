@@ -1,0 +1,295 @@
+"""Every invariant of points, tokens, ledger and inbox, checked on the items of a table.
+
+Reads only. On a live table the scan is no snapshot, so what looks wrong is looked at again before it is
+called a violation. `make audit` and the function audit_table both use this.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from . import keys
+from .items import SEASON_PREFIX, Item, from_wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import ScanInputTypeDef
+
+SCAN_PAGE = 1000
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, order=True)
+class Violation:
+    """One broken invariant: whose, which, and the figures. No names, no addresses."""
+
+    subject: str
+    invariant: str
+    figures: str
+
+    def __str__(self) -> str:
+        return f"{self.subject}: {self.invariant} ({self.figures})"
+
+
+def number(item: Item, name: str) -> int:
+    """An integer attribute; absent is 0. Raises ValueError for anything else."""
+    value = item.get(name, Decimal(0))
+    if not isinstance(value, Decimal) or value != value.to_integral_value():
+        raise ValueError(f"{name} is not an integer")
+    return int(value)
+
+
+@dataclass
+class Story:
+    """What the table says about one player."""
+
+    state: Item | None = None
+    points: dict[str, int] = field(default_factory=dict)
+    ledger: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    heists: int = 0
+    last_heist_at: str = ""
+    last_robbed_at: str = ""
+    referrals: int = 0
+
+
+@dataclass
+class Audit:
+    """Takes items in any order; then tells what does not add up."""
+
+    players: dict[str, Story] = field(default_factory=lambda: defaultdict(Story))
+    earned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    heists: dict[str, Item] = field(default_factory=dict)
+    heist_entries: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    points_events: dict[str, int] = field(default_factory=dict)
+    event_entries: dict[str, int] = field(default_factory=dict)
+    notices: dict[str, tuple[str, str]] = field(default_factory=dict)
+    inbox: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    owing: set[str] = field(default_factory=set)
+    told: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    recipients: dict[str, set[str]] = field(default_factory=dict)
+    unreadable: list[Violation] = field(default_factory=list)
+    items: int = 0
+
+    def take(self, item: Item) -> None:
+        """Take one item into account."""
+        self.items += 1
+        pk = str(item["pk"])
+        kind, _, rest = pk.partition("#")
+        try:
+            match kind, str(item["sk"]).partition("#")[0]:
+                case "PLAYER", "STATE":
+                    story = self.players[rest]
+                    story.state, story.points = item, points_of(item)
+                case "LEDGER", _:
+                    self._take_entry(rest, item)
+                case "HEIST", "HEIST":
+                    self._take_heist(rest, item)
+                case "REFERRAL", "REFERRAL":
+                    self.players[str(item["referrerId"])].referrals += 1
+                    self._take_owed(pk, item, {str(item["referrerId"])})
+                case "POINTS", _:
+                    self.points_events[rest] = number(item, "points")
+                case (("HEIST" | "REFERRAL"), "NOTICE"):
+                    recipient = str(item["recipientId"])
+                    self.told[pk].add(recipient)
+                    self.notices[f"{recipient}/{keys.inbox_tag(pk, recipient)}"] = (pk, recipient)
+                case "INBOX", _:
+                    self.inbox[f"{rest}/{item['tag']}"] += 1
+        except (KeyError, ValueError) as error:
+            self.unreadable.append(Violation(f"{pk}/{item['sk']}", "can be read", repr(error)))
+
+    def _take_entry(self, player_id: str, item: Item) -> None:
+        season, kind, reference = str(item["sk"]).split("#", 2)
+        points = number(item, "points")
+        self.players[player_id].ledger[season] += points
+        if kind == "HEIST":
+            self.heist_entries[reference][player_id] = points
+        else:
+            self.earned[season] += points
+            self.event_entries[reference] = points
+
+    def _take_heist(self, heist_id: str, item: Item) -> None:
+        if item["status"] != "SUCCESS":
+            return
+        self.heists[heist_id] = item
+        attacker, victim = str(item["attackerId"]), str(item["victimId"])
+        at = str(item["createdAt"])
+        robber, robbed = self.players[attacker], self.players[victim]
+        robber.heists += 1
+        robber.last_heist_at = max(robber.last_heist_at, at)
+        robbed.last_robbed_at = max(robbed.last_robbed_at, at)
+        self._take_owed(f"HEIST#{heist_id}", item, {attacker, victim})
+
+    def _take_owed(self, pk: str, item: Item, recipients: set[str]) -> None:
+        self.recipients[pk] = recipients
+        if "owedBucket" in item:
+            self.owing.add(pk)
+
+    def violations(self) -> Iterator[Violation]:
+        """Everything that does not add up."""
+        yield from self.unreadable
+        for player_id, story in self.players.items():
+            yield from player_violations(player_id, story)
+        for heist_id, heist in self.heists.items():
+            yield from heist_violations(heist_id, heist, self.heist_entries.get(heist_id, {}))
+        for heist_id in self.heist_entries.keys() - self.heists.keys():
+            yield Violation(f"heist {heist_id}", "a ledger entry has its heist", "no record")
+        for event_id in self.points_events.keys() | self.event_entries.keys():
+            event, entry = self.points_events.get(event_id), self.event_entries.get(event_id)
+            if event != entry:
+                yield Violation(f"event {event_id}", "has one ledger entry", f"{event} and {entry}")
+        yield from self._notice_violations()
+        yield from self._season_violations()
+
+    def _notice_violations(self) -> Iterator[Violation]:
+        for pk, recipients in self.recipients.items():
+            missing = recipients - self.told[pk]
+            if missing and pk not in self.owing:
+                yield Violation(pk, "everybody was told, or it is owed", f"{len(missing)} not told")
+        for place, (pk, _) in self.notices.items():
+            if self.inbox[place] > 1:
+                yield Violation(pk, "one inbox item per recipient", f"{self.inbox[place]} items")
+        for place in self.inbox.keys() - self.notices.keys():
+            if self.inbox[place]:
+                yield Violation(f"inbox {place}", "an inbox item has its notice", "no notice")
+
+    def _season_violations(self) -> Iterator[Violation]:
+        held: dict[str, int] = defaultdict(int)
+        for story in self.players.values():
+            for season, points in story.points.items():
+                held[season] += points
+        for season in held.keys() | self.earned.keys():
+            if held[season] != self.earned[season]:
+                figures = f"{held[season]} held, {self.earned[season]} earned"
+                yield Violation(f"season {season}", "points are conserved", figures)
+
+
+def points_of(state: Item) -> dict[str, int]:
+    """A player's points by season."""
+    return {
+        name.removeprefix(SEASON_PREFIX): number(state, name)
+        for name in state
+        if name.startswith(SEASON_PREFIX)
+    }
+
+
+def player_violations(player_id: str, story: Story) -> Iterator[Violation]:
+    """Balance, ledger and times of one player."""
+    subject = f"player {player_id}"
+    state = story.state
+    if state is None:
+        yield Violation(subject, "has a state", "none")
+        return
+    points = story.points
+    try:
+        tokens, earned, spent = (
+            number(state, name) for name in ("tokens", "tokensEarned", "tokensSpent")
+        )
+    except ValueError as error:
+        yield Violation(subject, "can be read", str(error))
+        return
+    for season in points.keys() | story.ledger.keys():
+        held, booked = points.get(season, 0), story.ledger.get(season, 0)
+        if held != booked:
+            yield Violation(
+                subject, "the ledger adds up to the points", f"{season}: {booked} and {held}"
+            )
+        if held < 0:
+            yield Violation(subject, "points are never negative", f"{season}: {held}")
+    if tokens < 0 or tokens != earned - spent:
+        yield Violation(
+            subject, "tokens are those earned less those spent", f"{tokens} = {earned} - {spent}"
+        )
+    if spent != story.heists:
+        yield Violation(subject, "one token per heist", f"{spent} spent, {story.heists} heists")
+    if earned != story.referrals:
+        yield Violation(
+            subject, "one token per referral", f"{earned} earned, {story.referrals} referrals"
+        )
+    for name, seen in (
+        ("lastHeistAt", story.last_heist_at),
+        ("lastRobbedAt", story.last_robbed_at),
+    ):
+        if str(state.get(name, "")) != seen:
+            yield Violation(
+                subject, f"{name} is that of the last heist", f"{state.get(name)} and {seen}"
+            )
+
+
+def heist_violations(heist_id: str, heist: Item, entries: Mapping[str, int]) -> Iterator[Violation]:
+    """The record's own sums, and its two ledger entries."""
+    subject = f"heist {heist_id}"
+    try:
+        stolen = number(heist, "pointsStolen")
+        sums_hold = (
+            stolen >= 1
+            and number(heist, "victimPointsBefore") - stolen == number(heist, "victimPointsAfter")
+            and number(heist, "attackerPointsBefore") + stolen
+            == number(heist, "attackerPointsAfter")
+            and number(heist, "victimPointsAfter") >= 0
+        )
+    except ValueError as error:
+        yield Violation(subject, "can be read", str(error))
+        return
+    if not sums_hold:
+        yield Violation(subject, "before and after differ by what was stolen", str(stolen))
+    expected = {str(heist["attackerId"]): stolen, str(heist["victimId"]): -stolen}
+    if entries != expected:
+        yield Violation(
+            subject, "has a gain and a loss in the ledger", str(sorted(entries.values()))
+        )
+
+
+class Table:
+    """A table to be audited, read page by page."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def scan(self, progress: Progress) -> Iterator[Item]:
+        """Every item, once, if nobody writes meanwhile. `progress` is told how many were read."""
+        request: ScanInputTypeDef = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "Limit": SCAN_PAGE,
+        }
+        read = 0
+        while True:
+            page = self._client.scan(**request)
+            yield from map(from_wire, page["Items"])
+            read += page["Count"]
+            progress(read)
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def audit_items(found: Iterable[Item]) -> Audit:
+    """An audit over a set of items."""
+    audit = Audit()
+    for item in found:
+        audit.take(item)
+    return audit
+
+
+def audit_table(
+    table: Table, *, rounds: int, progress: Progress = lambda _read: None
+) -> tuple[Audit, list[Violation]]:
+    """Audit a table; what is wrong in every one of `rounds` scans is a violation."""
+    audit = audit_items(table.scan(progress))
+    suspected = sorted(audit.violations())
+    for _ in range(rounds - 1):
+        if not suspected:
+            break
+        audit = audit_items(table.scan(progress))
+        again = {(violation.subject, violation.invariant) for violation in audit.violations()}
+        suspected = [
+            violation
+            for violation in suspected
+            if (violation.subject, violation.invariant) in again
+        ]
+    return audit, suspected
