@@ -52,8 +52,8 @@ test: tools ## the whole test suite
 torture: dev ## short games full of faults and races: SEEDS=1000 of them, or SEED=123 again, told in full
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture $(if $(SEED),--seed $(SEED)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(FIRST),--first $(FIRST))
 
-bank-run: dev ## 10,000 operations at once, a fifth of the writes faulted, every point accounted for; OPERATIONS=30000
-	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture.bank_run $(if $(OPERATIONS),--operations $(OPERATIONS))
+bank-run: tools ## 10,000 operations at once, a fifth of the writes faulted, every point accounted for; OPERATIONS=30000 ENGINE=ministack
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture.bank_run $(if $(OPERATIONS),--operations $(OPERATIONS)) $(if $(ENGINE),--engine $(ENGINE))
 
 mutants: dev ## break the rules and the requests in every small way; the unit tests must notice
 	@exec $(BIN)/python -m tests.mutation

@@ -306,9 +306,9 @@ class NoticeStore:
         self.records[recipient_id] = to
         return True
 
-    def settle(self, event: Heist | Award, owed: Owed) -> None:
+    def settle(self, event: Heist | Award, *owed: str) -> None:
         self.before("settle")
-        self.owed.discard(owed)
+        self.owed.difference_update(owed)
 
     @property
     def store(self) -> Store:

@@ -13,7 +13,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core import wiring
 from heist_core.domain.heist import Attempt, Heist, RefusedHeist
-from heist_core.domain.inbox import InboxItem, Owed
+from heist_core.domain.inbox import InboxItem
 from heist_core.domain.player import Player
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
@@ -248,7 +248,7 @@ class Game:
     def settings_are_due(self) -> None:
         self.time.pass_(seconds=30)
 
-    def owed(self) -> list[tuple[str, frozenset[Owed]]]:
+    def owed(self) -> list[tuple[str, frozenset[str]]]:
         """What the sweeper would find, however new."""
         found = self.store.owed_before(self.time() + timedelta(days=1))
         return [(record.key["pk"], record.owed()) for record in found]

@@ -10,8 +10,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailState, Owed
-from heist_core.storage import items, keys
+from heist_core.domain.inbox import MAIL_AGAIN, MailRecord, MailState, Owed
+from heist_core.storage import items, keys, transactions
 from heist_core.use_cases.settle_owed import GRACE
 from tests.builders import NOW, award, heist
 from tests.fakes import Crash, client_error
@@ -19,6 +19,15 @@ from tests.integration.game import Game
 
 LOST = ReadTimeoutError(endpoint_url="https://aws")
 BOTH = frozenset(Owed)
+
+
+def owes_again(game: Game, heist: Heist) -> None:
+    """As if a mail had been asked for again."""
+    seen = MailRecord(MailState.PENDING)
+    (_, marker) = transactions.ask_mail_again(
+        game.table, items.subject_key(heist), "alice", seen, "mail#1", game.time()
+    )
+    game.client.update_item(**marker.action["Update"])  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -93,11 +102,9 @@ def test_a_debt_that_comes_back_between_the_two_steps_is_not_forgotten(
     game: Game, committed: Heist
 ) -> None:
     game.store.settle(committed, Owed.EVENT)
-    game.once_before(
-        "update_item", lambda: game.store.owe(committed, Owed.NOTICES, game.time()), skip=1
-    )
+    game.once_before("update_item", lambda: owes_again(game, committed), skip=1)
     game.store.settle(committed, Owed.NOTICES)
-    assert [owed for _, owed in game.owed()] == [frozenset({Owed.NOTICES})]
+    assert [owed for _, owed in game.owed()] == [frozenset({"mail#1"})]
 
 
 def test_a_crash_between_the_two_steps_is_cleaned_up_by_the_sweeper(
@@ -118,12 +125,18 @@ def test_a_crash_between_the_two_steps_is_cleaned_up_by_the_sweeper(
     assert len(game.ses) == 0
 
 
-def test_settling_setting_aside_and_owing_create_no_record(game: Game) -> None:
+def test_settling_setting_aside_and_putting_back_create_no_record(game: Game) -> None:
     game.store.settle(heist(), Owed.EVENT)
     game.store.set_aside(keys.heist("h1"))
-    with pytest.raises(Exception, match=r".*"):
-        game.store.owe(heist(), Owed.NOTICES, NOW)
+    game.store.put_back(keys.heist("h1"), NOW)
     assert game.everything() == []
+
+
+def test_a_mail_is_asked_for_again_together_with_its_marker_or_not_at_all(game: Game) -> None:
+    for owner in (None, "somebody"):
+        seen = MailRecord(MailState.FAILED, owner=owner)
+        game.store.ask_mail_again(heist(), "alice", seen, "mail#1", NOW)
+        assert game.everything() == []
 
 
 def test_setting_aside_what_is_settled_brings_no_marker_back(game: Game, committed: Heist) -> None:
@@ -282,6 +295,25 @@ def test_a_doubtful_mail_is_sent_again_once_and_then_parked_with_a_letter(
     assert game.marked() == []
 
 
+def test_records_that_wait_starve_no_other(game: Game) -> None:
+    """SES is down for long, so mails wait; a notice that the stream lost since is not behind them."""
+    for number in range(8):
+        game.give(f"attacker-{number}", tokens=1, email=f"attacker-{number}@example.com")
+        game.give(f"victim-{number}", points=100)
+        assert game.rob(f"attacker-{number}", f"victim-{number}").status == 200
+    game.ses.fails(*[client_error("SendingPausedException")] * 100)
+    assert game.sweep()["waiting"] == 8
+    friends = (f"friend-{number}" for number in range(1000))
+    last = (one for one in friends if keys.owed_bucket(keys.referral(one)) == keys.OWED_BUCKETS[-1])
+    game.store.commit_award(award("alice", next(last), at=game.time()))
+    for _ in range(3):
+        game.time.pass_(minutes=5)
+        turns = iter([False] * 4 + [True])
+        game.sweeper(turns.__next__)
+    assert len(game.inbox("alice")) == 1
+    assert len(game.owed()) == 8
+
+
 # A mail again, because an operator asked for it
 
 
@@ -314,9 +346,38 @@ def test_a_mail_asked_for_that_fails_again_stays_owed_for_the_sweeper(
     game.ses.fails(client_error("MessageRejected"), None, client_error("ThrottlingException"))
     game.sweep()
     assert resend(game, committed.attempt.id, "alice") == {"settled": False}
-    assert [owed for _, owed in game.owed()] == [frozenset({Owed.NOTICES})]
+    (entry,) = game.owed()[0][1]
+    assert entry.startswith(MAIL_AGAIN)
     assert game.sweep()["settled"] == 1
     assert game.ses.by_address["alice@example.com"] == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["the stream's notifier", "a sweep"])
+def test_a_mail_asked_for_while_others_settle_the_heist_stays_owed(
+    game: Game, committed: Heist, meanwhile: str
+) -> None:
+    """They saw the mail as failed; what they settle is what they saw, not what was asked since."""
+    game.ses.fails(client_error("MessageRejected"))
+    game.sweep()
+    owes_again(game, committed)
+    game.ses.fails(*[client_error("ThrottlingException")] * 2)
+    answers = []
+
+    def ask() -> None:
+        game.undisturbed()
+        answers.append(resend(game, committed.attempt.id, "alice"))
+
+    game.once_before("update_item", ask)
+    if meanwhile == "a sweep":
+        game.sweep()
+    else:
+        game.notifier(committed)
+    assert answers == [{"settled": False}]
+    assert game.store.mail_record(committed, "alice").state is MailState.PENDING
+    for _ in range(2):
+        game.sweep()
+    assert game.ses.by_address == {"alice@example.com": 1, "bob@example.com": 1}
+    assert game.marked() == []
 
 
 @pytest.mark.parametrize("heist_id", ["nothing", ""])

@@ -58,8 +58,8 @@ def set_up() -> None:
 
 
 def mutmut(*arguments: str) -> str:
-    """mutmut's output; its progress goes to the terminal."""
-    quiet = "run" not in arguments
+    """mutmut's output; the progress of a run goes to the terminal, if there is one."""
+    quiet = "run" not in arguments or not sys.stdout.isatty()
     done = subprocess.run(
         [sys.executable, "-m", "mutmut", *arguments],
         cwd=PLACE,

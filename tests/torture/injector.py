@@ -37,6 +37,7 @@ class Fault(StrEnum):
     CONFLICT = "transaction conflict"
     IN_PROGRESS = "transaction in progress"
     PARTIAL = "a batch read answered in part"
+    REJECTED = "a mail refused for good"
     LOST = "done, and the reply never came"
     CUT = "done, and the connection was reset"
     DONE_500 = "done, and answered 500"
@@ -56,6 +57,14 @@ _BY_OPERATION = {
         Fault.CONFLICT,
         Fault.CONFLICT,
         Fault.IN_PROGRESS,
+    ),
+    MAILS: (
+        *_ANY,
+        Fault.LOST,
+        Fault.CUT,
+        Fault.DONE_500,
+        Fault.CRASHED_AFTER,
+        *[Fault.REJECTED] * 4,
     ),
     "PutItem": (*_ANY, *_OF_WRITES, Fault.CRASHED_AFTER, Fault.CONFLICT),
     "UpdateItem": (*_ANY, *_OF_WRITES, Fault.CRASHED_AFTER, Fault.CONFLICT),
@@ -173,6 +182,8 @@ class Injector:
                 return _refusal(request, "TransactionInProgressException")
             case Fault.PARTIAL:
                 return self._in_part(request, send)
+            case Fault.REJECTED:
+                return _refusal(request, "MessageRejected")
             case Fault.LATE:
                 with self._lock:
                     self.late.append((operation, request, send))

@@ -22,6 +22,7 @@ _COPIED = ("layers", "functions", "tests", "ops", "local", "template.yaml")
 _TRANSACTIONS = "storage/transactions.py"
 _EXECUTE = "use_cases/execute_heist.py"
 _NOTIFY = "use_cases/notify_players.py"
+_SETTLE = "use_cases/settle_owed.py"
 _STORE = "storage/store.py"
 _HEIST = "domain/heist.py"
 _KILLED = 3
@@ -287,6 +288,11 @@ MUTANTS = (
         "a doubtful mail is sent for ever",
         _NOTIFY,
         ("if seen.attempts >= DOUBTFUL_ATTEMPTS:", "if False:"),
+    ),
+    _mutant(
+        "a mail asked for again is owed like everybody's notices",
+        _SETTLE,
+        ('owed = f"{MAIL_AGAIN}{uuid.uuid4().hex}"', "owed = Owed.NOTICES"),
     ),
     _mutant(
         "settled whether told or not",

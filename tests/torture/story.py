@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -93,12 +93,15 @@ class Story:
         self.engine.committed = self.witness.committed
         self.witness.inserted = self._streamed
         self.undelivered: dict[str, list[Mapping[str, object]]] = {name: [] for name in CONSUMERS}
+        self.records_of: dict[str, Mapping[str, object]] = {}
+        """Those of the stream, by the partition key of what they are about."""
         self.events: list[tuple[str, dict[str, object]]] = []
         self.profiles: dict[tuple[str, str], list[tuple[str, object]]] = defaultdict(list)
         self.keys: list[tuple[str, str, str]] = []
         self.undecided: list[tuple[str, str, str]] = []
         self.doubtful: set[str] = set()
         """Notices of which a mail, or what is known of it, met a fault: `HEIST#…/player`."""
+        self.asked_again: Counter[str] = Counter()
         self.operations: Counter[str] = Counter()
         self._numbers = 0
 
@@ -197,6 +200,7 @@ class Story:
             self._event_again: 6,
             self._deliver: 10,
             self._sweep: 2,
+            self._mail_again: 3,
             self._tokens: 3,
             self._can_rob: 4,
             self._read: 3,
@@ -245,12 +249,18 @@ class Story:
 
     def _twins(self) -> list[Work]:
         """The same request twice at once, as from an impatient client, and maybe just when a token
-        comes that decides it; or two profiles of one player; or two shards with news for the same, or the same news twice."""
+        comes that decides it; or two profiles of one player; or two shards with news for the same, or
+        the same news twice; or old news just when a mail of it is asked for again."""
         chance = self.rng.random()
         if chance < 0.2:
             who = self.rng.choice(PLAYERS)
             return [self._profile(who), self._profile(who)]
-        if chance < 0.4:
+        if chance < 0.3 and self._ended_mails():
+            subject, who = self.rng.choice(self._ended_mails())
+            again = [self.records_of[subject]]
+            deliver = partial(CONSUMERS["notify_players"], {"Records": again}, self.world.context())
+            return [self._again(subject, who), partial(self._unless_crashed, deliver)]
+        if chance < 0.5:
             newest = self.rng.random() < 0.6
             return [
                 partial(self.deliver_to, "notify_players", 3, newest=newest),
@@ -358,7 +368,9 @@ class Story:
         for records in self.undelivered.values():
             number = str(len(self.lines))
             part = {"Keys": key, "NewImage": image, "SequenceNumber": number}
-            records.append({"eventName": "INSERT", "dynamodb": part})
+            record = {"eventName": "INSERT", "dynamodb": part}
+            records.append(record)
+            self.records_of[key["pk"]["S"]] = record
 
     def _doubt(self, operation: str, request: AWSPreparedRequest) -> None:
         body = body_of(request)
@@ -392,6 +404,10 @@ class Story:
             if record in waiting:
                 waiting.remove(record)
 
+    def _unless_crashed(self, work: Callable[[], object]) -> None:
+        with suppress(Crashed):
+            work()
+
     def _sweep(self) -> Work:
         def work() -> None:
             self.operations["sweeps"] += 1
@@ -399,6 +415,29 @@ class Story:
                 sweep({"graceSeconds": self.rng.choice((0, 60))}, self.world.context())
             except (Crashed, Unavailable) as error:
                 self._log(f"the sweep failed: {error!r}")
+
+        return work
+
+    def _mail_again(self) -> Work:
+        """An operator asks for a mail that had ended; or for any."""
+        notices = self.witness.notices
+        mails = self._ended_mails() or [one for one in notices if "mailState" in notices[one]]
+        return self._again(*self.rng.choice(mails)) if mails else self._sweep()
+
+    def _ended_mails(self) -> list[tuple[str, str]]:
+        notices = self.witness.notices
+        return [one for one in notices if notices[one].get("mailState") in ("FAILED", "PARKED")]
+
+    def _again(self, subject: str, who: str) -> Work:
+        def work() -> None:
+            self.operations["mails asked for again"] += 1
+            self.asked_again[f"{subject}/{who}"] += 1
+            wanted = {"heistId": subject.removeprefix("HEIST#"), "recipientId": who}
+            self._log(f"{subject}'s mail to {who} is asked for again")
+            try:
+                sweep({"resend": wanted}, self.world.context())
+            except (Crashed, Unavailable) as error:
+                self._log(f"that failed: {error!r}")
 
         return work
 
@@ -565,12 +604,14 @@ class Story:
                     if letter.get("heistId") == heist and letter.get("recipientId") == who
                 ]
                 state = notice["mailState"]
+                place = f"{subject}/{who}"
                 least, most = {
-                    "SENT": (1, 2 if f"{subject}/{who}" in self.doubtful else 1),
+                    "SENT": (1, 2 if place in self.doubtful else 1),
                     "SUPPRESSED": (0, 1),
                     "PARKED": (0, 2),
                     "FAILED": (0, 1),
                 }.get(state, (1, 0))
+                most += 2 * self.asked_again[place]
                 if not least <= mails <= most or (state in ("PARKED", "FAILED") and not letters):
                     raise Deviation(f"{mails} mails to {who} of {subject}, which are {state}")
 

@@ -23,7 +23,7 @@ Names = tuple[str, ...]
 PROFILE = ("name", "email", "emailOptOut")
 _OWED = frozenset({"owed", "owedBucket", "owedSince"})
 _MAIL = frozenset({"mailState", "mailAttempts", "mailOwner", "mailLeaseUntil"})
-_LONGEST_UNDER_WAY = timedelta(minutes=5)
+_UNDER_WAY = ("PENDING", "SENDING")
 _plain = TypeDeserializer()
 
 
@@ -110,6 +110,8 @@ class Witness:
         if sk in ("HEIST", "REFERRAL") and before is not None:
             self._told(pk, before.get("owed", ()), after.get("owed", ()))
         if kind in ("HEIST", "REFERRAL") and "owedBucket" in after:
+            if set(after.get("owed", ())) - set((before or {}).get("owed", ())):
+                self._due.pop((pk, "owed again"), None)
             if before is None and new is not None:
                 self.inserted(key, new)
             self.owing[pk] = frozenset(after.get("owed", ()))
@@ -241,6 +243,8 @@ class Witness:
         if before is not None:
             self._only(f"notice {subject}/{recipient}", before, after, _MAIL)
             self.notices[subject, recipient] = after
+            if before["mailState"] not in _UNDER_WAY and after["mailState"] in _UNDER_WAY:
+                self._due[subject, "owed again"] = True
             return
         self._new(f"notice {subject}/{recipient}", self.notices.get((subject, recipient)))
         if recipient not in self.recipients(subject):
@@ -269,12 +273,12 @@ class Witness:
         inbox.append(after)
 
     def _told(self, subject: str, before: Iterable[str], after: Iterable[str]) -> None:
-        """No notice is owed any more only when everybody has theirs, and its mail came to an end."""
-        if "notices" not in before or "notices" in after:
+        """No notice or mail is owed any more only when everybody was told, and every mail ended."""
+        if not _owes_notices(before) or _owes_notices(after):
             return
         for who in self.recipients(subject):
             notice = self.notices.get((subject, who))
-            if notice is None or notice.get("mailState") in ("PENDING", "SENDING"):
+            if notice is None or notice.get("mailState") in _UNDER_WAY:
                 raise Deviation(f"{subject} is settled, and {who} was told {notice}")
 
     # What they share
@@ -371,6 +375,11 @@ def iso(at: datetime) -> str:
 
 def moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
+
+
+def _owes_notices(owed: Iterable[str]) -> bool:
+    """Whether a marker speaks of notices or of mails asked for again."""
+    return bool(set(owed) - {"event"})
 
 
 def _is_negative(value: object) -> bool:

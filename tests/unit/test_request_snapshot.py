@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from heist_core.domain.inbox import MailRecord, MailState
 from heist_core.storage import transactions
 from tests.builders import NOW, award, earned, heist, player
 from tests.unit.test_transactions import NOTICE, SUBJECT, TABLE, every_request
@@ -39,6 +40,9 @@ def test_the_steps_of_transactions_are_puts_and_updates_in_this_order() -> None:
         transactions.commit_award(TABLE, award()),
         transactions.commit_points(TABLE, earned()),
         transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
+        transactions.ask_mail_again(
+            TABLE, SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
+        ),
     )
     steps = [[(step.name, *step.action) for step in each] for each in transacted]
     assert steps == [
@@ -52,4 +56,5 @@ def test_the_steps_of_transactions_are_puts_and_updates_in_this_order() -> None:
         [("referral", "Put"), ("referrer", "Update")],
         [("event", "Put"), ("player", "Update"), ("ledger", "Put")],
         [("notice", "Put"), ("inbox", "Put")],
+        [("mail", "Update"), ("marker", "Update")],
     ]

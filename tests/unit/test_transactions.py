@@ -49,8 +49,8 @@ def every_request() -> dict[str, Request]:
         "count_check": transactions.count_check(TABLE, "a", NOW, 30),
         "claim_mail": transactions.move_mail(TABLE, SUBJECT, MailRecord(MailState.PENDING), CLAIM),
         "end_mail": transactions.move_mail(TABLE, SUBJECT, CLAIM, MailRecord(MailState.SENT, 1)),
-        "owe": transactions.owe(TABLE, SUBJECT, Owed.NOTICES, NOW),
-        "settle": transactions.settle(TABLE, SUBJECT, Owed.EVENT),
+        "settle": transactions.settle(TABLE, SUBJECT, [Owed.EVENT]),
+        "put_back": transactions.put_back(TABLE, SUBJECT, NOW),
         "clear_marker": transactions.clear_marker(TABLE, SUBJECT),
         "set_aside": transactions.set_aside(TABLE, SUBJECT),
         "mark_read": transactions.mark_read(TABLE, "a", "0000000001", "0a1b2c3d", NOW),
@@ -61,6 +61,9 @@ def every_request() -> dict[str, Request]:
         "commit_award": transactions.commit_award(TABLE, award()),
         "commit_points": transactions.commit_points(TABLE, earned()),
         "deliver_notice": transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
+        "ask_mail_again": transactions.ask_mail_again(
+            TABLE, SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
+        ),
     }
     for name, transaction in transacted.items():
         for step in transaction:
@@ -116,7 +119,9 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("count_check", "attribute_not_exists(checks) OR checks < :limit"),
         ("claim_mail", "mailState = :seen"),
         ("end_mail", "mailState = :seen AND mailOwner = :seenOwner"),
-        ("owe", "attribute_exists(pk)"),
+        ("ask_mail_again.mail", "mailState = :seen"),
+        ("ask_mail_again.marker", "attribute_exists(pk)"),
+        ("put_back", "attribute_exists(owedBucket)"),
         ("settle", "attribute_exists(owedBucket)"),
         ("clear_marker", "attribute_not_exists(owed)"),
         ("set_aside", "attribute_exists(owedBucket)"),

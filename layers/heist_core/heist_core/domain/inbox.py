@@ -21,6 +21,11 @@ class Owed(StrEnum):
     EVENT = "event"
 
 
+MAIL_AGAIN = "mail#"
+"""Begins what is owed for a mail that was asked for again. Each request has an entry of its own, so that
+nobody who settles what they saw takes away what was asked for since."""
+
+
 Metadata = dict[str, str | int | None]
 
 

@@ -14,6 +14,7 @@ from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import HeistRefused, Malformed
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
 from heist_core.domain.inbox import (
+    MAIL_AGAIN,
     InboxItem,
     MailRecord,
     MailState,
@@ -326,12 +327,12 @@ def owed_event_from(item: Item) -> Heist | Award:
     raise Malformed("sk names neither a successful heist nor a referral")
 
 
-def owed_of(item: Item) -> frozenset[Owed]:
-    """What the item's marker says is still owed."""
-    try:
-        return frozenset(Owed(owed) for owed in _optional(item, "owed", set) or ())
-    except ValueError as error:
-        raise Malformed("owed names something unknown") from error
+def owed_of(item: Item) -> frozenset[str]:
+    """What the item's marker says is still owed: `Owed`, and mails asked for again."""
+    owed = frozenset(map(str, _optional(item, "owed", set) or ()))
+    if any(entry not in set(Owed) and not entry.startswith(MAIL_AGAIN) for entry in owed):
+        raise Malformed("owed names something unknown")
+    return owed
 
 
 def subject_key(event: Heist | Award) -> keys.Key:

@@ -6,6 +6,7 @@ Every method may raise:
 Any other error of DynamoDB is a defect and passes through.
 """
 
+import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from botocore.parsers import ResponseParserError
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import Contention, Malformed, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import InboxItem, MailRecord, Notice, Owed
+from heist_core.domain.inbox import InboxItem, MailRecord, Notice
 from heist_core.domain.player import Player, Profile
 from heist_core.domain.times import to_iso
 
@@ -106,7 +107,7 @@ class OwedRecord:
         """Raises Malformed."""
         return items.owed_event_from(self.item)
 
-    def owed(self) -> frozenset[Owed]:
+    def owed(self) -> frozenset[str]:
         """Raises Malformed."""
         return items.owed_of(self.item)
 
@@ -275,17 +276,32 @@ class Store:
 
     # What is owed
 
-    def owe(self, event: Heist | Award, owed: Owed, since: datetime) -> None:
-        """Put `owed` back on the marker, for the sweeper to find."""
-        self._update(transactions.owe(self._table, items.subject_key(event), owed, since))
+    def ask_mail_again(
+        self, event: Heist, recipient_id: str, seen: MailRecord, owed: str, since: datetime
+    ) -> bool:
+        """Make a mail pending that had ended, and owe it under `owed`. False: somebody moved it.
 
-    def settle(self, event: Heist | Award, owed: Owed) -> None:
+        Raises Contention.
+        """
+        request = transactions.ask_mail_again(
+            self._table, items.subject_key(event), recipient_id, seen, owed, since
+        )
+        return self._transact_once(request, "mail")
+
+    def settle(self, event: Heist | Award, *owed: str) -> None:
         """Take `owed` off the marker, and the marker away when nothing is left on it."""
         subject = items.subject_key(event)
         try:
             left = self._update(transactions.settle(self._table, subject, owed))
             if not items.owed_of(left):
                 self._update(transactions.clear_marker(self._table, subject))
+        except _ConditionFailed:
+            return
+
+    def put_back(self, subject: keys.Key, now: datetime) -> None:
+        """Let the sweeper come to everything else first."""
+        try:
+            self._update(transactions.put_back(self._table, subject, now))
         except _ConditionFailed:
             return
 
@@ -297,20 +313,24 @@ class Store:
             return
 
     def owed_before(self, moment: datetime) -> Iterator[OwedRecord]:
-        """Everything owed since before a moment, oldest first within each bucket."""
-        for bucket in keys.OWED_BUCKETS:
-            request: Request = {
-                "IndexName": "owed",
-                "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
-                "ExpressionAttributeValues": to_wire(
-                    {":bucket": bucket, ":before": to_iso(moment)}
-                ),
-            }
-            for entry in self._query(request):
-                key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
-                item = self._get(key)
-                if item is not None and item.get("owedBucket") == bucket:
-                    yield OwedRecord(key, item)
+        """Everything owed since before a moment, oldest first."""
+        queues = [
+            self._query(
+                {
+                    "IndexName": "owed",
+                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
+                    "ExpressionAttributeValues": to_wire(
+                        {":bucket": bucket, ":before": to_iso(moment)}
+                    ),
+                }
+            )
+            for bucket in keys.OWED_BUCKETS
+        ]
+        for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
+            key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
+            item = self._get(key)
+            if item is not None and item.get("owedBucket") == entry["owedBucket"]:
+                yield OwedRecord(key, item)
 
     # Inbox
 

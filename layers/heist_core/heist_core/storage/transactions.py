@@ -4,13 +4,13 @@ A player has one condition in every transaction: the version that was read. Ever
 anything that the rules look at bumps it, so what the rules saw still holds at the commit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import MailRecord, Notice, Owed
+from heist_core.domain.inbox import MailRecord, MailState, Notice
 from heist_core.domain.player import Player, Profile
 from heist_core.domain.times import season_of, to_iso
 
@@ -266,33 +266,55 @@ def move_mail(table: str, notice_key: keys.Key, seen: MailRecord, to: MailRecord
     return update(table, notice_key, changes, values, condition=condition)
 
 
-def owe(table: str, subject: keys.Key, owed: Owed, since: datetime) -> Request:
-    """Put an entry back on the marker of a record that is there."""
-    return update(
-        table,
-        subject,
-        "ADD owed :owed SET owedBucket = :bucket, owedSince = :since",
-        {
-            ":owed": {owed.value},
-            ":bucket": keys.owed_bucket(subject),
-            ":since": to_iso(since),
-        },
-        condition="attribute_exists(pk)",
+def ask_mail_again(
+    table: str, subject: keys.Key, recipient_id: str, seen: MailRecord, owed: str, since: datetime
+) -> Transaction:
+    """A mail that had ended is pending, and the marker of its record says so under `owed`."""
+    again = MailRecord(MailState.PENDING)
+    return (
+        Step("mail", {"Update": move_mail(table, keys.notice(subject, recipient_id), seen, again)}),
+        Step(
+            "marker",
+            {
+                "Update": update(
+                    table,
+                    subject,
+                    "ADD owed :owed SET owedBucket = :bucket, owedSince = :since",
+                    {
+                        ":owed": {owed},
+                        ":bucket": keys.owed_bucket(subject),
+                        ":since": to_iso(since),
+                    },
+                    condition="attribute_exists(pk)",
+                )
+            },
+        ),
     )
 
 
-def settle(table: str, subject: keys.Key, owed: Owed) -> Request:
-    """Take one entry off the owed marker; the answer holds what is left of it."""
+def settle(table: str, subject: keys.Key, owed: Collection[str]) -> Request:
+    """Take entries off the owed marker; the answer holds what is left of it."""
     return {
         **update(
             table,
             subject,
             "DELETE owed :owed",
-            {":owed": {owed.value}},
+            {":owed": set(owed)},
             condition="attribute_exists(owedBucket)",
         ),
         "ReturnValues": "ALL_NEW",
     }
+
+
+def put_back(table: str, subject: keys.Key, now: datetime) -> Request:
+    """Let what waits line up again behind everything that has been owed until now."""
+    return update(
+        table,
+        subject,
+        "SET owedSince = :now",
+        {":now": to_iso(now)},
+        condition="attribute_exists(owedBucket)",
+    )
 
 
 def clear_marker(table: str, subject: keys.Key) -> Request:

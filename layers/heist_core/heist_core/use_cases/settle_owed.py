@@ -1,5 +1,6 @@
 """Finishes whatever the stream did not: notices, mails and events out of every marked record."""
 
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Malformed, Unavailable
 from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailRecord, MailState, Owed
+from heist_core.domain.inbox import MAIL_AGAIN, MailState, Owed
 
 from .clock import Clock
 from .publish_event import publish_event
+from .retry import until_uncontended
 
 if TYPE_CHECKING:
     from heist_core.messaging.bus import Bus
@@ -55,7 +57,9 @@ class SettleOwed:
     def __call__(self, out_of_time: Callable[[], bool], grace: timedelta = GRACE) -> Swept:
         """Go through everything that has been owed for longer than `grace`, until out of time.
 
-        One record that fails stops no other. A defect is raised when the others are done.
+        One record that fails stops no other, and what waits lines up again behind all that is owed,
+        so that no number of them keeps the sweeper from the rest. A defect is raised when the others
+        are done.
         """
         swept = Swept()
         defect: Exception | None = None
@@ -65,14 +69,16 @@ class SettleOwed:
             try:
                 if self._settle(record, swept):
                     swept.settled += 1
-                else:
-                    swept.waiting += 1
+                    continue
+                swept.waiting += 1
             except Malformed as malformed:
                 swept.set_aside += self._set_aside(record, str(malformed))
+                continue
             except Unavailable:
                 swept.waiting += 1
             except Exception as error:  # noqa: BLE001 - raised below
                 defect = error
+            self._put_back(record)
         if defect is not None:
             raise defect
         return swept
@@ -81,9 +87,12 @@ class SettleOwed:
         """Whether nothing is owed any more."""
         event, owed = record.event(), record.owed()
         published = Owed.EVENT not in owed or self._published(event)
-        if Owed.NOTICES in owed:
+        mails_again = owed - set(Owed)
+        if Owed.NOTICES in owed or mails_again:
             told = self._notify(event)
             swept.mails.update(told.mails)
+            if told.settled and mails_again:
+                self._store.settle(event, *mails_again)
             return told.settled and published
         if not owed:
             self._store.settle(event, Owed.NOTICES)
@@ -96,6 +105,12 @@ class SettleOwed:
         except Unavailable:
             return False
         return True
+
+    def _put_back(self, record: "OwedRecord") -> None:
+        try:
+            self._store.put_back(record.key, self._clock.now())
+        except Unavailable:
+            return
 
     def _set_aside(self, record: "OwedRecord", reason: str) -> bool:
         try:
@@ -117,7 +132,14 @@ class SettleOwed:
         if not isinstance(heist, Heist):
             return None
         seen = self._store.mail_record(heist, recipient_id)
-        if seen.state in (MailState.FAILED, MailState.PARKED):
-            self._store.owe(heist, Owed.NOTICES, self._clock.now())
-            self._store.move_mail(heist, recipient_id, seen, MailRecord(MailState.PENDING))
-        return self._notify(heist)
+        if seen.state not in (MailState.FAILED, MailState.PARKED):
+            return self._notify(heist)
+        owed = f"{MAIL_AGAIN}{uuid.uuid4().hex}"
+        until_uncontended(
+            lambda: self._store.ask_mail_again(heist, recipient_id, seen, owed, self._clock.now()),
+            self._clock,
+        )
+        told = self._notify(heist)
+        if told.settled:
+            self._store.settle(heist, owed)
+        return told
