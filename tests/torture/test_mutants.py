@@ -7,10 +7,12 @@ import pytest
 
 from local.tools import ROOT
 
-from .mutants import _CODE, MUTANTS, Mutant, try_out
+from .mutants import _CODE, MUTANTS, UNSEEN, Mutant, try_out
+
+IN_FILES = [mutant for mutant in MUTANTS if mutant.file]
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize("mutant", IN_FILES, ids=lambda mutant: mutant.name)
 def test_what_a_mutant_breaks_is_there_to_be_broken(mutant: Mutant, tmp_path: Path) -> None:
     place = tmp_path / _CODE / mutant.file
     place.parent.mkdir(parents=True)
@@ -20,5 +22,11 @@ def test_what_a_mutant_breaks_is_there_to_be_broken(mutant: Mutant, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_the_search_finds_what_is_broken(tmp_path: Path) -> None:
-    assert try_out(MUTANTS[0], tmp_path / "copy")
+def test_the_search_finds_what_is_broken() -> None:
+    found = try_out(Mutant("condition of commit_heist.victim"))
+    assert found is not None
+    assert found.startswith("seed")
+
+
+def test_only_mutants_are_said_to_be_unseen() -> None:
+    assert set(UNSEEN) <= {mutant.name for mutant in MUTANTS}

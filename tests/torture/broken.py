@@ -1,0 +1,77 @@
+"""The product with one request to DynamoDB broken: without its condition, or without one step of a transaction.
+
+`python -m pytest -p tests.torture.broken` runs tests on it; the variable BROKEN says what is broken.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from heist_core.storage import transactions
+from heist_core.storage.transactions import Request
+from tests.unit.test_transactions import EVERY
+
+BUILDERS = {
+    "claim_mail": "move_mail",
+    "end_mail": "move_mail",
+    "save_first_profile": "save_profile",
+}
+"""Which function builds a request, where it is not called like it."""
+
+
+def breakable() -> Iterator[str]:
+    """Every condition, and every step of a transaction."""
+    for name, request in EVERY.items():
+        if "ConditionExpression" in request:
+            yield f"condition of {name}"
+    for name in EVERY:
+        if "." in name:
+            yield f"step {name}"
+
+
+def apply(broken: str) -> None:
+    """Break it in this process, for good."""
+    part, _, name = broken.rpartition(" ")
+    builder, _, step = name.partition(".")
+    builder = BUILDERS.get(builder, builder)
+    build: Any = getattr(transactions, builder)
+    condition = EVERY[name].get("ConditionExpression")
+
+    def broken_build(*arguments: Any, **more: Any) -> Any:
+        built = build(*arguments, **more)
+        if not step:
+            return _without(built, condition)
+        if part == "step":
+            return tuple(one for one in built if one.name != step)
+        return tuple(
+            transactions.Step(
+                one.name,
+                {kind: _without(request, condition) for kind, request in one.action.items()}
+                if one.name == step
+                else one.action,
+            )
+            for one in built
+        )
+
+    setattr(transactions, builder, broken_build)
+
+
+def _without(request: Request, condition: object) -> Request:
+    """The request without this condition, and without the values that only it used."""
+    if request.get("ConditionExpression") != condition:
+        return request
+    left = {
+        name: value
+        for name, value in request.items()
+        if name not in ("ConditionExpression", "ReturnValuesOnConditionCheckFailure")
+    }
+    values = request.get("ExpressionAttributeValues")
+    if isinstance(values, dict):
+        used = set(re.findall(r":\w+", str(request["UpdateExpression"])))
+        left["ExpressionAttributeValues"] = {name: values[name] for name in used}
+    return left
+
+
+if "BROKEN" in os.environ:
+    apply(os.environ["BROKEN"])
