@@ -38,13 +38,13 @@ env: dev ## exports for AWS's tools: eval "$$(make -s env)"
 	@exec $(BIN)/python -m local env
 
 redrive: dev ## redo dead letters, on the running stack or on STAGE=; DRY=1 REFUSED=1 DOUBTFUL=1
-	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m ops.redrive $(ON_STAGE) $(if $(DRY),--dry-run) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)
+	@exec $(BIN)/python -m ops redrive $(ON_STAGE) $(if $(DRY),,--apply) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)
 
 audit: dev ## check every invariant of the running stack's table, or of STAGE=, or of TABLE=
-	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m ops.audit $(ON_STAGE) $(if $(TABLE),--table $(TABLE))
+	@exec $(BIN)/python -m ops audit $(ON_STAGE) $(if $(TABLE),--table $(TABLE))
 
 drill: dev ## restore a copy of the table, audit the copy, delete it, here or on STAGE=
-	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m ops.drill $(ON_STAGE) $(if $(KEEP),--keep)
+	@exec $(BIN)/python -m ops drill $(ON_STAGE) $(if $(KEEP),--keep)
 
 test: tools ## the whole test suite
 	@exec $(BIN)/python -m local.suites

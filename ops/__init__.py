@@ -1,1 +1,7 @@
-"""The operator's commands. Each works on the running local stack, or with --stage on a deployed one."""
+"""The operator's tool: `python -m ops COMMAND`, one module per command."""
+
+import sys
+from pathlib import Path
+
+# The functions' own rules and shapes, so that the tool cannot disagree with what is deployed.
+sys.path.append(str(Path(__file__).parent.parent / "layers" / "heist_core"))

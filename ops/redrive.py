@@ -1,4 +1,4 @@
-"""Redo what the dead-letter queues hold: `make redrive`.
+"""Redo what the dead-letter queues hold.
 
 Every letter is redone by the deployed function that failed it, so redoing is as idempotent as a
 second delivery. Refused events and doubtful mails stay where they are unless asked for. The exit
@@ -7,19 +7,13 @@ code is 1 while something stays undone.
 
 import argparse
 import json
-import sys
 import time
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from ops.target import NoTargetError, Target, add_stage_argument, find_target
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_lambda import LambdaClient
-    from mypy_boto3_sqs import SQSClient
+from ops.output import Output
+from ops.target import Target
 
 EVENT_FUNCTIONS = {
     "ReferralCompleted": "award_token",
@@ -75,10 +69,9 @@ def _event_in(body: Json) -> Json:
 class Redrive:
     def __init__(self, target: Target) -> None:
         self._target = target
-        session, endpoint = target.session, target.endpoint
-        self._sqs: SQSClient = session.client("sqs", endpoint_url=endpoint)
-        self._lambda: LambdaClient = session.client("lambda", endpoint_url=endpoint)
-        self._dynamodb: DynamoDBClient = session.client("dynamodb", endpoint_url=endpoint)
+        self._sqs = target.sqs
+        self._lambda = target.lambdas
+        self._dynamodb = target.dynamodb
 
     def letters(self) -> list[Letter]:
         """Every letter that was there when this began, hidden from others for a while."""
@@ -144,8 +137,9 @@ class Redrive:
         elif isinstance(record, Mapping) and isinstance(record.get("dynamodb"), Mapping):
             keys = record["dynamodb"].get("Keys")
         if isinstance(keys, Mapping) and keys:
-            table = self._target.outputs["TableName"]
-            item = self._dynamodb.get_item(TableName=table, Key=dict(keys), ConsistentRead=True)
+            item = self._dynamodb.get_item(
+                TableName=self._target.table, Key=dict(keys), ConsistentRead=True
+            )
             if "Item" in item:
                 image = {"Keys": keys, "NewImage": item["Item"], "SequenceNumber": "0"}
                 record = {"eventName": "INSERT", "dynamodb": image}
@@ -202,15 +196,19 @@ def _parsed(text: str | bytes) -> Json:
     return value if isinstance(value, Mapping) else {}
 
 
-def run(redrive: Redrive, *, dry_run: bool, refused: bool, doubtful: bool) -> int:
+def redo_all(
+    redrive: Redrive, out: Output, *, apply: bool, refused: bool = False, doubtful: bool = False
+) -> int:
     """List what there is, then redo what is asked for; the number of letters that stay undone."""
     letters = redrive.letters()
-    for title, number in sorted(Counter(letter.title for letter in letters).items()):
-        print(f"{number:6}  {title}")
+    listed = Counter(letter.title for letter in letters)
+    for title, number in sorted(listed.items()):
+        out.line(f"{number:6}  {title}")
     asked = {"refused": refused, "doubtful mail": doubtful}
-    done, kept, undone = 0, 0, 0
+    done, kept = 0, 0
+    problems: list[str] = []
     for position, letter in enumerate(letters, start=1):
-        if dry_run or not asked.get(letter.kind, True):
+        if not apply or not asked.get(letter.kind, True):
             redrive.keep(letter)
             kept += 1
             continue
@@ -220,35 +218,30 @@ def run(redrive: Redrive, *, dry_run: bool, refused: bool, doubtful: bool) -> in
         except UndoneError as reason:
             if reason.kept is not None:
                 redrive.keep(reason.kept)
-            undone += 1
-            print(f"{position}/{len(letters)}  {letter.title}: {reason}")
-        if sys.stderr.isatty():
-            print(f"{position}/{len(letters)}", end="\r", file=sys.stderr, flush=True)
-    print(f"{done} redone, {undone} undone, {kept} left as they are")
-    if kept and not dry_run:
-        print("Refused events: make redrive REFUSED=1 · doubtful mails: make redrive DOUBTFUL=1")
-    return undone
+            problems.append(f"{letter.title}: {reason}")
+            out.line(f"{position}/{len(letters)}  {problems[-1]}")
+        out.progress(f"{position}/{len(letters)}")
+    out.line(f"{done} redone, {len(problems)} undone, {kept} left as they are")
+    if kept and apply:
+        out.line("Refused events: make redrive REFUSED=1 · doubtful mails: make redrive DOUBTFUL=1")
+    out.document({"letters": dict(listed), "redone": done, "undone": problems, "kept": kept})
+    return len(problems)
 
 
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="redrive", description=__doc__)
-    add_stage_argument(parser)
-    parser.add_argument("--dry-run", action="store_true", help="only list what there is")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--apply", action="store_true", help="redo; without this, only list")
     parser.add_argument("--refused", action="store_true", help="try refused events again, too")
     parser.add_argument(
         "--doubtful", action="store_true", help="send mails again that may have arrived"
     )
-    options = parser.parse_args(arguments)
-    try:
-        redrive = Redrive(find_target(options.stage))
-    except NoTargetError as problem:
-        print(problem, file=sys.stderr)
-        return 1
-    undone = run(
-        redrive, dry_run=options.dry_run, refused=options.refused, doubtful=options.doubtful
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    undone = redo_all(
+        Redrive(target),
+        out,
+        apply=options.apply,
+        refused=options.refused,
+        doubtful=options.doubtful,
     )
     return 1 if undone else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

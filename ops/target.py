@@ -1,19 +1,40 @@
-"""Which deployment an operator's command works on: the embedded AWS of `make run`, or a stage on AWS."""
+"""Which deployment a command works on: the embedded AWS of `make run`, or a stage on AWS."""
 
-import argparse
+import getpass
 import json
+import secrets
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import urllib3
 
+from heist_core.domain.action import Action
+from heist_core.domain.times import to_milliseconds
+from heist_core.storage.items import from_wire
+from heist_core.storage.store import Store
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_sqs import SQSClient
+
 LOCAL_OUTPUTS = Path(__file__).parent.parent / ".local" / "outputs.json"
 STACK_PREFIX = "heist-core-"
+_THREADS = 8
 
 
-class NoTargetError(Exception):
-    """There is nothing to work on; the message says what to do."""
+class OperatorError(Exception):
+    """Something the operator can do something about; the message says what."""
+
+
+class NoTargetError(OperatorError):
+    """There is nothing to work on."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +50,63 @@ class Target:
         """The deployed name of a function, by its folder."""
         return f"{STACK_PREFIX}{self.stage}-{folder.replace('_', '-')}"
 
+    @property
+    def table(self) -> str:
+        return self.outputs["TableName"]
 
-def add_stage_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--stage",
-        default="",
-        help="a deployed stage such as dev or prod; without it, the local stack of `make run`",
-    )
+    @cached_property
+    def dynamodb(self) -> "DynamoDBClient":
+        return self.session.client("dynamodb", endpoint_url=self.endpoint)
+
+    @cached_property
+    def lambdas(self) -> "LambdaClient":
+        return self.session.client("lambda", endpoint_url=self.endpoint)
+
+    @cached_property
+    def sqs(self) -> "SQSClient":
+        return self.session.client("sqs", endpoint_url=self.endpoint)
+
+    @cached_property
+    def store(self) -> Store:
+        """The table, by the functions' own code."""
+        return Store(self.dynamodb, self.table, ThreadPoolExecutor(_THREADS))
+
+    @cached_property
+    def operator(self) -> str:
+        """Who is at work: the caller's ARN, or `local:<user>` on the embedded AWS."""
+        if self.endpoint is not None:
+            return f"local:{getpass.getuser()}"
+        return str(self.session.client("sts").get_caller_identity()["Arn"])
+
+    def now(self) -> datetime:
+        return to_milliseconds(datetime.now(UTC))
+
+    def action(
+        self,
+        what: str,
+        subject: str,
+        why: str,
+        *,
+        before: Mapping[str, object],
+        after: Mapping[str, object],
+    ) -> Action:
+        """An entry for the log of operator actions, by whoever is at work, now."""
+        return Action(
+            secrets.token_hex(8), self.now(), self.operator, what, subject, why, before, after
+        )
+
+    def items(self, pk: str, begins_with: str = "") -> Iterator[dict[str, object]]:
+        """Every item of a partition, or of that part of it, in order, read consistently."""
+        values = {":pk": {"S": pk}} | ({":start": {"S": begins_with}} if begins_with else {})
+        pages = self.dynamodb.get_paginator("query").paginate(
+            TableName=self.table,
+            ConsistentRead=True,
+            KeyConditionExpression="pk = :pk"
+            + (" AND begins_with(sk, :start)" if begins_with else ""),
+            ExpressionAttributeValues=values,
+        )
+        for page in pages:
+            yield from map(from_wire, page["Items"])
 
 
 def find_target(stage: str) -> Target:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from heist_core.domain.action import Action
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import HeistRefused
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist, Rules
@@ -211,3 +212,8 @@ def _json_wire(value: Any) -> Any:
     if kind == "M":
         return {kind: {name: _json_wire(member) for name, member in inner.items()}}
     return {kind: inner}
+
+
+def action(what: str = "block", subject: str = "player bob", **after: object) -> Action:
+    """What an operator did, for the log."""
+    return Action("0a1b2c3d4e5f6071", NOW, "local:root", what, subject, "a test", {}, after)

@@ -5,7 +5,10 @@ import pytest
 
 from heist_core.storage.audit import Table, audit_table
 from ops.drill import drill, restore
+from ops.output import Output
 from tests.e2e.world import World
+
+OUT = Output(as_json=False)
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def test_a_restored_copy_has_no_violation_and_is_deleted(
 ) -> None:
     client = played.client("dynamodb")
 
-    assert drill(client, played.outputs["TableName"], keep=False) == 0
+    assert drill(client, played.outputs["TableName"], OUT, keep=False) == 0
 
     assert "0 violations" in capsys.readouterr().out
     assert not [name for name in client.list_tables()["TableNames"] if "-drill-" in name]
@@ -36,7 +39,7 @@ def test_a_stolen_point_is_found_in_the_copy(played: World) -> None:
         aws_access_key_id="test",
         aws_secret_access_key="test",
     )
-    copy = restore(client, played.outputs["TableName"])
+    copy = restore(client, played.outputs["TableName"], OUT)
     victim = played.victim(points=100)
     key = {"pk": {"S": f"PLAYER#{victim}"}, "sk": {"S": "STATE"}}
     state = client.get_item(TableName=played.outputs["TableName"], Key=key)["Item"]

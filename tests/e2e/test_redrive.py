@@ -6,7 +6,8 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.redrive import Redrive, run
+from ops.output import Output
+from ops.redrive import Redrive, redo_all
 from ops.target import Target
 from tests.e2e.world import World, eventually, unique
 
@@ -25,7 +26,7 @@ def redrive(world: World) -> Redrive:
 
 
 def redo(redrive: Redrive, *, refused: bool = False, doubtful: bool = False) -> int:
-    return run(redrive, dry_run=False, refused=refused, doubtful=doubtful)
+    return redo_all(redrive, Output(as_json=False), apply=True, refused=refused, doubtful=doubtful)
 
 
 def put_letter(world: World, queue: str, letter: object) -> None:

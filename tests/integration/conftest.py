@@ -7,6 +7,7 @@ import pytest
 
 from tests.engines import ENGINES, LARGEST_CROWD, Engine
 from tests.integration.game import Game
+from tests.integration.operators import Desk, desk_of
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -24,6 +25,12 @@ def game(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Game]:
     """The whole application on a table of its own, with its clock stopped."""
     with engine.table() as table:
         yield Game(engine.client, table, monkeypatch)
+
+
+@pytest.fixture
+def desk(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """The operator's tool on that table."""
+    return desk_of(game, capsys)
 
 
 @pytest.fixture

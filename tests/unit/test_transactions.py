@@ -11,9 +11,9 @@ import pytest
 
 from heist_core.domain.inbox import MailRecord, MailState, Owed, notices_of
 from heist_core.domain.player import Dated, Player
-from heist_core.storage import items, keys, transactions
+from heist_core.storage import items, keys, operator, transactions
 from heist_core.storage.transactions import Request, Step
-from tests.builders import MILLISECOND, NOW, award, earned, heist, player, refused
+from tests.builders import MILLISECOND, NOW, action, award, earned, heist, player, refused
 
 TABLE = "the-table"
 NEW = "attribute_not_exists(pk)"
@@ -31,7 +31,7 @@ def values(request: Request) -> dict[str, object]:
     return items.from_wire(wire)
 
 
-def action(steps: Any, name: str, kind: str) -> dict[str, Any]:
+def step_of(steps: Any, name: str, kind: str) -> dict[str, Any]:
     (found,) = [step.action[kind] for step in steps if step.name == name]
     assert isinstance(found, dict)
     return found
@@ -64,6 +64,7 @@ def every_request() -> dict[str, Request]:
         "ask_mail_again": transactions.ask_mail_again(
             TABLE, SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
         ),
+        "operator": (operator.record_action(TABLE, action()),),
     }
     for name, transaction in transacted.items():
         for step in transaction:
@@ -107,6 +108,7 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("commit_points.event", NEW),
         ("commit_points.player", None),
         ("commit_points.ledger", None),
+        ("operator.action", NEW),
         ("deliver_notice.notice", NEW),
         ("deliver_notice.inbox", NEW),
         ("save_profile", "version = :seen"),
@@ -178,7 +180,7 @@ def _place(step: Step) -> str:
 def test_the_attackers_side_of_a_heist() -> None:
     attacker = replace(player("alice", version=7, tokens=3), tokens_spent=4)
     steps = transactions.commit_heist(TABLE, heist(), attacker, player("bob", version=9))
-    update = action(steps, "attacker", "Update")
+    update = step_of(steps, "attacker", "Update")
     assert items.from_wire(update["Key"]) == {"pk": "PLAYER#alice", "sk": "STATE"}
     assert update["UpdateExpression"] == (
         "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
@@ -197,7 +199,7 @@ def test_the_attackers_side_of_a_heist() -> None:
 
 def test_the_victims_side_of_a_heist() -> None:
     steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob", version=9))
-    update = action(steps, "victim", "Update")
+    update = step_of(steps, "victim", "Update")
     assert items.from_wire(update["Key"]) == {"pk": "PLAYER#bob", "sk": "STATE"}
     assert update["UpdateExpression"] == (
         "SET #season = :points, lastRobbedAt = :at ADD version :one"
@@ -213,8 +215,8 @@ def test_the_victims_side_of_a_heist() -> None:
 
 def test_both_ledger_entries_of_a_heist_cancel_out() -> None:
     steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob"))
-    gain = items.from_wire(action(steps, "gain", "Put")["Item"])
-    loss = items.from_wire(action(steps, "loss", "Put")["Item"])
+    gain = items.from_wire(step_of(steps, "gain", "Put")["Item"])
+    loss = items.from_wire(step_of(steps, "loss", "Put")["Item"])
     reference = "2026-11#HEIST#5b0d8c6f2f1e4a31b7d3a9c2e4f60718"
     assert (gain["pk"], gain["sk"]) == ("LEDGER#alice", reference)
     assert (loss["pk"], loss["sk"]) == ("LEDGER#bob", reference)
@@ -223,7 +225,7 @@ def test_both_ledger_entries_of_a_heist_cancel_out() -> None:
 
 
 def test_an_award_adds_one_token_whatever_stands() -> None:
-    update = action(transactions.commit_award(TABLE, award()), "referrer", "Update")
+    update = step_of(transactions.commit_award(TABLE, award()), "referrer", "Update")
     assert items.from_wire(update["Key"]) == keys.player("alice")
     assert update["UpdateExpression"] == (
         "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one"
@@ -234,18 +236,18 @@ def test_an_award_adds_one_token_whatever_stands() -> None:
 def test_points_go_to_the_season_of_their_moment() -> None:
     late = earned(at=NOW.replace(month=10))
     steps = transactions.commit_points(TABLE, late)
-    update = action(steps, "player", "Update")
+    update = step_of(steps, "player", "Update")
     assert update["UpdateExpression"] == "ADD #season :points, version :one"
     assert update["ExpressionAttributeNames"] == {"#season": "points#2026-10"}
     assert values(update) == {":points": 800, ":one": 1}
-    entry = items.from_wire(action(steps, "ledger", "Put")["Item"])
+    entry = items.from_wire(step_of(steps, "ledger", "Put")["Item"])
     assert (entry["pk"], entry["sk"]) == ("LEDGER#bob", "2026-10#EVENT#order-1")
     assert entry["points"] == 800
 
 
 def test_points_of_one_event_are_told_apart_over_all_players() -> None:
-    first = action(transactions.commit_points(TABLE, earned("bob")), "event", "Put")
-    second = action(transactions.commit_points(TABLE, earned("carol")), "event", "Put")
+    first = step_of(transactions.commit_points(TABLE, earned("bob")), "event", "Put")
+    second = step_of(transactions.commit_points(TABLE, earned("carol")), "event", "Put")
     assert first["Item"]["pk"] == second["Item"]["pk"] == {"S": "POINTS#order-1"}
 
 

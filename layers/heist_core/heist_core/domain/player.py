@@ -37,12 +37,13 @@ def clean_name(name: str | None) -> str | None:
     """A name fit to be shown: no control or bidi characters, at most 100 characters, or None."""
     if name is None:
         return None
-    kept = "".join(
-        character
-        for character in name
-        if character not in _BIDI and unicodedata.category(character) not in _UNWANTED_CATEGORIES
-    )[:NAME_LIMIT]
+    kept = "".join(character for character in name if not steers(character))[:NAME_LIMIT]
     return kept if any(map(_visible, kept)) else None
+
+
+def steers(character: str) -> bool:
+    """Whether a character steers what shows it (control, bidi, line separators) instead of being shown."""
+    return character in _BIDI or unicodedata.category(character) in _UNWANTED_CATEGORIES
 
 
 def _visible(character: str) -> bool:

@@ -3,6 +3,8 @@
 import hashlib
 from datetime import datetime
 
+from heist_core.domain.times import to_iso
+
 Key = dict[str, str]
 
 OWED_BUCKETS = tuple(str(number) for number in range(8))
@@ -54,6 +56,16 @@ SETTINGS: Key = {"pk": "SETTINGS", "sk": "HEIST"}
 def rate(player_id: str, route: str, minute: datetime) -> Key:
     """One item per player, route and calendar minute in UTC."""
     return {"pk": f"RATE#{player_id}", "sk": f"{route}#{minute:%Y-%m-%dT%H:%M}"}
+
+
+def action(at: datetime, action_id: str) -> Key:
+    """The log of operator actions, one partition per month, in order of time."""
+    return {"pk": actions(f"{at:%Y-%m}"), "sk": f"{to_iso(at)}#{action_id}"}
+
+
+def actions(month: str) -> str:
+    """`month` is `YYYY-MM`."""
+    return f"ACTIONS#{month}"
 
 
 def owed_bucket(key: Key) -> str:

@@ -411,6 +411,13 @@ class Store:
 
         return sum(self._executor.map(mark, positions))
 
+    # Operators
+
+    def commit(self, transaction: Transaction) -> None:
+        """An operator's change and its log entry. Raises Contention when what it was decided on has
+        changed; nothing was written then."""
+        self._transact(transaction, arbiter="")
+
     # Calls
 
     def together(self, aside: Callable[[], A], here: Callable[[], B]) -> tuple[A, B]:

@@ -1,0 +1,47 @@
+"""The operator's tool on the table of a test."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+
+from ops import __main__ as tool
+from ops.output import Output
+from ops.target import Target
+from tests.integration.game import Game
+
+
+@dataclass
+class Desk:
+    """Runs commands as `python -m ops COMMAND --json` would, but for the process."""
+
+    target: Target
+    capsys: pytest.CaptureFixture[str]
+
+    def __call__(self, *arguments: str) -> Any:
+        """The document that a command prints, which has to succeed."""
+        options = tool.parser().parse_args([*arguments, "--json"])
+        assert tool.COMMANDS[options.command].run(self.target, options, Output(as_json=True)) == 0
+        return json.loads(self.capsys.readouterr().out)
+
+    def shown(self, *arguments: str) -> str:
+        """What a command prints for people."""
+        options = tool.parser().parse_args(arguments)
+        assert tool.COMMANDS[options.command].run(self.target, options, Output(as_json=False)) == 0
+        return self.capsys.readouterr().out
+
+    def actions(self) -> list[Mapping[str, Any]]:
+        """The log of operator actions, of this month."""
+        found: list[Mapping[str, Any]] = self("actions")["actions"]
+        return found
+
+
+def desk_of(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
+    session = boto3.Session("test", "test", region_name="us-east-1")
+    target = Target("local", {"TableName": game.table}, session, "http://localhost")
+    # The engine itself, the store that tests can interfere with, and the game's clock.
+    target.__dict__.update(dynamodb=game.client, store=game.store, now=game.time)
+    return Desk(target, capsys)

@@ -1,0 +1,117 @@
+"""The operator's tool: its help, its exit codes, and what it lets through to a terminal."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from ops import __main__ as tool
+from ops import target
+from ops.command import agreed, reason_of
+from ops.output import Output, plain
+from ops.target import OperatorError
+
+
+def test_every_command_says_in_one_line_what_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tool.main(["--help"])
+
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    for name, command in tool.COMMANDS.items():
+        first_line, _, _ = (command.__doc__ or "").partition("\n")
+        assert first_line.endswith("."), name
+        assert f" {name} " in printed
+
+
+@pytest.mark.parametrize("name", tool.COMMANDS)
+def test_every_command_has_a_stage_and_a_json_form(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        tool.main([name, "--help"])
+
+    printed = capsys.readouterr().out
+    assert "--stage" in printed
+    assert "--json" in printed
+
+
+def test_wrong_usage_is_a_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tool.main(["steal"])
+
+    assert ended.value.code == 2
+    assert "invalid choice: 'steal'" in capsys.readouterr().err
+
+
+def test_nothing_to_work_on_is_a_1_and_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(target, "LOCAL_OUTPUTS", tmp_path / "outputs.json")
+
+    assert tool.main(["audit"]) == 1
+    assert "start it with `make run`" in capsys.readouterr().err
+
+
+def test_a_name_cannot_steer_the_terminal() -> None:
+    assert plain("\x1b[2JAl\u202eice\r\n\x9b") == "�[2JAl�ice���"
+    assert plain("Zoë 🦊 – ok") == "Zoë 🦊 – ok"
+
+
+def test_a_name_is_shown_as_it_is_and_not_as_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output(as_json=False)
+    out.table(("name", "points"), [("[bold red]Al[/]\x1b[31m", 7)])
+
+    printed = capsys.readouterr().out
+    assert "[bold red]Al[/]�[31m" in printed
+    assert "\x1b" not in printed
+
+
+def test_json_is_one_document_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    out = Output(as_json=True)
+    out.line("for people")
+    out.table(("a",), [("b",)])
+    out.progress("1/2")
+    out.document({"name": "\x1b\u202e", "owed": {"event"}})
+
+    printed = capsys.readouterr()
+    assert json.loads(printed.out) == {"name": "\x1b\u202e", "owed": ["event"]}
+    assert "\x1b" not in printed.out
+    assert printed.err == ""
+
+
+class Options(argparse.Namespace):
+    def __init__(self, *, apply: bool = False, ask: bool = False, reason: str = "") -> None:
+        self.apply, self.ask, self.reason = apply, ask, reason
+
+
+def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+
+
+@pytest.mark.parametrize(
+    ("answer", "agrees"), [("y", True), ("Yes ", True), ("", False), ("n", False), ("yo", False)]
+)
+def test_whoever_is_asked_has_to_say_yes(
+    answer: str, agrees: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answering(monkeypatch, answer)
+    assert agreed(Options(ask=True), Output(as_json=False)) is agrees
+
+
+def test_without_apply_nothing_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert not agreed(Options(), Output(as_json=False))
+    assert "--apply" in capsys.readouterr().out
+    assert agreed(Options(apply=True), Output(as_json=False))
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "a\x1b[2J", "two\nlines"])
+def test_a_reason_is_one_short_line(reason: str) -> None:
+    with pytest.raises(OperatorError, match="--reason"):
+        reason_of(Options(reason=reason))
+
+
+def test_a_reason_is_asked_for_if_asking_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, " a customer's wish ")
+    assert reason_of(Options(ask=True)) == "a customer's wish"
