@@ -152,7 +152,7 @@ class Redrive:
             self._replaced(letter, "it still cannot be read; a new letter holds it")
 
     def _redo_mail(self, letter: Letter) -> None:
-        wanted = {name: letter.body.get(name) for name in ("heistId", "recipientId")}
+        wanted = {name: letter.body.get(name) for name in ("heistId", "recipientId", "type")}
         answer = self._invoke("sweep_notifications", {"resend": wanted}, letter)
         if not answer.get("settled"):
             self._replaced(letter, "not sent yet; the sweeper goes on with it")

@@ -12,6 +12,7 @@ from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import HeistRefused
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist, Rules
 from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import season_of, to_iso
 from heist_core.storage import items
 
@@ -112,6 +113,40 @@ def heist(
 def refused(code: str = "NO_TOKENS", at: datetime = NOW, **changes: str) -> RefusedHeist:
     refusal = HeistRefused(code, "You need at least 1 Heist Token", {"cooldownEndsAt": to_iso(at)})
     return RefusedHeist(attempt(**changes), at, refusal)
+
+
+def reversal(
+    attacker: str = "alice",
+    victim: str = "bob",
+    heist_id: str = "5b0d8c6f2f1e4a31b7d3a9c2e4f60718",
+    *,
+    stolen: int = 40,
+    returned: int = 40,
+    attacker_before: int = 1040,
+    victim_before: int = 760,
+    attacker_name: str | None = "Alice",
+    victim_name: str | None = "Bob",
+    refunded: bool = False,
+    lifted: bool = False,
+    at: datetime = NOW,
+) -> Reversal:
+    """The heist of the builder above, reversed."""
+    return Reversal(
+        heist_id=heist_id,
+        action_id="0a1b2c3d4e5f6071",
+        attacker_id=attacker,
+        victim_id=victim,
+        attacker_name=attacker_name,
+        victim_name=victim_name,
+        season=season_of(at),
+        at=at,
+        points_stolen=stolen,
+        points_returned=returned,
+        attacker_points_before=attacker_before,
+        victim_points_before=victim_before,
+        token_refunded=refunded,
+        cooldown_lifted=lifted,
+    )
 
 
 def award(

@@ -18,9 +18,14 @@ from mypy_boto3_events import EventBridgeClient
 from mypy_boto3_sesv2 import SESV2Client
 from mypy_boto3_sqs import SQSClient
 
-from heist_core.domain.award import Award
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailRecord, MailState, Notice, Owed
+from heist_core.domain.inbox import (
+    Event,
+    MailedEvent,
+    MailRecord,
+    MailState,
+    Notice,
+    Owed,
+)
 from heist_core.domain.player import Player
 from heist_core.storage.store import Store
 from heist_core.use_cases.clock import Clock
@@ -278,7 +283,7 @@ class NoticeStore:
         self.owed = set(Owed)
         self.before: Callable[[str], None] = lambda call: None
 
-    def deliver_notice(self, event: Heist | Award, notice: Notice, arrived_at: datetime) -> bool:
+    def deliver_notice(self, event: Event, notice: Notice, arrived_at: datetime) -> bool:
         self.before("deliver_notice")
         if notice.recipient_id in self.records:
             return False
@@ -294,11 +299,13 @@ class NoticeStore:
             player_id: self.players.get(player_id, Player(player_id)) for player_id in player_ids
         }, None
 
-    def mail_record(self, event: Heist, recipient_id: str) -> MailRecord:
+    def mail_record(self, event: MailedEvent, recipient_id: str) -> MailRecord:
         self.before("mail_record")
         return self.records[recipient_id]
 
-    def move_mail(self, event: Heist, recipient_id: str, seen: MailRecord, to: MailRecord) -> bool:
+    def move_mail(
+        self, event: MailedEvent, recipient_id: str, seen: MailRecord, to: MailRecord
+    ) -> bool:
         self.before("move_mail")
         standing = self.records[recipient_id]
         if standing.state is not seen.state or (seen.owner and standing.owner != seen.owner):
@@ -306,7 +313,7 @@ class NoticeStore:
         self.records[recipient_id] = to
         return True
 
-    def settle(self, event: Heist | Award, *owed: str) -> None:
+    def settle(self, event: Event, *owed: str) -> None:
         self.before("settle")
         self.owed.difference_update(owed)
 

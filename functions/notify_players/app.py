@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
-from heist_core.domain.award import Award
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailState
+from heist_core.domain.inbox import Event, MailState
 from heist_core.http.api import LambdaContext
 from heist_core.streams import BatchAnswer, handle_records
 
@@ -15,7 +13,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
     return handle_records(event, "notify_players", _notify, wiring.store(), queue)
 
 
-def _notify(event: Heist | Award, fields: telemetry.Fields) -> None:
+def _notify(event: Event, fields: telemetry.Fields) -> None:
     told = wiring.notify_players()(event)
     telemetry.add(fields, "inbox", told.inbox)
     telemetry.add(fields, "mails", told.mails[MailState.SENT])

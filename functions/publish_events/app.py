@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
-from heist_core.domain.award import Award
-from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import Event
 from heist_core.http.api import LambdaContext
 from heist_core.streams import BatchAnswer, handle_records
 from heist_core.use_cases.publish_event import publish_event
@@ -15,6 +14,6 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
     return handle_records(event, "publish_events", _publish, wiring.store(), queue)
 
 
-def _publish(event: Heist | Award, fields: telemetry.Fields) -> None:
+def _publish(event: Event, fields: telemetry.Fields) -> None:
     publish_event(wiring.store(), wiring.bus(), event)
     telemetry.add(fields, "published", 1)

@@ -1,4 +1,4 @@
-"""CloudFormation custom resource: the two point event types"""
+"""CloudFormation custom resource: the point event types of heists"""
 
 import json
 import urllib.request
@@ -11,6 +11,7 @@ from heist_core.http.api import LambdaContext
 POINT_TYPES = {
     "HEIST_GAIN": "Points gained from successfully robbing another player",
     "HEIST_LOSS": "Points lost from being robbed by another player",
+    "HEIST_REVERSAL": "Points given back because a heist was reversed",
 }
 _SECONDS_TO_ANSWER = 5
 _TRIES = 4

@@ -11,13 +11,15 @@ _MILLISECONDS_TO_STOP_AT = 20_000
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str, object]:
-    """`{"resend": {"heistId", "recipientId"}}` sends that one mail; `{"graceSeconds": 0}` sweeps
+    """`{"resend": {"heistId", "recipientId", "type"}}` sends that one mail; `{"graceSeconds": 0}` sweeps
     what is owed just now, too; anything else is the schedule's tick."""
     with telemetry.invocation("sweep", "sweep_notifications") as fields:
         resend = event.get("resend")
         if isinstance(resend, Mapping):
             told = wiring.settle_owed().resend_mail(
-                str(resend.get("heistId")), str(resend.get("recipientId"))
+                str(resend.get("heistId")),
+                str(resend.get("recipientId")),
+                str(resend.get("type")),
             )
             settled = told is not None and told.settled
             telemetry.count_mails({} if told is None else told.mails)

@@ -4,6 +4,7 @@ import importlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -15,6 +16,7 @@ from heist_core import wiring
 from heist_core.domain.heist import Attempt, Heist, RefusedHeist
 from heist_core.domain.inbox import InboxItem
 from heist_core.domain.player import Player
+from heist_core.domain.reversal import Reversal
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
@@ -23,8 +25,9 @@ from heist_core.storage import items, keys
 from heist_core.storage.store import Store
 from heist_core.use_cases.execute_heist import ExecuteHeist, Outcome
 from heist_core.use_cases.notify_players import NotifyPlayers
+from heist_core.use_cases.reverse_heist import Reversed, reverse_heist
 from heist_core.use_cases.settle_owed import SettleOwed
-from tests.builders import Event, award, earned, execute_event
+from tests.builders import Event, action, award, earned, execute_event
 from tests.fakes import (
     FakeClock,
     FakeEventBridge,
@@ -154,6 +157,13 @@ class Game:
     def execute(self, attempt: Attempt) -> Outcome:
         return self.executor(attempt, PLENTY)
 
+    def reverse(self, heist_id: str, *, refund: bool = False, apply: bool = True) -> Reversed:
+        """What an operator asks for, each time as an action of its own."""
+        wanted = replace(action("reverse", f"heist {heist_id}"), id=f"action-{next(self._ids)}")
+        return reverse_heist(
+            self.store, self.time.clock, heist_id, wanted, refund_token=refund, apply=apply
+        )
+
     def sweep(self) -> Any:
         """The schedule's tick, once the stream's grace is over."""
         self.time.pass_(minutes=2)
@@ -221,6 +231,9 @@ class Game:
 
     def heist(self, heist_id: str) -> Heist | RefusedHeist | None:
         return self.store.heist(heist_id)
+
+    def reversal(self, heist_id: str) -> Reversal | None:
+        return self.store.reversal(heist_id)
 
     # The table itself
 

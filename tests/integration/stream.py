@@ -29,8 +29,9 @@ class Stream:
         """Records of the items that came since the last poll."""
         new: list[Event] = []
         for item in sorted(self.game.everything(), key=lambda item: str(item.get("owedSince"))):
-            if "owedBucket" in item and str(item["pk"]) not in self._seen:
-                self._seen.add(str(item["pk"]))
+            place = f"{item['pk']}/{item['sk']}"
+            if "owedBucket" in item and place not in self._seen:
+                self._seen.add(place)
                 new.append(stream_record(item, len(self.records) + len(new) + 1))
         self.records += new
         return new

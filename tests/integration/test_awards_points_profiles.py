@@ -305,7 +305,7 @@ def test_seeding_twice_keeps_switched_off_what_an_operator_switched_off(
 def test_deleting_the_stack_deletes_no_point_type(game: Game, answers: Answers) -> None:
     game.call("seed_point_types", sample("seed_point_types"))
     game.call("seed_point_types", {**sample("seed_point_types"), "RequestType": "Delete"})
-    assert len(game.everything()) == 2
+    assert len(game.everything()) == 3
     assert answers[1]["Status"] == "SUCCESS"
 
 

@@ -317,8 +317,8 @@ def test_records_that_wait_starve_no_other(game: Game) -> None:
 # A mail again, because an operator asked for it
 
 
-def resend(game: Game, heist_id: str, recipient_id: str) -> Any:
-    event = {"resend": {"heistId": heist_id, "recipientId": recipient_id}}
+def resend(game: Game, heist_id: str, recipient_id: str, kind: str = "HEIST_SUCCESS") -> Any:
+    event = {"resend": {"heistId": heist_id, "recipientId": recipient_id, "type": kind}}
     return game.call("sweep_notifications", event)
 
 
@@ -330,6 +330,26 @@ def test_a_mail_that_failed_is_sent_when_asked_for(game: Game, committed: Heist)
     assert game.ses.by_address == {"alice@example.com": 1, "bob@example.com": 1}
     assert game.marked() == []
     assert len(game.inbox("alice")) == 2
+
+
+def test_a_mail_of_a_reversal_is_sent_again_as_such(game: Game, committed: Heist) -> None:
+    game.sweep()
+    undone = game.reverse(committed.attempt.id).reversal
+    assert resend(game, committed.attempt.id, "bob", "HEIST_VICTIM") == {"settled": True}
+    assert len(game.ses) == 2
+    game.ses.fails(None, client_error("MessageRejected"))
+    game.sweep()
+    (letter,) = game.notifier_queue
+    assert game.store.mail_record(undone, "bob").state is MailState.FAILED
+    assert resend(game, letter["heistId"], letter["recipientId"], letter["type"]) == {
+        "settled": True
+    }
+    assert [mail.subject for mail in game.ses if mail.to == "bob@example.com"] == [
+        "You were robbed: -40 points",
+        "A heist on you was reversed: +40 points",
+    ]
+    assert resend(game, "nothing", "bob", "HEIST_REVERSED") == {"settled": False}
+    assert game.marked() == []
 
 
 def test_a_mail_that_was_sent_is_not_sent_again_though_asked_for(

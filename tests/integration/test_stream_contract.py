@@ -9,11 +9,11 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailState, Owed
+from heist_core.domain.inbox import MailState, NoticeType, Owed
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.storage import items
 from heist_core.use_cases.notify_players import LEASE
-from tests.builders import NOW, Event, heist, stream_event, stream_record
+from tests.builders import NOW, Event, heist, reversal, stream_event, stream_record
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 from tests.integration.stream import Consumer, Stream
@@ -187,17 +187,16 @@ class FaultAt:
         self._left = number
         self._moment = moment
         self._strike = strike
-        game.tap.before = self._before
-        game.tap.after = self._after
+        game.tap.before, game.tap.after = self.before, self.after
 
-    def _before(self, operation: str, request: Mapping[str, Any]) -> None:
+    def before(self, operation: str, request: Mapping[str, Any]) -> None:
         self._left -= 1
         if self._left == 0:
             self.operation = operation
             if self._moment == "before":
                 self._strike()
 
-    def _after(self, operation: str) -> None:
+    def after(self, operation: str) -> None:
         if self._left == 0 and self._moment == "after":
             self._left = -1
             self._strike()
@@ -255,6 +254,40 @@ def test_wherever_the_notifier_is_hit_everyone_is_told_exactly_once(
         "send_email",
         "update_item",
     }
+
+
+@ONE_ENGINE
+@pytest.mark.parametrize(("moment", "strike"), FAULTS)
+def test_of_a_heist_and_its_reversal_everyone_is_told_exactly_once_each_wherever_it_is_hit(
+    game: Game, moment: str, strike: Callable[[], None]
+) -> None:
+    """Both in one batch: the second is told beside the first, not instead of it."""
+    for fault, event, record in scenes(game, moment, strike):
+        attempt = event.attempt
+        undone = reversal(attempt.attacker_id, attempt.victim_id, attempt.id, at=game.time())
+        item = items.reversal_item(undone)
+        game.undisturbed()
+        game.put(item)
+        game.tap.before, game.tap.after = fault.before, fault.after
+        records = [record, stream_record(item, 2)]
+        notifier(game).deliver(records)
+        game.undisturbed()
+        publisher(game).deliver(records)
+        for _ in range(2):
+            game.time.at += LEASE
+            game.sweep()
+        for player_id, first in (
+            (attempt.attacker_id, NoticeType.HEIST_SUCCESS),
+            (attempt.victim_id, NoticeType.HEIST_VICTIM),
+        ):
+            told = [item.notice.type for item in game.inbox(player_id)]
+            assert sorted(told) == [NoticeType.HEIST_REVERSED, first], fault.operation
+            assert 2 <= game.ses.by_address[f"{player_id}@example.com"] <= 3, fault.operation
+        published = {
+            kind for kind, detail in game.bridge.published if detail["heistId"] == attempt.id
+        }
+        assert published == {"HeistCommitted", "HeistReversed"}
+    assert game.marked() == []
 
 
 @ONE_ENGINE

@@ -25,7 +25,11 @@ markers = ["slow: takes more than a few seconds"]
 
 [tool.mutmut]
 source_paths = ["src"]
-only_mutate = ["src/heist_core/domain/*.py", "src/heist_core/storage/transactions.py"]
+only_mutate = [
+    "src/heist_core/domain/*.py",
+    "src/heist_core/storage/operator.py",
+    "src/heist_core/storage/transactions.py",
+]
 also_copy = ["functions", "events", "ops", "local", "template.yaml", "docs"]
 use_git_change_detection = false
 pytest_add_cli_args_test_selection = [
@@ -37,6 +41,7 @@ pytest_add_cli_args_test_selection = [
     "tests/unit/test_notifier.py",
     "tests/unit/test_players.py",
     "tests/unit/test_request_snapshot.py",
+    "tests/unit/test_reversal_rules.py",
     "tests/unit/test_times.py",
     "tests/unit/test_transactions.py",
 ]

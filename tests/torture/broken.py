@@ -8,12 +8,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from heist_core.storage import transactions
+from heist_core.storage import operator, transactions
 from heist_core.storage.transactions import Request
 from tests.unit.test_transactions import EVERY
 
 BUILDERS = {
     "claim_mail": "move_mail",
+    "commit_refund": "commit_reversal",
     "end_mail": "move_mail",
     "save_first_profile": "save_profile",
 }
@@ -35,7 +36,8 @@ def apply(broken: str) -> None:
     part, _, name = broken.rpartition(" ")
     builder, _, step = name.partition(".")
     builder = BUILDERS.get(builder, builder)
-    build: Any = getattr(transactions, builder)
+    module = transactions if hasattr(transactions, builder) else operator
+    build: Any = getattr(module, builder)
     condition = EVERY[name].get("ConditionExpression")
 
     def broken_build(*arguments: Any, **more: Any) -> Any:
@@ -54,7 +56,7 @@ def apply(broken: str) -> None:
             for one in built
         )
 
-    setattr(transactions, builder, broken_build)
+    setattr(module, builder, broken_build)
 
 
 def _without(request: Request, condition: object) -> Request:

@@ -259,7 +259,7 @@ MUTANTS = (
         _NOTIFY,
         (
             (
-                "        if not claimed and self._store.mail_record(heist, recipient.id) != claim:\n"
+                "        if not claimed and self._store.mail_record(event, recipient.id) != claim:\n"
                 "            return MailState.SENDING\n"
             ),
             "",

@@ -9,7 +9,7 @@ import pytest
 
 from heist_core import telemetry
 from heist_core.contracts import PointsEarned, ReferralCompleted, UserUpserted
-from heist_core.domain.award import Award
+from heist_core.domain import inbox
 from heist_core.domain.errors import Malformed, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.events import handle_event
@@ -24,6 +24,7 @@ from tests.builders import (
     bus_event,
     heist,
     refused,
+    reversal,
     sample,
     stream_event,
     stream_record,
@@ -138,7 +139,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.queue = FakeQueue()
-        self.seen: list[Heist | Award] = []
+        self.seen: list[inbox.Event] = []
         self.aside: list[dict[str, str]] = []
         self.errors: dict[str, Exception] = {}
 
@@ -149,8 +150,8 @@ class Stream:
     def set_aside(self, subject: dict[str, str]) -> None:
         self.aside.append(subject)
 
-    def act(self, event: Heist | Award, fields: telemetry.Fields) -> None:
-        key = event.attempt.id if isinstance(event, Heist) else event.referred_id
+    def act(self, event: inbox.Event, fields: telemetry.Fields) -> None:
+        key = items.subject_key(event)["pk"].partition("#")[2]
         if key in self.errors:
             raise self.errors[key]
         self.seen.append(event)
@@ -172,11 +173,15 @@ def poison(record: Event, change: Callable[[Event], object]) -> Event:
     return record
 
 
-def test_heists_and_awards_are_passed_on() -> None:
+def test_heists_reversals_and_awards_are_passed_on() -> None:
     stream = Stream()
-    answer = stream(record("h1", 1), stream_record(items.award_item(award()), 2))
+    answer = stream(
+        record("h1", 1),
+        stream_record(items.award_item(award()), 2),
+        stream_record(items.reversal_item(reversal()), 3),
+    )
     assert answer == {"batchItemFailures": [], "parked": 0}
-    assert stream.seen == [heist(heist_id="h1"), award()]
+    assert stream.seen == [heist(heist_id="h1"), award(), reversal()]
 
 
 @pytest.mark.parametrize(

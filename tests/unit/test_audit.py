@@ -8,8 +8,9 @@ import pytest
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Attempt, Heist, Rules, plan_heist
-from heist_core.domain.inbox import notices_of
+from heist_core.domain.inbox import Event, notices_of
 from heist_core.domain.player import Player
+from heist_core.domain.reversal import plan_reversal
 from heist_core.storage import items, keys
 from heist_core.storage.audit import audit_items
 from heist_core.storage.items import from_wire, to_wire
@@ -48,16 +49,45 @@ def played() -> Table:
     for player, points in (("alice", 1000), ("bob", 800)):
         earned = EarnedPoints(f"e-{player}", player, points, "QUIZ", NOW)
         written += [items.points_event_item(earned), items.earned_ledger_item(earned)]
-    position = 0
-    for event in (heist, award):
-        subject = items.subject_key(event)
-        for notice in notices_of(event):
-            position += 1
-            tag = keys.inbox_tag(subject["pk"], notice.recipient_id)
-            written += [
-                items.notice_item(subject, notice),
-                items.inbox_item(position, tag, notice, NOW),
-            ]
+    written += [*told(1, heist), *told(3, award)]
+    return as_table(written)
+
+
+def undone() -> Table:
+    """The same table after the heist was reversed and its token refunded, all told."""
+    table = played()
+    heist = items.heist_from(table[HEIST])
+    assert isinstance(heist, Heist)
+    alice, bob = (
+        items.player_from(name, table[f"PLAYER#{name}/STATE"]) for name in ("alice", "bob")
+    )
+    reversal = plan_reversal(heist, alice, bob, NOW, "action-1", refund_token=True)
+    alices = {"points#2026-11": 1000, "tokens": 1, "tokensEarned": 1, "tokensSpent": 0}
+    bobs = {"points#2026-11": 800, "lastRobbedAt": AT}
+    written: list[items.Item] = [
+        {**keys.player("alice"), "version": 4, **alices},
+        {**keys.player("bob"), "version": 3, **bobs},
+        items.reversal_item(reversal),
+        *items.reversal_ledger_items(reversal),
+        *told(4, reversal),
+    ]
+    return {**table, **as_table(written)}
+
+
+def told(position: int, event: Event) -> list[items.Item]:
+    """Notices and inbox items of an event, the latter from a position on."""
+    subject = items.subject_key(event)
+    written: list[items.Item] = []
+    for number, notice in enumerate(notices_of(event), position):
+        tag = keys.inbox_tag(keys.notice(subject, notice.recipient_id))
+        written += [
+            items.notice_item(subject, notice),
+            items.inbox_item(number, tag, notice, NOW),
+        ]
+    return written
+
+
+def as_table(written: list[items.Item]) -> Table:
     plain = [from_wire(to_wire(item)) for item in written]
     return {f"{item['pk']}/{item['sk']}": item for item in plain}
 
@@ -92,6 +122,7 @@ def tell_twice(table: Table) -> None:
 
 def test_what_the_game_writes_has_no_violation() -> None:
     assert found_in(played()) == set()
+    assert found_in(undone()) == set()
 
 
 ALICE, BOB, HEIST = "PLAYER#alice/STATE", "PLAYER#bob/STATE", "HEIST#h1/HEIST"
@@ -129,3 +160,72 @@ def test_every_kind_of_damage_is_named(damage: Damage, invariant: str) -> None:
     damage(table)
 
     assert invariant in found_in(table)
+
+
+REVERSAL, GIVEN = "HEIST#h1/REVERSAL", "LEDGER#alice/2026-11#REVERSAL#h1"
+
+
+def settle_reversal_untold(table: Table) -> None:
+    del table["HEIST#h1/NOTICE#bob#REVERSAL"]
+    del table[REVERSAL]["owedBucket"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "invariant"),
+    [
+        (drop(HEIST), "a reversal has its heist"),
+        (drop(REVERSAL), "a ledger entry has its reversal"),
+        (drop(REVERSAL), "one token per heist"),
+        (drop(REVERSAL), "lastHeistAt is that of the last heist"),
+        (drop(GIVEN), "has two entries in the ledger"),
+        (drop(GIVEN), "the ledger adds up to the points"),
+        (change(GIVEN, "points", Decimal(-41)), "has two entries in the ledger"),
+        (
+            change(REVERSAL, "pointsReturned", Decimal(41)),
+            "before and after differ by what was returned",
+        ),
+        (
+            change(REVERSAL, "pointsReturned", Decimal(-1)),
+            "before and after differ by what was returned",
+        ),
+        (
+            change(REVERSAL, "pointsStolen", Decimal(41)),
+            "before and after differ by what was returned",
+        ),
+        (change(REVERSAL, "shortfall", Decimal(1)), "before and after differ by what was returned"),
+        (
+            change(REVERSAL, "attackerPointsAfter", Decimal(999)),
+            "before and after differ by what was returned",
+        ),
+        (
+            change(REVERSAL, "victimPointsBefore", Decimal(761)),
+            "before and after differ by what was returned",
+        ),
+        (change(REVERSAL, "pointsReturned", "many"), "can be read"),
+        (change(REVERSAL, "victimId", "carol"), "is that of its heist"),
+        (change(REVERSAL, "season", "2026-10"), "is that of its heist"),
+        (change(REVERSAL, "tokenRefunded", False), "one token per heist"),
+        (change(REVERSAL, "cooldownLifted", False), "lastHeistAt is that of the last heist"),
+        (change(ALICE, "lastHeistAt", AT), "lastHeistAt is that of the last heist"),
+        (change(BOB, "points#2026-11", Decimal(799)), "points are conserved"),
+        (drop("HEIST#h1/NOTICE#bob#REVERSAL"), "an inbox item has its notice"),
+        (settle_reversal_untold, "everybody was told, or it is owed"),
+    ],
+)
+def test_every_kind_of_damage_to_a_reversal_is_named(damage: Damage, invariant: str) -> None:
+    table = undone()
+    damage(table)
+
+    assert invariant in found_in(table)
+
+
+def test_points_kept_though_the_attacker_had_them_are_damage() -> None:
+    table = undone()
+    table[REVERSAL] |= {
+        "pointsReturned": Decimal(30),
+        "shortfall": Decimal(10),
+        "attackerPointsAfter": Decimal(1010),
+        "victimPointsAfter": Decimal(790),
+    }
+
+    assert "before and after differ by what was returned" in found_in(table)

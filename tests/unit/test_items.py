@@ -13,6 +13,7 @@ from heist_core.domain.award import Award
 from heist_core.domain.errors import HeistRefused, Malformed
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
 from heist_core.domain.inbox import (
+    Event,
     InboxItem,
     MailRecord,
     MailState,
@@ -24,9 +25,10 @@ from heist_core.domain.inbox import (
     notices_of,
 )
 from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.reversal import Reversal
 from heist_core.storage import items, keys
 from heist_core.storage.transactions import save_profile
-from tests.builders import NOW, award, heist, player, refused, sample
+from tests.builders import NOW, award, heist, player, refused, reversal, sample
 
 IDS = st.from_regex(r"[A-Za-z0-9._:@|-]{1,64}", fullmatch=True)
 TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
@@ -37,6 +39,11 @@ SEASONS = st.from_regex(r"20[0-9]{2}-(0[1-9]|1[0-2])", fullmatch=True)
 ATTEMPTS = st.builds(Attempt, IDS, IDS, IDS, st.none() | TEXTS)
 PLANS = st.builds(HeistPlan, MOMENTS, SEASONS, AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, MOMENTS)
 HEISTS = st.builds(Heist, ATTEMPTS, PLANS, NAMES, NAMES)
+REVERSALS = st.builds(
+    Reversal,
+    *(IDS, TEXTS, IDS, IDS, NAMES, NAMES, SEASONS, MOMENTS),
+    *(AMOUNTS, AMOUNTS, AMOUNTS, AMOUNTS, st.booleans(), st.booleans()),
+)
 AWARDS = st.builds(Award, IDS, IDS, TEXTS, NAMES, MOMENTS)
 REFUSALS = st.builds(HeistRefused, TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2))
 REFUSED = st.builds(RefusedHeist, ATTEMPTS, MOMENTS, REFUSALS)
@@ -57,6 +64,14 @@ def through_wire(item: items.Item) -> dict[str, object]:
 def test_a_heist_survives(stored: Heist) -> None:
     item = through_wire(items.heist_item(stored))
     assert items.heist_from(item) == stored
+    assert items.owed_event_from(item) == stored
+    assert items.owed_of(item) == set(Owed)
+
+
+@given(REVERSALS)
+def test_a_reversal_survives(stored: Reversal) -> None:
+    item = through_wire(items.reversal_item(stored))
+    assert items.reversal_from(item) == stored
     assert items.owed_event_from(item) == stored
     assert items.owed_of(item) == set(Owed)
 
@@ -84,8 +99,8 @@ def test_a_profile_survives(profile: Profile) -> None:
     assert items.player_from("alice", through_wire(stored)).profile == profile
 
 
-@given(HEISTS | AWARDS, st.integers(1, 10**9), MOMENTS)
-def test_an_inbox_item_survives(event: Heist | Award, sequence: int, arrived_at: datetime) -> None:
+@given(HEISTS | REVERSALS | AWARDS, st.integers(1, 10**9), MOMENTS)
+def test_an_inbox_item_survives(event: Event, sequence: int, arrived_at: datetime) -> None:
     for notice in notices_of(event):
         item = through_wire(items.inbox_item(sequence, "0a1b2c3d", notice, arrived_at))
         found = items.inbox_item_from(item)
@@ -155,6 +170,7 @@ def test_the_sample_of_the_stream_holds_the_heist_of_the_builders() -> None:
 def test_a_heist_that_happened_is_kept_for_good_and_a_refused_one_for_thirty_days() -> None:
     assert "expiresAt" not in items.heist_item(heist())
     assert "expiresAt" not in items.award_item(award())
+    assert "expiresAt" not in items.reversal_item(reversal())
     day = 24 * 3600
     assert items.refused_heist_item(refused())["expiresAt"] == int(NOW.timestamp()) + 30 * day
 
@@ -175,8 +191,9 @@ def test_the_dedupe_outlives_the_inbox_item() -> None:
     assert record["expiresAt"] > in_inbox["expiresAt"]
 
 
-def test_only_a_heists_notice_has_a_mail() -> None:
-    assert items.notice_item(SUBJECT, notices_of(heist())[0])["mailState"] == "PENDING"
+def test_a_notice_has_a_mail_unless_it_tells_of_an_award() -> None:
+    for event in (heist(), reversal()):
+        assert items.notice_item(SUBJECT, notices_of(event)[0])["mailState"] == "PENDING"
     assert items.notice_item(SUBJECT, notices_of(award())[0])["mailState"] is None
 
 
@@ -192,14 +209,16 @@ def without(item: items.Item, name: str) -> dict[str, object]:
 
 HEIST = through_wire(items.heist_item(heist()))
 REFUSED_ITEM = through_wire(items.refused_heist_item(refused()))
+REVERSAL = through_wire(items.reversal_item(reversal()))
 AWARD = through_wire(items.award_item(award()))
 OPTIONAL = {
     *("pk", "sk", "sourceNetwork", "attackerName", "victimName", "referredName", "expiresAt"),
-    *("owed", "owedBucket", "owedSince", "attackerPointsAfter", "victimPointsAfter"),
+    *("owed", "owedBucket", "owedSince", "attackerPointsAfter", "victimPointsAfter", "shortfall"),
 }
 READERS: list[tuple[Callable[[items.Item], object], dict[str, object]]] = [
     (items.heist_from, HEIST),
     (items.heist_from, REFUSED_ITEM),
+    (items.reversal_from, REVERSAL),
     (items.award_from, AWARD),
 ]
 
@@ -207,7 +226,7 @@ READERS: list[tuple[Callable[[items.Item], object], dict[str, object]]] = [
 @pytest.mark.parametrize(
     ("read", "item", "name"),
     [
-        pytest.param(read, item, name, id=f"{name}-{item.get('status', 'AWARD')}")
+        pytest.param(read, item, name, id=f"{name}-{item.get('status', item['sk'])}")
         for read, item in READERS
         for name in sorted(set(item) - OPTIONAL)
     ],
@@ -312,11 +331,35 @@ def test_a_mail_record_reads_its_lease() -> None:
                 "Oh no! Someone just pulled a heist on you and stole 40 of your monthly points!",
             ],
         ),
+        (
+            reversal(),
+            [
+                "Your heist on Bob was reversed: 40 points went back.",
+                "A heist on you was reversed: you got 40 points back.",
+            ],
+        ),
+        (
+            reversal(stolen=1, returned=1, attacker_name=None, victim_name=None, refunded=True),
+            [
+                (
+                    "Your heist on a player was reversed: 1 point went back. "
+                    "You have your Heist Token back."
+                ),
+                "A heist on you was reversed: you got 1 point back.",
+            ],
+        ),
+        (
+            reversal(returned=30),
+            [
+                "Your heist on Bob was reversed: 30 of 40 points went back.",
+                "A heist on you was reversed: you got 30 of 40 points back.",
+            ],
+        ),
         (award(), ["You earned a Heist Token! Carol joined using your referral code."]),
         (award(name=None), ["You earned a Heist Token! Someone joined using your referral code."]),
     ],
 )
-def test_the_messages_are_the_specifications(event: Heist | Award, messages: list[str]) -> None:
+def test_the_messages_are_the_specifications(event: Event, messages: list[str]) -> None:
     assert [message_of(notice) for notice in notices_of(event)] == messages
 
 
@@ -335,5 +378,32 @@ def test_the_metadata_are_the_specifications() -> None:
         NoticeType.HEIST_VICTIM,
         expected,
     )
+    attackers, victims = notices_of(reversal(returned=30, refunded=True))
+    amounts: Metadata = {"pointsStolen": 40, "pointsReturned": 30, "shortfall": 10}
+    assert attackers == Notice(
+        "alice",
+        NoticeType.HEIST_REVERSED,
+        heist().attempt.id,
+        {"victimName": "Bob", "victimId": "bob", "tokenRefunded": True, **amounts},
+        NOW,
+    )
+    assert victims == Notice(
+        "bob",
+        NoticeType.HEIST_REVERSED,
+        heist().attempt.id,
+        {"attackerName": "Alice", "attackerId": "alice", **amounts},
+        NOW,
+    )
     (earned,) = notices_of(award())
     assert (earned.heist_id, earned.metadata) == (None, {"referredUserName": "Carol"})
+
+
+def test_what_is_told_of_a_heist_and_of_its_reversal_lies_side_by_side() -> None:
+    places = [
+        keys.notice(items.subject_key(event), player_id)
+        for event in (heist(), reversal())
+        for player_id in ("alice", "bob")
+    ]
+    assert len({str(place) for place in places}) == 4
+    assert len({keys.inbox_tag(place) for place in places}) == 4
+    assert {place["pk"] for place in places} == {f"HEIST#{heist().attempt.id}"}

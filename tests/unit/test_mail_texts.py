@@ -16,21 +16,27 @@ from hypothesis import strategies as st
 from mypy_boto3_sesv2 import SESV2Client
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import notices_of
+from heist_core.domain.inbox import MailedEvent, notices_of
 from heist_core.domain.player import clean_name
 from heist_core.mail.mailer import Mailer
 from heist_core.mail.render import Mail, mail_of
-from tests.builders import heist
+from tests.builders import heist, reversal
 from tests.fakes import FakeSes, client_error
 
 ZERO_WIDTH = "\u200b"
 
 
-def mails(event: Heist) -> tuple[Mail, Mail]:
+def mails(event: MailedEvent) -> tuple[Mail, Mail]:
     """The attacker's and the victim's."""
     attackers, victims = notices_of(event)
     return mail_of(event, attackers), mail_of(event, victims)
+
+
+def every_mail_between_players_named(name: str) -> list[Mail]:
+    return [
+        *mails(heist(attacker_name=name, victim_name=name)),
+        *mails(reversal(attacker_name=name, victim_name=name)),
+    ]
 
 
 class _Page(HTMLParser):
@@ -73,6 +79,43 @@ def test_the_victim_reads_what_was_lost_to_whom_and_what_remains() -> None:
         assert "760 points" in text
 
 
+def test_the_mails_of_a_reversal_say_what_went_back_and_what_is_there_now() -> None:
+    attackers, victims = mails(reversal())
+    assert attackers.subject == "Your heist was reversed: -40 points"
+    assert victims.subject == "A heist on you was reversed: +40 points"
+    for text in (attackers.text, _Page(attackers.html).text):
+        assert "Hi Alice," in text
+        assert "Your heist on Bob was reversed, and 40 points went back." in text
+        assert "You have left" in text
+        assert "1000 points" in text
+        assert "The Heist Token stays spent." in text
+    for text in (victims.text, _Page(victims.html).text):
+        assert "Hi Bob," in text
+        assert (
+            "The heist that Alice pulled on you was reversed, and you got 40 points back." in text
+        )
+        assert "Your new total" in text
+        assert "800 points" in text
+        assert "You have back all that was stolen." in text
+    for mail in (attackers, victims):
+        for word in (f"Heist {heist().attempt.id}", "2026-11-22 12:00 UTC", "2026-11"):
+            assert word in mail.text
+            assert word in _Page(mail.html).text
+
+
+def test_the_mails_of_a_reversal_tell_of_a_refund_and_of_a_shortfall() -> None:
+    attackers, victims = mails(
+        reversal(returned=1, refunded=True, attacker_name=None, victim_name=None)
+    )
+    assert attackers.subject == "Your heist was reversed: -1 point"
+    assert "You have your Heist Token back." in attackers.text
+    assert "Your heist on another player was reversed, and 1 point went back." in attackers.text
+    assert victims.subject == "A heist on you was reversed: +1 point"
+    assert "39 points more could not be returned." in victims.text
+    assert "The heist that someone pulled on you" in victims.text
+    assert "None" not in attackers.text + attackers.html + victims.text + victims.html
+
+
 def test_players_without_a_name_have_fallbacks() -> None:
     attackers, victims = mails(heist(attacker_name=None, victim_name=None))
     assert "Hi Player," in attackers.text
@@ -95,7 +138,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_cannot_change_the_page(name: str) -> None:
-    for mail in mails(heist(attacker_name=name, victim_name=name)):
+    for mail in every_mail_between_players_named(name):
         page = _Page(mail.html)
         assert page.tags == PLAIN.tags
         assert page.attributes == PLAIN.attributes
@@ -129,7 +172,7 @@ def test_no_name_whatever_changes_the_page_or_reaches_the_subject(name: str) -> 
 )
 def test_a_name_does_not_become_a_link(name: str) -> None:
     link = re.compile(r"\w+://|\w[.@]\w|mailto:\w|javascript:\w")
-    for mail in mails(heist(attacker_name=name, victim_name=name)):
+    for mail in every_mail_between_players_named(name):
         for text in (mail.text, _Page(mail.html).text):
             assert not link.search(text)
             assert name in text.replace(ZERO_WIDTH, "")
@@ -147,7 +190,7 @@ def test_a_mail_has_no_links_or_pictures_of_its_own_and_both_texts_say_the_same(
 # SES
 
 
-def sent(event: Heist) -> FakeSes:
+def sent(event: MailedEvent) -> FakeSes:
     ses = FakeSes()
     mailer = Mailer(ses.client, "heists@example.com")
     for notice in notices_of(event):

@@ -5,13 +5,11 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
-from heist_core.domain.award import Award
 from heist_core.domain.errors import HeistRefused, InvalidInput, Issue, Unavailable
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import notices_of
+from heist_core.domain.inbox import Event, notices_of
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
-from tests.builders import award, heist
+from tests.builders import award, heist, reversal
 from tests.fakes import FakeEventBridge, FakeQueue, client_error
 
 
@@ -35,6 +33,22 @@ from tests.fakes import FakeEventBridge, FakeQueue, client_error
             ),
         ),
         (
+            reversal(returned=30, refunded=True),
+            (
+                "HeistReversed",
+                {
+                    "heistId": "5b0d8c6f2f1e4a31b7d3a9c2e4f60718",
+                    "attackerId": "alice",
+                    "victimId": "bob",
+                    "pointsReturned": 30,
+                    "shortfall": 10,
+                    "tokenRefunded": True,
+                    "season": "2026-11",
+                    "createdAt": "2026-11-22T12:00:03.117Z",
+                },
+            ),
+        ),
+        (
             award(),
             (
                 "TokenAwarded",
@@ -47,9 +61,7 @@ from tests.fakes import FakeEventBridge, FakeQueue, client_error
         ),
     ],
 )
-def test_the_events_are_the_specifications(
-    event: Heist | Award, published: tuple[str, object]
-) -> None:
+def test_the_events_are_the_specifications(event: Event, published: tuple[str, object]) -> None:
     bridge = FakeEventBridge()
     Bus(bridge.client, "heist-core").publish(event)
     assert bridge.published == [published]

@@ -12,16 +12,14 @@ from functools import partial
 import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
-from heist_core.domain.award import Award
 from heist_core.domain.errors import Contention, Unavailable
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailRecord, MailState, Owed
+from heist_core.domain.inbox import Event, MailRecord, MailState, Owed
 from heist_core.domain.player import Player
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.use_cases.notify_players import LEASE, NotifyPlayers, Told
-from tests.builders import MILLISECOND, award, heist, player
+from tests.builders import MILLISECOND, award, heist, player, reversal
 from tests.fakes import Crash, FakeClock, FakeQueue, FakeSes, NoticeStore, client_error
 
 ALICE = player("alice", name="Alice", email="alice@example.com")
@@ -48,7 +46,7 @@ class Notifier:
             self.time.clock,
         )
 
-    def __call__(self, event: Heist | Award | None = None) -> Told:
+    def __call__(self, event: Event | None = None) -> Told:
         return self._notify(event or heist())
 
     def after_the_lease(self) -> Told:
@@ -74,6 +72,28 @@ def test_both_players_get_an_inbox_item_and_a_mail() -> None:
     assert notifier.memory.inbox == {"alice": 1, "bob": 1}
     assert notifier.ses.by_address == {"alice@example.com": 1, "bob@example.com": 1}
     assert notifier.settled
+
+
+def test_of_a_reversal_both_players_get_an_inbox_item_and_a_mail() -> None:
+    notifier = Notifier()
+    told = notifier(reversal())
+    assert (told.inbox, told.mails, told.settled) == (2, Counter({MailState.SENT: 2}), True)
+    assert {mail.to: mail.subject for mail in notifier.ses} == {
+        "alice@example.com": "Your heist was reversed: -40 points",
+        "bob@example.com": "A heist on you was reversed: +40 points",
+    }
+
+
+def test_a_refused_mail_of_a_reversal_is_a_letter_that_says_of_which_notice() -> None:
+    notifier = Notifier()
+    notifier.ses.fails(client_error("MessageRejected"))
+    notifier(reversal())
+    (letter,) = notifier.queue
+    assert (letter["heistId"], letter["type"], letter["recipientId"]) == (
+        heist().attempt.id,
+        "HEIST_REVERSED",
+        "alice",
+    )
 
 
 def test_an_award_is_an_inbox_item_without_a_mail() -> None:
@@ -131,6 +151,7 @@ def test_a_refused_mail_has_failed_for_good_and_is_kept_as_a_letter() -> None:
         {
             "kind": "mail",
             "heistId": heist().attempt.id,
+            "type": "HEIST_SUCCESS",
             "recipientId": "alice",
             "state": "FAILED",
             "reason": "MessageRejected",

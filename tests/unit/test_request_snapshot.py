@@ -10,7 +10,7 @@ from typing import Any
 from heist_core.domain.inbox import MailRecord, MailState
 from heist_core.storage import transactions
 from tests.builders import NOW, award, earned, heist, player
-from tests.unit.test_transactions import NOTICE, SUBJECT, TABLE, every_request
+from tests.unit.test_transactions import NOTICE, SUBJECT, TABLE, commit_reversal, every_request
 
 SNAPSHOT = Path(__file__).parent / "requests.json"
 
@@ -37,6 +37,7 @@ def test_requests_are_those_that_were_reviewed() -> None:
 def test_the_steps_of_transactions_are_puts_and_updates_in_this_order() -> None:
     transacted = (
         transactions.commit_heist(TABLE, heist(), player("alice"), player("bob")),
+        commit_reversal(),
         transactions.commit_award(TABLE, award()),
         transactions.commit_points(TABLE, earned()),
         transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
@@ -52,6 +53,14 @@ def test_the_steps_of_transactions_are_puts_and_updates_in_this_order() -> None:
             ("victim", "Update"),
             ("gain", "Put"),
             ("loss", "Put"),
+        ],
+        [
+            ("reversal", "Put"),
+            ("attacker", "Update"),
+            ("victim", "Update"),
+            ("given", "Put"),
+            ("returned", "Put"),
+            ("action", "Put"),
         ],
         [("referral", "Put"), ("referrer", "Update")],
         [("event", "Put"), ("player", "Update"), ("ledger", "Put")],

@@ -12,8 +12,18 @@ import pytest
 from heist_core.domain.inbox import MailRecord, MailState, Owed, notices_of
 from heist_core.domain.player import Dated, Player
 from heist_core.storage import items, keys, operator, transactions
-from heist_core.storage.transactions import Request, Step
-from tests.builders import MILLISECOND, NOW, action, award, earned, heist, player, refused
+from heist_core.storage.transactions import Request, Step, Transaction
+from tests.builders import (
+    MILLISECOND,
+    NOW,
+    action,
+    award,
+    earned,
+    heist,
+    player,
+    refused,
+    reversal,
+)
 
 TABLE = "the-table"
 NEW = "attribute_not_exists(pk)"
@@ -37,6 +47,14 @@ def step_of(steps: Any, name: str, kind: str) -> dict[str, Any]:
     return found
 
 
+def commit_reversal(**changes: Any) -> Transaction:
+    attacker = replace(player("alice", version=7, tokens=3), tokens_spent=4)
+    undone = reversal(**changes)
+    return operator.commit_reversal(
+        TABLE, undone, attacker, player("bob", version=9), action("reverse")
+    )
+
+
 def every_request() -> dict[str, Request]:
     """One example of every request that is built, those inside transactions included."""
     seen = player(name="Alice", email="a@example.com")
@@ -58,6 +76,8 @@ def every_request() -> dict[str, Request]:
     }
     transacted = {
         "commit_heist": transactions.commit_heist(TABLE, heist(), player("alice"), player("bob")),
+        "commit_reversal": commit_reversal(),
+        "commit_refund": commit_reversal(refunded=True, lifted=True),
         "commit_award": transactions.commit_award(TABLE, award()),
         "commit_points": transactions.commit_points(TABLE, earned()),
         "deliver_notice": transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
@@ -103,6 +123,18 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("commit_heist.victim", "version = :seen"),
         ("commit_heist.gain", None),
         ("commit_heist.loss", None),
+        ("commit_reversal.reversal", NEW),
+        ("commit_reversal.attacker", "version = :seen"),
+        ("commit_reversal.victim", "version = :seen"),
+        ("commit_reversal.given", None),
+        ("commit_reversal.returned", None),
+        ("commit_reversal.action", NEW),
+        ("commit_refund.reversal", NEW),
+        ("commit_refund.attacker", "version = :seen"),
+        ("commit_refund.victim", "version = :seen"),
+        ("commit_refund.given", None),
+        ("commit_refund.returned", None),
+        ("commit_refund.action", NEW),
         ("commit_award.referral", NEW),
         ("commit_award.referrer", None),
         ("commit_points.event", NEW),
@@ -156,7 +188,7 @@ PLAYER_WRITES = [name for name, request in EVERY.items() if "STATE" in str(reque
 
 
 def test_every_write_to_a_player_bumps_the_version() -> None:
-    assert len(PLAYER_WRITES) == 6
+    assert len(PLAYER_WRITES) == 10
     for name in PLAYER_WRITES:
         request = EVERY[name]
         added = str(request["UpdateExpression"]).partition("ADD ")[2]
@@ -222,6 +254,51 @@ def test_both_ledger_entries_of_a_heist_cancel_out() -> None:
     assert (loss["pk"], loss["sk"]) == ("LEDGER#bob", reference)
     assert (gain["pointEventType"], gain["points"]) == ("HEIST_GAIN", 40)
     assert (loss["pointEventType"], loss["points"]) == ("HEIST_LOSS", -40)
+
+
+def test_both_sides_of_a_reversal() -> None:
+    steps = commit_reversal(returned=30)
+    attackers, victims = (step_of(steps, name, "Update") for name in ("attacker", "victim"))
+    assert items.from_wire(attackers["Key"]) == keys.player("alice")
+    assert items.from_wire(victims["Key"]) == keys.player("bob")
+    for request in (attackers, victims):
+        assert request["UpdateExpression"] == "SET #season = :points ADD version :one"
+        assert request["ExpressionAttributeNames"] == {"#season": "points#2026-11"}
+    assert values(attackers) == {":points": 1010, ":one": 1, ":seen": 7}
+    assert values(victims) == {":points": 790, ":one": 1, ":seen": 9}
+
+
+def test_a_refund_is_a_token_not_spent_and_may_lift_the_cooldown() -> None:
+    request = step_of(commit_reversal(refunded=True), "attacker", "Update")
+    assert request["UpdateExpression"] == (
+        "SET #season = :points, tokens = :tokens, tokensSpent = :spent ADD version :one"
+    )
+    assert values(request) == {":points": 1000, ":tokens": 4, ":spent": 3, ":one": 1, ":seen": 7}
+    request = step_of(commit_reversal(refunded=True, lifted=True), "attacker", "Update")
+    assert request["UpdateExpression"] == (
+        "SET #season = :points, tokens = :tokens, tokensSpent = :spent "
+        "REMOVE lastHeistAt ADD version :one"
+    )
+
+
+def test_both_ledger_entries_of_a_reversal_cancel_out() -> None:
+    steps = commit_reversal(returned=30)
+    given, returned = (
+        items.from_wire(step_of(steps, name, "Put")["Item"]) for name in ("given", "returned")
+    )
+    reference = "2026-11#REVERSAL#5b0d8c6f2f1e4a31b7d3a9c2e4f60718"
+    assert (given["pk"], given["sk"]) == ("LEDGER#alice", reference)
+    assert (returned["pk"], returned["sk"]) == ("LEDGER#bob", reference)
+    assert given["pointEventType"] == returned["pointEventType"] == "HEIST_REVERSAL"
+    assert (given["points"], returned["points"]) == (-30, 30)
+
+
+def test_a_reversal_is_six_steps_and_no_item_is_in_two_of_them() -> None:
+    steps = commit_reversal()
+    assert [step.name for step in steps] == [
+        *("reversal", "attacker", "victim", "given", "returned", "action")
+    ]
+    assert len({_place(step) for step in steps}) == 6
 
 
 def test_an_award_adds_one_token_whatever_stands() -> None:

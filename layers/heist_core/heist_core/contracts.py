@@ -197,6 +197,17 @@ class HeistCommitted(TypedDict):
     createdAt: str
 
 
+class HeistReversed(TypedDict):
+    heistId: str
+    attackerId: str
+    victimId: str
+    pointsReturned: int
+    shortfall: int
+    tokenRefunded: bool
+    season: str
+    createdAt: str
+
+
 class TokenAwarded(TypedDict):
     userId: str
     referredUserId: str
@@ -204,7 +215,9 @@ class TokenAwarded(TypedDict):
 
 
 EventOut = (
-    tuple[Literal["HeistCommitted"], HeistCommitted] | tuple[Literal["TokenAwarded"], TokenAwarded]
+    tuple[Literal["HeistCommitted"], HeistCommitted]
+    | tuple[Literal["HeistReversed"], HeistReversed]
+    | tuple[Literal["TokenAwarded"], TokenAwarded]
 )
 
 # Parsing

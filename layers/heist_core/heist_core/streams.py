@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, TypedDict
 
 from . import telemetry
-from .domain.award import Award
 from .domain.errors import Malformed
-from .domain.heist import Heist
+from .domain.inbox import Event
 from .storage import items
 
 if TYPE_CHECKING:
@@ -30,11 +29,11 @@ class BatchAnswer(TypedDict):
 def handle_records(
     event: Mapping[str, object],
     consumer: str,
-    act: Callable[[Heist | Award, telemetry.Fields], None],
+    act: Callable[[Event, telemetry.Fields], None],
     store: "Store",
     dead_letters: "DeadLetters",
 ) -> BatchAnswer:
-    """Call `act` for the heist or award of every record.
+    """Call `act` for the event of every record.
 
     What cannot be read is parked at once, whole and with the reason. What fails otherwise is
     reported, and Lambda delivers it and what follows it again.
@@ -82,7 +81,7 @@ def _image(record: object, name: str) -> dict[str, object]:
     return items.from_wire(image)
 
 
-def _event_of(record: object) -> Heist | Award:
+def _event_of(record: object) -> Event:
     return items.owed_event_from(_image(record, "NewImage"))
 
 

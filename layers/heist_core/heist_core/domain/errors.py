@@ -71,6 +71,10 @@ class Malformed(Exception):
     """Stored or streamed data that cannot be read as what it should be. Never shown to a client."""
 
 
+class NotReversible(Exception):
+    """There is no such heist to undo; the message says why, to an operator."""
+
+
 class MailError(Exception):
     """Base of what can become of a mail other than being sent. `code` is SES's own."""
 

@@ -91,7 +91,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) ->
         if now < ends_at:
             raise HeistRefused(
                 "COOLDOWN_ACTIVE",
-                f"You can perform another heist in {_plural(_hours_left(ends_at, now), 'hour')}",
+                f"You can perform another heist in {plural(_hours_left(ends_at, now), 'hour')}",
                 {"cooldownEndsAt": to_iso(ends_at)},
             )
     if attacker.id == victim.id:
@@ -103,7 +103,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) ->
     if victim_points < rules.min_target_points:
         raise HeistRefused(
             "TARGET_BELOW_MINIMUM",
-            f"Target must have at least {_plural(rules.min_target_points, 'point')}",
+            f"Target must have at least {plural(rules.min_target_points, 'point')}",
         )
     if victim.last_robbed_at is not None:
         ends_at = victim.last_robbed_at + rules.protection
@@ -111,7 +111,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) ->
             raise HeistRefused(
                 "TARGET_PROTECTED",
                 "This player was recently robbed and is protected for "
-                f"{_plural(_hours_left(ends_at, now), 'more hour')}",
+                f"{plural(_hours_left(ends_at, now), 'more hour')}",
                 {"protectionEndsAt": to_iso(ends_at)},
             )
     stolen = steal_amount(victim_points, rules)
@@ -132,5 +132,6 @@ def _hours_left(ends_at: datetime, now: datetime) -> int:
     return -((now - ends_at) // _HOUR)
 
 
-def _plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str) -> str:
+    """`1 point`, `2 points`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -3,19 +3,27 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeAlias
 
 from .award import Award
-from .heist import Heist
+from .heist import Heist, plural
+from .reversal import Reversal
+
+MailedEvent: TypeAlias = Heist | Reversal
+"""What players get a mail for as well."""
+Event: TypeAlias = MailedEvent | Award
+"""What players and other systems are told of."""
 
 
 class NoticeType(StrEnum):
     HEIST_SUCCESS = "HEIST_SUCCESS"
     HEIST_VICTIM = "HEIST_VICTIM"
+    HEIST_REVERSED = "HEIST_REVERSED"
     TOKEN_EARNED = "TOKEN_EARNED"
 
 
 class Owed(StrEnum):
-    """What a heist or award still owes to the outside."""
+    """What an event still owes to the outside."""
 
     NOTICES = "notices"
     EVENT = "event"
@@ -31,7 +39,7 @@ Metadata = dict[str, str | int | None]
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """One thing that one player is told: an inbox item and, for heists, a mail."""
+    """One thing that one player is told: an inbox item and, but for awards, a mail."""
 
     recipient_id: str
     type: NoticeType
@@ -78,8 +86,8 @@ class MailRecord:
     lease_until: datetime | None = None
 
 
-def notices_of(event: Heist | Award) -> tuple[Notice, ...]:
-    """Who is told what of a heist or an award (SPEC section 5)."""
+def notices_of(event: Event) -> tuple[Notice, ...]:
+    """Who is told what of an event (SPEC section 5)."""
     if isinstance(event, Award):
         return (
             Notice(
@@ -90,6 +98,8 @@ def notices_of(event: Heist | Award) -> tuple[Notice, ...]:
                 created_at=event.at,
             ),
         )
+    if isinstance(event, Reversal):
+        return _notices_of_reversal(event)
     attempt, plan = event.attempt, event.plan
     return (
         Notice(
@@ -117,6 +127,39 @@ def notices_of(event: Heist | Award) -> tuple[Notice, ...]:
     )
 
 
+def _notices_of_reversal(reversal: Reversal) -> tuple[Notice, ...]:
+    amounts: Metadata = {
+        "pointsStolen": reversal.points_stolen,
+        "pointsReturned": reversal.points_returned,
+        "shortfall": reversal.shortfall,
+    }
+    return (
+        Notice(
+            recipient_id=reversal.attacker_id,
+            type=NoticeType.HEIST_REVERSED,
+            heist_id=reversal.heist_id,
+            metadata={
+                "victimName": reversal.victim_name,
+                "victimId": reversal.victim_id,
+                "tokenRefunded": reversal.token_refunded,
+                **amounts,
+            },
+            created_at=reversal.at,
+        ),
+        Notice(
+            recipient_id=reversal.victim_id,
+            type=NoticeType.HEIST_REVERSED,
+            heist_id=reversal.heist_id,
+            metadata={
+                "attackerName": reversal.attacker_name,
+                "attackerId": reversal.attacker_id,
+                **amounts,
+            },
+            created_at=reversal.at,
+        ),
+    )
+
+
 def message_of(notice: Notice) -> str:
     """The inbox text of a notice, word for word as SPEC section 5 has it."""
     data = notice.metadata
@@ -130,6 +173,16 @@ def message_of(notice: Notice) -> str:
             return (
                 f"Oh no! {data['attackerName'] or 'Someone'} just pulled a heist on you "
                 f"and stole {data['pointsLost']} of your monthly points!"
+            )
+        case NoticeType.HEIST_REVERSED:
+            stolen = plural(int(data["pointsStolen"] or 0), "point")
+            back = f"{data['pointsReturned']} of {stolen}" if data["shortfall"] else stolen
+            if "attackerId" in data:
+                return f"A heist on you was reversed: you got {back} back."
+            token = " You have your Heist Token back." if data["tokenRefunded"] else ""
+            return (
+                f"Your heist on {data['victimName'] or 'a player'} was reversed: "
+                f"{back} went back.{token}"
             )
         case NoticeType.TOKEN_EARNED:
             return (

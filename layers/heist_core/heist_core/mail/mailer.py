@@ -10,8 +10,7 @@ from botocore.exceptions import (
 )
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import Notice
+from heist_core.domain.inbox import MailedEvent, Notice
 
 from .render import mail_of
 
@@ -42,9 +41,9 @@ class Mailer:
     def enabled(self) -> bool:
         return bool(self._sender)
 
-    def send(self, to: str, heist: Heist, notice: Notice) -> None:
+    def send(self, to: str, event: MailedEvent, notice: Notice) -> None:
         """Raises MailDeferred, MailRefused or MailDoubtful unless SES took the mail."""
-        mail = mail_of(heist, notice)
+        mail = mail_of(event, notice)
         try:
             self._client.send_email(
                 FromEmailAddress=self._sender,

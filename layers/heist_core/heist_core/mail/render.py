@@ -1,4 +1,4 @@
-"""What a mail says: text and HTML, names escaped, totals from the heist's own record."""
+"""What a mail says: text and HTML, names escaped, totals from the event's own record."""
 
 import re
 from dataclasses import dataclass
@@ -6,8 +6,9 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import Notice, NoticeType
+from heist_core.domain.heist import Heist, plural
+from heist_core.domain.inbox import MailedEvent, Notice
+from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
 _LINK_JOINTS = re.compile(r"(?<=\w)([.:@])(?=[\w/])")
@@ -31,16 +32,21 @@ class _Story:
     hint: str
 
 
-def mail_of(heist: Heist, notice: Notice) -> Mail:
-    """The mail for one side of a heist (SPEC section 5).
+def mail_of(event: MailedEvent, notice: Notice) -> Mail:
+    """The mail for one side of a heist or of its reversal (SPEC section 5).
 
     Names must be cleaned already. Here they are escaped, and kept from becoming links.
     """
-    attacker, victim = _unlinked(heist.attacker_name), _unlinked(heist.victim_name)
-    if notice.type is NoticeType.HEIST_SUCCESS:
-        story, name = _success(heist, victim), attacker
+    attacker, victim = _unlinked(event.attacker_name), _unlinked(event.victim_name)
+    if isinstance(event, Reversal):
+        to_attacker = notice.recipient_id == event.attacker_id
+        story = _given(event, victim) if to_attacker else _returned(event, attacker)
+        heist_id, season, at = event.heist_id, event.season, event.at
     else:
-        story, name = _loss(heist, attacker), victim
+        to_attacker = notice.recipient_id == event.attempt.attacker_id
+        story = _success(event, victim) if to_attacker else _loss(event, attacker)
+        heist_id, season, at = event.attempt.id, event.plan.season, event.plan.at
+    name = attacker if to_attacker else victim
     values = {
         "greeting": f"Hi {name or 'Player'},",
         "headline": story.headline,
@@ -48,9 +54,9 @@ def mail_of(heist: Heist, notice: Notice) -> Mail:
         "total_label": story.total_label,
         "total": str(story.total),
         "hint": story.hint,
-        "season": heist.plan.season,
-        "at": to_iso(heist.plan.at)[:16].replace("T", " ") + " UTC",
-        "heist_id": heist.attempt.id,
+        "season": season,
+        "at": to_iso(at)[:16].replace("T", " ") + " UTC",
+        "heist_id": heist_id,
     }
     return Mail(
         subject=story.subject,
@@ -83,6 +89,36 @@ def _loss(heist: Heist, attacker: str | None) -> _Story:
         total_label="You have left",
         total=heist.plan.victim_points_after,
         hint="You are protected for a while now. Bring a friend, earn a Heist Token, strike back.",
+    )
+
+
+def _given(reversal: Reversal, victim: str | None) -> _Story:
+    points = reversal.points_returned
+    return _Story(
+        subject=f"Your heist was reversed: -{plural(points, 'point')}",
+        headline=f"-{plural(points, 'point')}",
+        line=f"Your heist on {victim or 'another player'} was reversed, "
+        f"and {plural(points, 'point')} went back.",
+        total_label="You have left",
+        total=reversal.attacker_points_after,
+        hint="You have your Heist Token back."
+        if reversal.token_refunded
+        else "The Heist Token stays spent.",
+    )
+
+
+def _returned(reversal: Reversal, attacker: str | None) -> _Story:
+    points = reversal.points_returned
+    return _Story(
+        subject=f"A heist on you was reversed: +{plural(points, 'point')}",
+        headline=f"+{plural(points, 'point')}",
+        line=f"The heist that {attacker or 'someone'} pulled on you was reversed, "
+        f"and you got {plural(points, 'point')} back.",
+        total_label="Your new total",
+        total=reversal.victim_points_after,
+        hint=f"{plural(reversal.shortfall, 'point')} more could not be returned."
+        if reversal.shortfall
+        else "You have back all that was stolen.",
     )
 
 

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from heist_core.contracts import EventOut, HeistCommitted, TokenAwarded
+from heist_core.contracts import EventOut, HeistCommitted, HeistReversed, TokenAwarded
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Unavailable
-from heist_core.domain.heist import Heist
+from heist_core.domain.inbox import Event
+from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
 if TYPE_CHECKING:
@@ -17,12 +18,23 @@ if TYPE_CHECKING:
 SOURCE = "heist"
 
 
-def event_of(event: Heist | Award) -> EventOut:
+def event_of(event: Event) -> EventOut:
     """The fact as other systems see it."""
     if isinstance(event, Award):
         return "TokenAwarded", TokenAwarded(
             userId=event.referrer_id,
             referredUserId=event.referred_id,
+            createdAt=to_iso(event.at),
+        )
+    if isinstance(event, Reversal):
+        return "HeistReversed", HeistReversed(
+            heistId=event.heist_id,
+            attackerId=event.attacker_id,
+            victimId=event.victim_id,
+            pointsReturned=event.points_returned,
+            shortfall=event.shortfall,
+            tokenRefunded=event.token_refunded,
+            season=event.season,
             createdAt=to_iso(event.at),
         )
     attempt, plan = event.attempt, event.plan
@@ -43,7 +55,7 @@ class Bus:
         self._client = client
         self._name = name
 
-    def publish(self, event: Heist | Award) -> None:
+    def publish(self, event: Event) -> None:
         """At least once. Raises Unavailable when the bus did not take it for certain."""
         detail_type, detail = event_of(event)
         try:

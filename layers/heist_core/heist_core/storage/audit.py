@@ -50,9 +50,18 @@ class Story:
     points: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     heists: int = 0
+    refunds: int = 0
     last_heist_at: str = ""
+    lifted_at: str = ""
     last_robbed_at: str = ""
     referrals: int = 0
+
+    def cooldown_from(self) -> set[str]:
+        """What `lastHeistAt` may be; nothing when the last heist's cooldown was lifted."""
+        if self.lifted_at > self.last_heist_at:
+            return {""}
+        same_moment = self.lifted_at == self.last_heist_at
+        return {self.last_heist_at, ""} if same_moment else {self.last_heist_at}
 
 
 @dataclass
@@ -63,23 +72,25 @@ class Audit:
     earned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     heists: dict[str, Item] = field(default_factory=dict)
     heist_entries: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    reversals: dict[str, Item] = field(default_factory=dict)
+    reversal_entries: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     points_events: dict[str, int] = field(default_factory=dict)
     event_entries: dict[str, int] = field(default_factory=dict)
-    notices: dict[str, tuple[str, str]] = field(default_factory=dict)
+    notices: dict[str, str] = field(default_factory=dict)
     inbox: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     owing: set[str] = field(default_factory=set)
-    told: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    recipients: dict[str, set[str]] = field(default_factory=dict)
+    told: set[str] = field(default_factory=set)
+    to_be_told: dict[str, set[str]] = field(default_factory=dict)
     unreadable: list[Violation] = field(default_factory=list)
     items: int = 0
 
     def take(self, item: Item) -> None:
         """Take one item into account."""
         self.items += 1
-        pk = str(item["pk"])
-        kind, _, rest = pk.partition("#")
+        key = {"pk": str(item["pk"]), "sk": str(item["sk"])}
+        kind, _, rest = key["pk"].partition("#")
         try:
-            match kind, str(item["sk"]).partition("#")[0]:
+            match kind, key["sk"].partition("#")[0]:
                 case "PLAYER", "STATE":
                     story = self.players[rest]
                     story.state, story.points = item, points_of(item)
@@ -87,19 +98,21 @@ class Audit:
                     self._take_entry(rest, item)
                 case "HEIST", "HEIST":
                     self._take_heist(rest, item)
+                case "HEIST", "REVERSAL":
+                    self._take_reversal(rest, item)
                 case "REFERRAL", "REFERRAL":
                     self.players[str(item["referrerId"])].referrals += 1
-                    self._take_owed(pk, item, {str(item["referrerId"])})
+                    self._take_owed(key, item, str(item["referrerId"]))
                 case "POINTS", _:
                     self.points_events[rest] = number(item, "points")
                 case (("HEIST" | "REFERRAL"), "NOTICE"):
-                    recipient = str(item["recipientId"])
-                    self.told[pk].add(recipient)
-                    self.notices[f"{recipient}/{keys.inbox_tag(pk, recipient)}"] = (pk, recipient)
+                    self.told.add(_place(key))
+                    in_inbox = f"{item['recipientId']}/{keys.inbox_tag(key)}"
+                    self.notices[in_inbox] = _place(key)
                 case "INBOX", _:
                     self.inbox[f"{rest}/{item['tag']}"] += 1
         except (KeyError, ValueError) as error:
-            self.unreadable.append(Violation(f"{pk}/{item['sk']}", "can be read", repr(error)))
+            self.unreadable.append(Violation(_place(key), "can be read", repr(error)))
 
     def _take_entry(self, player_id: str, item: Item) -> None:
         season, kind, reference = str(item["sk"]).split("#", 2)
@@ -107,6 +120,8 @@ class Audit:
         self.players[player_id].ledger[season] += points
         if kind == "HEIST":
             self.heist_entries[reference][player_id] = points
+        elif kind == "REVERSAL":
+            self.reversal_entries[reference][player_id] = points
         else:
             self.earned[season] += points
             self.event_entries[reference] = points
@@ -119,18 +134,25 @@ class Audit:
         at = str(item["createdAt"])
         robber, robbed = self.players[attacker], self.players[victim]
         robber.heists += 1
-        robber.last_heist_at = max(robber.last_heist_at, at)
         robbed.last_robbed_at = max(robbed.last_robbed_at, at)
-        self._take_owed(f"HEIST#{heist_id}", item, {attacker, victim})
+        self._take_owed(keys.heist(heist_id), item, attacker, victim)
 
-    def _take_owed(self, pk: str, item: Item, recipients: set[str]) -> None:
-        self.recipients[pk] = recipients
+    def _take_reversal(self, heist_id: str, item: Item) -> None:
+        attacker, victim = str(item["attackerId"]), str(item["victimId"])
+        self.reversals[heist_id] = item
+        self.players[attacker].refunds += item["tokenRefunded"] is True
+        self._take_owed(keys.reversal(heist_id), item, attacker, victim)
+
+    def _take_owed(self, key: keys.Key, item: Item, *recipients: str) -> None:
+        self.to_be_told[_place(key)] = {_place(keys.notice(key, who)) for who in recipients}
         if "owedBucket" in item:
-            self.owing.add(pk)
+            self.owing.add(_place(key))
 
     def violations(self) -> Iterator[Violation]:
         """Everything that does not add up."""
         yield from self.unreadable
+        yield from self._reversal_violations()
+        self._date_last_heists()
         for player_id, story in self.players.items():
             yield from player_violations(player_id, story)
         for heist_id, heist in self.heists.items():
@@ -144,14 +166,35 @@ class Audit:
         yield from self._notice_violations()
         yield from self._season_violations()
 
+    def _date_last_heists(self) -> None:
+        for heist_id, heist in self.heists.items():
+            robber, at = self.players[str(heist["attackerId"])], str(heist["createdAt"])
+            if self.reversals.get(heist_id, {}).get("cooldownLifted") is True:
+                robber.lifted_at = max(robber.lifted_at, at)
+            else:
+                robber.last_heist_at = max(robber.last_heist_at, at)
+
+    def _reversal_violations(self) -> Iterator[Violation]:
+        for heist_id, reversal in self.reversals.items():
+            heist = self.heists.get(heist_id)
+            if heist is None:
+                yield Violation(f"heist {heist_id}", "a reversal has its heist", "no record")
+                continue
+            entries = self.reversal_entries.get(heist_id, {})
+            yield from reversal_violations(heist_id, heist, reversal, entries)
+        for heist_id in self.reversal_entries.keys() - self.reversals.keys():
+            yield Violation(f"heist {heist_id}", "a ledger entry has its reversal", "no record")
+
     def _notice_violations(self) -> Iterator[Violation]:
-        for pk, recipients in self.recipients.items():
-            missing = recipients - self.told[pk]
-            if missing and pk not in self.owing:
-                yield Violation(pk, "everybody was told, or it is owed", f"{len(missing)} not told")
-        for place, (pk, _) in self.notices.items():
+        for place, notices in self.to_be_told.items():
+            missing = notices - self.told
+            if missing and place not in self.owing:
+                figures = f"{len(missing)} not told"
+                yield Violation(place, "everybody was told, or it is owed", figures)
+        for place, notice in self.notices.items():
             if self.inbox[place] > 1:
-                yield Violation(pk, "one inbox item per recipient", f"{self.inbox[place]} items")
+                figures = f"{self.inbox[place]} items"
+                yield Violation(notice, "one inbox item per recipient", figures)
         for place in self.inbox.keys() - self.notices.keys():
             if self.inbox[place]:
                 yield Violation(f"inbox {place}", "an inbox item has its notice", "no notice")
@@ -165,6 +208,10 @@ class Audit:
             if held[season] != self.earned[season]:
                 figures = f"{held[season]} held, {self.earned[season]} earned"
                 yield Violation(f"season {season}", "points are conserved", figures)
+
+
+def _place(key: keys.Key) -> str:
+    return f"{key['pk']}/{key['sk']}"
 
 
 def points_of(state: Item) -> dict[str, int]:
@@ -203,20 +250,20 @@ def player_violations(player_id: str, story: Story) -> Iterator[Violation]:
         yield Violation(
             subject, "tokens are those earned less those spent", f"{tokens} = {earned} - {spent}"
         )
-    if spent != story.heists:
-        yield Violation(subject, "one token per heist", f"{spent} spent, {story.heists} heists")
+    if spent != story.heists - story.refunds:
+        figures = f"{spent} spent, {story.heists} heists, {story.refunds} refunded"
+        yield Violation(subject, "one token per heist", figures)
     if earned != story.referrals:
         yield Violation(
             subject, "one token per referral", f"{earned} earned, {story.referrals} referrals"
         )
     for name, seen in (
-        ("lastHeistAt", story.last_heist_at),
-        ("lastRobbedAt", story.last_robbed_at),
+        ("lastHeistAt", story.cooldown_from()),
+        ("lastRobbedAt", {story.last_robbed_at}),
     ):
-        if str(state.get(name, "")) != seen:
-            yield Violation(
-                subject, f"{name} is that of the last heist", f"{state.get(name)} and {seen}"
-            )
+        if str(state.get(name, "")) not in seen:
+            figures = f"{state.get(name)} and {' or '.join(sorted(seen))}"
+            yield Violation(subject, f"{name} is that of the last heist", figures)
 
 
 def heist_violations(heist_id: str, heist: Item, entries: Mapping[str, int]) -> Iterator[Violation]:
@@ -241,6 +288,37 @@ def heist_violations(heist_id: str, heist: Item, entries: Mapping[str, int]) -> 
         yield Violation(
             subject, "has a gain and a loss in the ledger", str(sorted(entries.values()))
         )
+
+
+def reversal_violations(
+    heist_id: str, heist: Item, reversal: Item, entries: Mapping[str, int]
+) -> Iterator[Violation]:
+    """A reversal's own sums, those of its heist, and its two ledger entries."""
+    subject = f"reversal of heist {heist_id}"
+    try:
+        returned = number(reversal, "pointsReturned")
+        sums_hold = (
+            0 <= returned <= number(heist, "pointsStolen")
+            and number(reversal, "pointsStolen") == number(heist, "pointsStolen")
+            and number(reversal, "shortfall") == number(heist, "pointsStolen") - returned
+            and number(reversal, "attackerPointsBefore") - returned
+            == number(reversal, "attackerPointsAfter")
+            and number(reversal, "victimPointsBefore") + returned
+            == number(reversal, "victimPointsAfter")
+            and number(reversal, "attackerPointsAfter") >= 0
+            and (number(reversal, "shortfall") == 0 or number(reversal, "attackerPointsAfter") == 0)
+        )
+    except ValueError as error:
+        yield Violation(subject, "can be read", str(error))
+        return
+    if not sums_hold:
+        yield Violation(subject, "before and after differ by what was returned", str(returned))
+    for name in ("attackerId", "victimId", "season"):
+        if reversal.get(name) != heist.get(name):
+            yield Violation(subject, "is that of its heist", name)
+    expected = {str(heist["attackerId"]): -returned, str(heist["victimId"]): returned}
+    if entries != expected:
+        yield Violation(subject, "has two entries in the ledger", str(sorted(entries.values())))
 
 
 class Table:

@@ -15,6 +15,7 @@ from heist_core.domain.errors import HeistRefused, Malformed
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
 from heist_core.domain.inbox import (
     MAIL_AGAIN,
+    Event,
     InboxItem,
     MailRecord,
     MailState,
@@ -24,6 +25,7 @@ from heist_core.domain.inbox import (
     Owed,
 )
 from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import from_iso, season_of, to_iso
 
 from . import keys
@@ -266,6 +268,71 @@ def heist_ledger_items(heist: Heist) -> tuple[Item, Item]:
     )
 
 
+# Reversals
+
+
+def reversal_item(reversal: Reversal) -> Item:
+    subject = keys.reversal(reversal.heist_id)
+    return {
+        **subject,
+        "heistId": reversal.heist_id,
+        "actionId": reversal.action_id,
+        "attackerId": reversal.attacker_id,
+        "victimId": reversal.victim_id,
+        "attackerName": reversal.attacker_name,
+        "victimName": reversal.victim_name,
+        "createdAt": to_iso(reversal.at),
+        "season": reversal.season,
+        "pointsStolen": reversal.points_stolen,
+        "pointsReturned": reversal.points_returned,
+        "shortfall": reversal.shortfall,
+        "attackerPointsBefore": reversal.attacker_points_before,
+        "attackerPointsAfter": reversal.attacker_points_after,
+        "victimPointsBefore": reversal.victim_points_before,
+        "victimPointsAfter": reversal.victim_points_after,
+        "tokenRefunded": reversal.token_refunded,
+        "cooldownLifted": reversal.cooldown_lifted,
+        **_owed(subject, reversal.at),
+    }
+
+
+def reversal_from(item: Item) -> Reversal:
+    return Reversal(
+        heist_id=_required(item, "heistId", str),
+        action_id=_required(item, "actionId", str),
+        attacker_id=_required(item, "attackerId", str),
+        victim_id=_required(item, "victimId", str),
+        attacker_name=_optional(item, "attackerName", str),
+        victim_name=_optional(item, "victimName", str),
+        season=_required(item, "season", str),
+        at=_moment(item, "createdAt"),
+        points_stolen=_integer(item, "pointsStolen"),
+        points_returned=_integer(item, "pointsReturned"),
+        attacker_points_before=_integer(item, "attackerPointsBefore"),
+        victim_points_before=_integer(item, "victimPointsBefore"),
+        token_refunded=_required(item, "tokenRefunded", bool),
+        cooldown_lifted=_required(item, "cooldownLifted", bool),
+    )
+
+
+def reversal_ledger_items(reversal: Reversal) -> tuple[Item, Item]:
+    """The attacker's entry and the victim's; both are there, also when nothing could be returned."""
+
+    def entry(player_id: str, points: int) -> Item:
+        return {
+            **keys.ledger(player_id, reversal.season, f"REVERSAL#{reversal.heist_id}"),
+            "pointEventType": "HEIST_REVERSAL",
+            "points": points,
+            "heistId": reversal.heist_id,
+            "occurredAt": to_iso(reversal.at),
+        }
+
+    return (
+        entry(reversal.attacker_id, -reversal.points_returned),
+        entry(reversal.victim_id, reversal.points_returned),
+    )
+
+
 # Awards and points
 
 
@@ -315,16 +382,18 @@ def earned_ledger_item(earned: EarnedPoints) -> Item:
 # What is owed
 
 
-def owed_event_from(item: Item) -> Heist | Award:
-    """The heist or award that an item with an owed marker records."""
+def owed_event_from(item: Item) -> Event:
+    """The event that an item with an owed marker records."""
     kind = _required(item, "sk", str)
     if kind == "REFERRAL":
         return award_from(item)
+    if kind == "REVERSAL":
+        return reversal_from(item)
     if kind == "HEIST":
         heist = heist_from(item)
         if isinstance(heist, Heist):
             return heist
-    raise Malformed("sk names neither a successful heist nor a referral")
+    raise Malformed("sk names no successful heist, reversal or referral")
 
 
 def owed_of(item: Item) -> frozenset[str]:
@@ -335,9 +404,11 @@ def owed_of(item: Item) -> frozenset[str]:
     return owed
 
 
-def subject_key(event: Heist | Award) -> keys.Key:
+def subject_key(event: Event) -> keys.Key:
     if isinstance(event, Award):
         return keys.referral(event.referred_id)
+    if isinstance(event, Reversal):
+        return keys.reversal(event.heist_id)
     return keys.heist(event.attempt.id)
 
 

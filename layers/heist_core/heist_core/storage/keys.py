@@ -19,26 +19,32 @@ def heist(heist_id: str) -> Key:
     return {"pk": f"HEIST#{heist_id}", "sk": "HEIST"}
 
 
+def reversal(heist_id: str) -> Key:
+    return {"pk": f"HEIST#{heist_id}", "sk": "REVERSAL"}
+
+
 def referral(referred_id: str) -> Key:
     return {"pk": f"REFERRAL#{referred_id}", "sk": "REFERRAL"}
 
 
 def notice(subject: Key, recipient_id: str) -> Key:
-    """Beside the heist or referral that it tells of."""
-    return {"pk": subject["pk"], "sk": f"NOTICE#{recipient_id}"}
+    """Beside the heist, reversal or referral that it tells of."""
+    of_reversal = "#REVERSAL" if subject["sk"] == "REVERSAL" else ""
+    return {"pk": subject["pk"], "sk": f"NOTICE#{recipient_id}{of_reversal}"}
 
 
 def inbox(player_id: str) -> str:
     return f"INBOX#{player_id}"
 
 
-def inbox_tag(subject_pk: str, recipient_id: str) -> str:
-    """Makes the public id of an inbox item unguessable, and tells whose notice it holds."""
-    return hashlib.sha256(f"{subject_pk}/{recipient_id}".encode()).hexdigest()[:8]
+def inbox_tag(notice_key: Key) -> str:
+    """Makes the public id of an inbox item unguessable, and tells which notice it holds."""
+    text = f"{notice_key['pk']}/{notice_key['sk'].removeprefix('NOTICE#')}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 def ledger(player_id: str, season: str, reference: str) -> Key:
-    """`reference` is `HEIST#<heist id>` or `EVENT#<event id>`."""
+    """`reference` is `HEIST#<heist id>`, `REVERSAL#<heist id>` or `EVENT#<event id>`."""
     return {"pk": f"LEDGER#{player_id}", "sk": f"{season}#{reference}"}
 
 

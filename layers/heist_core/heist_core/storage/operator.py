@@ -1,11 +1,13 @@
 """Requests that only an operator sends. No function's role permits the changes that they make."""
 
 from heist_core.domain.action import Action
+from heist_core.domain.player import Player
+from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-from . import keys
+from . import items, keys
 from .items import Item
-from .transactions import Step, put_new
+from .transactions import Step, Transaction, put, put_new, update
 
 
 def action_item(action: Action) -> Item:
@@ -25,3 +27,55 @@ def action_item(action: Action) -> Item:
 def record_action(table: str, action: Action) -> Step:
     """The log's entry, to go into the transaction of the change itself. Nothing ever updates it."""
     return Step("action", {"Put": put_new(table, action_item(action))})
+
+
+def commit_reversal(
+    table: str, reversal: Reversal, attacker: Player, victim: Player, action: Action
+) -> Transaction:
+    """The reversal, both players, both ledger entries and the operator's action, or nothing."""
+    season = {"#season": items.season_attribute(reversal.season)}
+    changes = "SET #season = :points"
+    values: dict[str, object] = {
+        ":points": reversal.attacker_points_after,
+        ":one": 1,
+        ":seen": attacker.version,
+    }
+    if reversal.token_refunded:
+        changes += ", tokens = :tokens, tokensSpent = :spent"
+        values[":tokens"] = attacker.tokens + 1
+        values[":spent"] = attacker.tokens_spent - 1
+    if reversal.cooldown_lifted:
+        changes += " REMOVE lastHeistAt"
+    given, returned = items.reversal_ledger_items(reversal)
+    return (
+        Step("reversal", {"Put": put_new(table, items.reversal_item(reversal))}),
+        Step(
+            "attacker",
+            {
+                "Update": update(
+                    table,
+                    keys.player(attacker.id),
+                    changes + " ADD version :one",
+                    values,
+                    condition="version = :seen",
+                    names=season,
+                )
+            },
+        ),
+        Step(
+            "victim",
+            {
+                "Update": update(
+                    table,
+                    keys.player(victim.id),
+                    "SET #season = :points ADD version :one",
+                    {":points": reversal.victim_points_after, ":one": 1, ":seen": victim.version},
+                    condition="version = :seen",
+                    names=season,
+                )
+            },
+        ),
+        Step("given", {"Put": put(table, given)}),
+        Step("returned", {"Put": put(table, returned)}),
+        record_action(table, action),
+    )

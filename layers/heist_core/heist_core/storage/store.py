@@ -23,14 +23,16 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 
+from heist_core.domain.action import Action
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import Contention, Malformed, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import InboxItem, MailRecord, Notice
+from heist_core.domain.inbox import Event, InboxItem, MailedEvent, MailRecord, Notice
 from heist_core.domain.player import Player, Profile
+from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-from . import items, keys, transactions
+from . import items, keys, operator, transactions
 from .items import Item, from_wire, to_wire
 from .transactions import Request, Transaction
 
@@ -98,12 +100,12 @@ class Count:
 
 @dataclass(frozen=True, slots=True)
 class OwedRecord:
-    """A heist or referral whose marker is set."""
+    """An event's record whose marker is set."""
 
     key: keys.Key
     item: Item
 
-    def event(self) -> Heist | Award:
+    def event(self) -> Event:
         """Raises Malformed."""
         return items.owed_event_from(self.item)
 
@@ -178,6 +180,29 @@ class Store:
             return False
         return True
 
+    # Reversals
+
+    def reversal(self, heist_id: str) -> Reversal | None:
+        """The reversal of a heist, if it was reversed."""
+        item = self._get(keys.reversal(heist_id))
+        return None if item is None else items.reversal_from(item)
+
+    def commit_reversal(
+        self, reversal: Reversal, attacker: Player, victim: Player, action: Action
+    ) -> Reversal | None:
+        """Commit, or return the reversal that already stands.
+
+        None: committed. Raises Contention when a player is no longer at the version seen.
+        """
+        request = operator.commit_reversal(self._table, reversal, attacker, victim, action)
+        try:
+            self._transact(request, arbiter="reversal")
+        except _ConditionFailed as failed:
+            if failed.item is None:
+                raise Contention from failed
+            return items.reversal_from(failed.item)
+        return None
+
     # Rate limits
 
     def count_attempt(self, player_id: str, heist_id: str, minute: datetime, limit: int) -> Count:
@@ -243,7 +268,7 @@ class Store:
 
     # Notices and mail
 
-    def deliver_notice(self, event: Heist | Award, notice: Notice, arrived_at: datetime) -> bool:
+    def deliver_notice(self, event: Event, notice: Notice, arrived_at: datetime) -> bool:
         """Put the notice and its inbox item, once. False: they were there already.
 
         Inbox positions are consecutive: position n + 1 is only taken by a writer that saw n as the
@@ -252,20 +277,22 @@ class Store:
         """
         subject = items.subject_key(event)
         sequence = self._newest_position(notice.recipient_id) + 1
-        tag = keys.inbox_tag(subject["pk"], notice.recipient_id)
+        tag = keys.inbox_tag(keys.notice(subject, notice.recipient_id))
         request = transactions.deliver_notice(
             self._table, subject, notice, sequence, tag, arrived_at
         )
         return self._transact_once(request, "notice")
 
-    def mail_record(self, event: Heist, recipient_id: str) -> MailRecord:
+    def mail_record(self, event: MailedEvent, recipient_id: str) -> MailRecord:
         """How far the mail of a delivered notice is. Raises Malformed without a notice."""
         item = self._get(keys.notice(items.subject_key(event), recipient_id))
         if item is None:
             raise Malformed("there is no notice")
         return items.mail_record_from(item)
 
-    def move_mail(self, event: Heist, recipient_id: str, seen: MailRecord, to: MailRecord) -> bool:
+    def move_mail(
+        self, event: MailedEvent, recipient_id: str, seen: MailRecord, to: MailRecord
+    ) -> bool:
         """False: somebody moved the mail since it was read."""
         key = keys.notice(items.subject_key(event), recipient_id)
         try:
@@ -277,7 +304,7 @@ class Store:
     # What is owed
 
     def ask_mail_again(
-        self, event: Heist, recipient_id: str, seen: MailRecord, owed: str, since: datetime
+        self, event: MailedEvent, recipient_id: str, seen: MailRecord, owed: str, since: datetime
     ) -> bool:
         """Make a mail pending that had ended, and owe it under `owed`. False: somebody moved it.
 
@@ -288,7 +315,7 @@ class Store:
         )
         return self._transact_once(request, "mail")
 
-    def settle(self, event: Heist | Award, *owed: str) -> None:
+    def settle(self, event: Event, *owed: str) -> None:
         """Take `owed` off the marker, and the marker away when nothing is left on it."""
         subject = items.subject_key(event)
         try:

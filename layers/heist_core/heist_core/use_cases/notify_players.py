@@ -1,4 +1,4 @@
-"""Inbox items and mails for a heist or an award: exactly one item, at most one doubtful mail.
+"""Inbox items and mails for an event: exactly one item, at most one doubtful mail.
 
 The inbox comes first and never waits for mail. A mail's state lies on its notice record:
 PENDING -> SENDING (owner, lease) -> SENT | FAILED | SUPPRESSED | PARKED.
@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailRefused, Unavailable
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailRecord, MailState, Notice, Owed, notices_of
+from heist_core.domain.inbox import (
+    Event,
+    MailedEvent,
+    MailRecord,
+    MailState,
+    Notice,
+    Owed,
+    notices_of,
+)
 from heist_core.domain.player import Player
 from heist_core.domain.times import to_milliseconds
 
@@ -58,7 +65,7 @@ class NotifyPlayers:
         self._settings = settings
         self._clock = clock
 
-    def __call__(self, event: Heist | Award) -> Told:
+    def __call__(self, event: Event) -> Told:
         """Bring every notice of an event as far as it will go now, and settle the marker if done.
 
         May be called any number of times, also at the same moment. Raises Contention or
@@ -79,7 +86,7 @@ class NotifyPlayers:
         return told
 
     def _mails(
-        self, heist: Heist, notices: Sequence[Notice], fresh: Sequence[bool], told: Told
+        self, event: MailedEvent, notices: Sequence[Notice], fresh: Sequence[bool], told: Told
     ) -> bool:
         """Whether the mails of all notices are settled. Trouble with one leaves the other alone."""
         players = self._players(notices)
@@ -87,7 +94,7 @@ class NotifyPlayers:
         for notice, is_fresh in zip(notices, fresh, strict=True):
             recipient = players[notice.recipient_id]
             try:
-                states.append(self._mail(heist, notice, recipient, told, fresh=is_fresh))
+                states.append(self._mail(event, notice, recipient, told, fresh=is_fresh))
             except Unavailable:
                 states.append(MailState.SENDING)
         return all(state.settled for state in states)
@@ -102,43 +109,43 @@ class NotifyPlayers:
         return players
 
     def _mail(
-        self, heist: Heist, notice: Notice, recipient: Player, told: Told, *, fresh: bool
+        self, event: MailedEvent, notice: Notice, recipient: Player, told: Told, *, fresh: bool
     ) -> MailState:
         """Take a mail one step further; its state afterwards, as far as this call knows.
 
         `fresh`: this call put the notice, so that its mail is known to be pending.
         """
         seen = (
-            MailRecord(MailState.PENDING) if fresh else self._store.mail_record(heist, recipient.id)
+            MailRecord(MailState.PENDING) if fresh else self._store.mail_record(event, recipient.id)
         )
         now = self._clock.now()
         if seen.state.settled or (seen.lease_until is not None and now < seen.lease_until):
             return seen.state
         if seen.attempts >= DOUBTFUL_ATTEMPTS:
-            return self._give_up(heist, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", told)
+            return self._give_up(event, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", told)
         address = recipient.profile.email.value
         if address is None or not self._wanted(recipient):
-            return self._move(heist, notice, seen, MailRecord(MailState.SUPPRESSED), told)
+            return self._move(event, notice, seen, MailRecord(MailState.SUPPRESSED), told)
         claim = MailRecord(
             MailState.SENDING,
             attempts=seen.attempts + 1,
             owner=uuid.uuid4().hex,
             lease_until=to_milliseconds(now + LEASE),
         )
-        claimed = self._store.move_mail(heist, recipient.id, seen, claim)
-        if not claimed and self._store.mail_record(heist, recipient.id) != claim:
+        claimed = self._store.move_mail(event, recipient.id, seen, claim)
+        if not claimed and self._store.mail_record(event, recipient.id) != claim:
             return MailState.SENDING
         try:
-            self._mailer.send(address, heist, notice)
+            self._mailer.send(address, event, notice)
         except MailDeferred:
             back = MailRecord(MailState.PENDING, attempts=seen.attempts)
-            return self._move(heist, notice, claim, back, told)
+            return self._move(event, notice, claim, back, told)
         except MailRefused as error:
-            return self._give_up(heist, notice, claim, MailState.FAILED, error.code, told)
+            return self._give_up(event, notice, claim, MailState.FAILED, error.code, told)
         except MailDoubtful:
             return MailState.SENDING
         sent = MailRecord(MailState.SENT, attempts=claim.attempts)
-        return self._move(heist, notice, claim, sent, told)
+        return self._move(event, notice, claim, sent, told)
 
     def _wanted(self, recipient: Player) -> bool:
         return (
@@ -149,7 +156,7 @@ class NotifyPlayers:
 
     def _give_up(
         self,
-        heist: Heist,
+        event: MailedEvent,
         notice: Notice,
         seen: MailRecord,
         state: MailState,
@@ -160,18 +167,19 @@ class NotifyPlayers:
         self._dead_letters.put(
             {
                 "kind": "mail",
-                "heistId": heist.attempt.id,
+                "heistId": notice.heist_id,
+                "type": notice.type.value,
                 "recipientId": notice.recipient_id,
                 "state": state.value,
                 "reason": reason,
             }
         )
-        return self._move(heist, notice, seen, MailRecord(state, attempts=seen.attempts), told)
+        return self._move(event, notice, seen, MailRecord(state, attempts=seen.attempts), told)
 
     def _move(
-        self, heist: Heist, notice: Notice, seen: MailRecord, to: MailRecord, told: Told
+        self, event: MailedEvent, notice: Notice, seen: MailRecord, to: MailRecord, told: Told
     ) -> MailState:
-        if not self._store.move_mail(heist, notice.recipient_id, seen, to):
+        if not self._store.move_mail(event, notice.recipient_id, seen, to):
             return MailState.SENDING
         told.mails[to.state] += 1
         return to.state

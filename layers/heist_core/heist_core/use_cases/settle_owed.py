@@ -7,10 +7,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from heist_core.domain.award import Award
 from heist_core.domain.errors import Malformed, Unavailable
 from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MAIL_AGAIN, MailState, Owed
+from heist_core.domain.inbox import MAIL_AGAIN, Event, MailedEvent, MailState, NoticeType, Owed
 
 from .clock import Clock
 from .publish_event import publish_event
@@ -98,7 +97,7 @@ class SettleOwed:
             self._store.settle(event, Owed.NOTICES)
         return published
 
-    def _published(self, event: Heist | Award) -> bool:
+    def _published(self, event: Event) -> bool:
         """A bus that is down keeps no player from being told."""
         try:
             publish_event(self._store, self._bus, event)
@@ -123,23 +122,29 @@ class SettleOwed:
             return False
         return True
 
-    def resend_mail(self, heist_id: str, recipient_id: str) -> "Told | None":
+    def resend_mail(self, heist_id: str, recipient_id: str, notice_type: str) -> "Told | None":
         """Send a mail that had failed or was parked, because an operator asked for it.
 
-        None: there is no such heist. Raises Malformed or Unavailable.
+        None: there is no such heist, or reversal. Raises Malformed or Unavailable.
         """
-        heist = self._store.heist(heist_id)
-        if not isinstance(heist, Heist):
+        event = self._mailed(heist_id, notice_type)
+        if event is None:
             return None
-        seen = self._store.mail_record(heist, recipient_id)
+        seen = self._store.mail_record(event, recipient_id)
         if seen.state not in (MailState.FAILED, MailState.PARKED):
-            return self._notify(heist)
+            return self._notify(event)
         owed = f"{MAIL_AGAIN}{uuid.uuid4().hex}"
         until_uncontended(
-            lambda: self._store.ask_mail_again(heist, recipient_id, seen, owed, self._clock.now()),
+            lambda: self._store.ask_mail_again(event, recipient_id, seen, owed, self._clock.now()),
             self._clock,
         )
-        told = self._notify(heist)
+        told = self._notify(event)
         if told.settled:
-            self._store.settle(heist, owed)
+            self._store.settle(event, owed)
         return told
+
+    def _mailed(self, heist_id: str, notice_type: str) -> MailedEvent | None:
+        if notice_type == NoticeType.HEIST_REVERSED:
+            return self._store.reversal(heist_id)
+        heist = self._store.heist(heist_id)
+        return heist if isinstance(heist, Heist) else None

@@ -1,0 +1,78 @@
+"""Undoing a heist: once, and solvent. What the attacker no longer has stays a shortfall."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from .errors import NotReversible
+from .heist import Heist
+from .player import Player
+
+
+@dataclass(frozen=True, slots=True)
+class Reversal:
+    """A heist that was undone by an operator's action. Points are those of the heist's own season."""
+
+    heist_id: str
+    action_id: str
+    attacker_id: str
+    victim_id: str
+    attacker_name: str | None
+    victim_name: str | None
+    season: str
+    at: datetime
+    points_stolen: int
+    points_returned: int
+    attacker_points_before: int
+    victim_points_before: int
+    token_refunded: bool
+    cooldown_lifted: bool
+
+    @property
+    def shortfall(self) -> int:
+        """What the attacker no longer had, and the victim does not get back."""
+        return self.points_stolen - self.points_returned
+
+    @property
+    def attacker_points_after(self) -> int:
+        return self.attacker_points_before - self.points_returned
+
+    @property
+    def victim_points_after(self) -> int:
+        return self.victim_points_before + self.points_returned
+
+
+def plan_reversal(
+    heist: Heist,
+    attacker: Player,
+    victim: Player,
+    now: datetime,
+    action_id: str,
+    *,
+    refund_token: bool,
+) -> Reversal:
+    """Undo a heist as far as the attacker's points of its season go.
+
+    A refund gives the token back as if it had not been spent, and lifts the attacker's cooldown if
+    it was this heist that started it. The victim's protection stays.
+    Raises NotReversible when no spent token is left to be refunded.
+    """
+    if refund_token and attacker.tokens_spent < 1:
+        raise NotReversible("the attacker has no spent token to be refunded")
+    season, stolen = heist.plan.season, heist.plan.points_stolen
+    held = attacker.points_in(season)
+    return Reversal(
+        heist_id=heist.attempt.id,
+        action_id=action_id,
+        attacker_id=attacker.id,
+        victim_id=victim.id,
+        attacker_name=attacker.name,
+        victim_name=victim.name,
+        season=season,
+        at=now,
+        points_stolen=stolen,
+        points_returned=min(stolen, held),
+        attacker_points_before=held,
+        victim_points_before=victim.points_in(season),
+        token_refunded=refund_token,
+        cooldown_lifted=refund_token and attacker.last_heist_at == heist.plan.at,
+    )

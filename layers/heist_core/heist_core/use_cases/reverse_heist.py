@@ -1,0 +1,76 @@
+"""Undoes a heist because an operator asked for it: once, however often it is asked."""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from heist_core.domain.action import Action
+from heist_core.domain.errors import NotReversible
+from heist_core.domain.heist import Heist
+from heist_core.domain.reversal import Reversal, plan_reversal
+
+from .clock import Clock
+from .retry import until_answered
+
+if TYPE_CHECKING:
+    from heist_core.storage.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Reversed:
+    """A heist's reversal; `already` when another action made it, earlier."""
+
+    reversal: Reversal
+    already: bool
+
+
+def reverse_heist(
+    store: "Store", clock: Clock, heist_id: str, action: Action, *, refund_token: bool, apply: bool
+) -> Reversed:
+    """Reverse a heist, with the entry in the log of operator actions in the same transaction.
+
+    Time, before and after of `action` are set here. Its id must be new: an outcome that is unknown
+    is read again, and told by this id from what others did. Without `apply` nothing is written, and
+    the answer is what would be. Raises NotReversible; Contention or Unavailable when it stays so
+    for some seconds: the same call again is safe.
+    """
+
+    def attempt() -> Reversed:
+        heist = store.heist(heist_id)
+        if heist is None:
+            raise NotReversible("there is no such heist")
+        if not isinstance(heist, Heist):
+            raise NotReversible(f"it was refused ({heist.refusal.code}) and moved nothing")
+        sides = (heist.attempt.attacker_id, heist.attempt.victim_id)
+        players, _ = store.players_and_settings(sides, with_settings=False)
+        attacker, victim = (players[side] for side in sides)
+        standing = store.reversal(heist_id)
+        if standing is None:
+            reversal = plan_reversal(
+                heist, attacker, victim, clock.now(), action.id, refund_token=refund_token
+            )
+            if apply:
+                standing = store.commit_reversal(
+                    reversal, attacker, victim, _logged(action, reversal)
+                )
+            if standing is None:
+                return Reversed(reversal, already=False)
+        return Reversed(standing, already=standing.action_id != action.id)
+
+    return until_answered(attempt, clock)
+
+
+def _logged(action: Action, reversal: Reversal) -> Action:
+    return replace(
+        action,
+        at=reversal.at,
+        before={
+            "attackerPoints": reversal.attacker_points_before,
+            "victimPoints": reversal.victim_points_before,
+        },
+        after={
+            "attackerPoints": reversal.attacker_points_after,
+            "victimPoints": reversal.victim_points_after,
+            "shortfall": reversal.shortfall,
+            "tokenRefunded": reversal.token_refunded,
+        },
+    )
