@@ -17,7 +17,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test torture bank-run mutants check format redrive audit drill deploy lock clean tools python
+.PHONY: help run demo mails logs env test torture bank-run mutants check format redrive audit reverse drill deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -42,6 +42,9 @@ redrive: dev ## redo dead letters, on the running stack or on STAGE=; DRY=1 REFU
 
 audit: dev ## check every invariant of the running stack's table, or of STAGE=, or of TABLE=
 	@exec $(BIN)/python -m ops audit $(ON_STAGE) $(if $(TABLE),--table $(TABLE))
+
+reverse: dev ## give stolen points back: HEIST=id or FILE=ids.txt, REASON=, REFUND=1 the token too; shows, then asks, or YES=1
+	@exec $(BIN)/python -m ops reverse $(ON_STAGE) $(HEIST) $(if $(FILE),--file "$$FILE") --reason "$$REASON" $(if $(REFUND),--refund-token) $(if $(YES),--apply,--ask)
 
 drill: dev ## restore a copy of the table, audit the copy, delete it, here or on STAGE=
 	@exec $(BIN)/python -m ops drill $(ON_STAGE) $(if $(KEEP),--keep)

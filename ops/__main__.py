@@ -7,7 +7,7 @@ import sys
 from botocore.exceptions import BotoCoreError, ClientError
 
 from heist_core.domain.errors import Unavailable
-from ops import actions, audit, drill, redrive
+from ops import actions, audit, drill, redrive, reverse
 from ops.command import Command
 from ops.output import Output
 from ops.target import OperatorError, find_target
@@ -17,6 +17,7 @@ COMMANDS: dict[str, Command] = {
     "audit": audit,
     "drill": drill,
     "redrive": redrive,
+    "reverse": reverse,
 }
 
 

@@ -1,0 +1,171 @@
+"""Reverse heists: points go back, once, as far as the attacker has them.
+
+Takes ids of heists, or a file with one id per line (`#` begins a comment). Repeating is safe: what was reversed
+is said to be, and the rest is done. The exit code is 1 if a heist stays unreversed that was to be reversed.
+"""
+
+import argparse
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from heist_core.domain.errors import Contention, Misconfigured, NotReversible, Unavailable
+from heist_core.domain.heist import plural
+from heist_core.domain.reversal import Reversal
+from heist_core.use_cases.clock import Clock
+from heist_core.use_cases.reverse_heist import reverse_heist
+from ops.command import add_change_arguments, agreed, reason_of
+from ops.output import Document, Output
+from ops.target import OperatorError, Target
+
+ID_LIMIT = 256
+NOT_REVERSED = "not reversed"
+NO_ANSWER = "the table does not answer; the same command again is safe"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one heist: `reversed`, `to be reversed`, `already reversed` or `not reversed`."""
+
+    heist_id: str
+    what: str
+    reversal: Reversal | None = None
+    problem: str = ""
+
+    def __str__(self) -> str:
+        if self.reversal is None:
+            return f"{self.heist_id}  {self.what}: {self.problem}"
+        return f"{self.heist_id}  {self.what}: {in_words(self.reversal)}"
+
+    def document(self) -> Document:
+        if self.reversal is None:
+            return {"heistId": self.heist_id, "outcome": self.what, "problem": self.problem}
+        return {
+            "heistId": self.heist_id,
+            "outcome": self.what,
+            "attackerId": self.reversal.attacker_id,
+            "victimId": self.reversal.victim_id,
+            "season": self.reversal.season,
+            "pointsStolen": self.reversal.points_stolen,
+            "pointsReturned": self.reversal.points_returned,
+            "shortfall": self.reversal.shortfall,
+            "tokenRefunded": self.reversal.token_refunded,
+            "cooldownLifted": self.reversal.cooldown_lifted,
+        }
+
+
+def in_words(reversal: Reversal) -> str:
+    """Points, players and what else is undone, in one line."""
+    parts = [
+        f"{reversal.points_returned} of {plural(reversal.points_stolen, 'point')} of {reversal.season}",
+        f"{reversal.attacker_id} {reversal.attacker_points_before} → {reversal.attacker_points_after}",
+        f"{reversal.victim_id} {reversal.victim_points_before} → {reversal.victim_points_after}",
+    ]
+    if reversal.token_refunded:
+        parts.append("token refunded")
+    if reversal.cooldown_lifted:
+        parts.append("cooldown lifted")
+    return ", ".join(parts)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("heists", nargs="*", metavar="HEIST", help="the id of a heist")
+    parser.add_argument("--file", type=Path, help="a file of ids, one per line")
+    parser.add_argument(
+        "--refund-token",
+        action="store_true",
+        help="give the attacker's token back, too; ends the cooldown that the heist started",
+    )
+    add_change_arguments(parser)
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    given = [*options.heists, *(ids_in(options.file) if options.file else ())]
+    heists = list(dict.fromkeys(given))
+    if not heists:
+        raise OperatorError("Name the heists: their ids, or --file")
+    if len(given) > len(heists):
+        out.line(f"{len(given) - len(heists)} of {len(given)} ids are there twice")
+    reason = reason_of(options)
+    apply = bool(options.apply)
+    outcomes = list(_each(target, heists, options, reason, out, apply=apply))
+    if not apply and agreed(options, out):
+        apply = True
+        outcomes = list(_each(target, heists, options, reason, out, apply=True))
+    counts = Counter(outcome.what for outcome in outcomes)
+    untried = len(heists) - len(outcomes)
+    summary = [f"{number} {what}" for what, number in sorted(counts.items())]
+    out.line(", ".join(summary + ([f"{untried} not tried"] if untried else [])))
+    out.document(
+        {
+            "applied": apply,
+            "counts": dict(counts),
+            "notTried": untried,
+            "heists": [outcome.document() for outcome in outcomes],
+        }
+    )
+    return 1 if counts[NOT_REVERSED] or untried else 0
+
+
+def ids_in(file: Path) -> list[str]:
+    """The ids of a file, in order. Raises OperatorError."""
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise OperatorError(f"Cannot read {file}: {error}") from error
+    found = (line.partition("#")[0].strip() for line in lines)
+    return [heist_id for heist_id in found if heist_id]
+
+
+def _each(
+    target: Target,
+    heists: Sequence[str],
+    options: argparse.Namespace,
+    reason: str,
+    out: Output,
+    *,
+    apply: bool,
+) -> Iterator[Outcome]:
+    """What becomes of each, told as it happens; ends early when the table does not answer."""
+    clock = Clock(now=target.now, monotonic=time.monotonic, sleep=time.sleep)
+    for number, heist_id in enumerate(heists, start=1):
+        out.progress(f"{number}/{len(heists)}")
+        try:
+            outcome = _one(target, clock, heist_id, options, reason, apply=apply)
+        except Misconfigured:
+            raise
+        except Unavailable:
+            outcome = Outcome(heist_id, NOT_REVERSED, problem=NO_ANSWER)
+        out.line(str(outcome))
+        yield outcome
+        if outcome.problem == NO_ANSWER:
+            return
+
+
+def _one(
+    target: Target,
+    clock: Clock,
+    heist_id: str,
+    options: argparse.Namespace,
+    reason: str,
+    *,
+    apply: bool,
+) -> Outcome:
+    if not heist_id.isprintable() or len(heist_id) > ID_LIMIT:
+        return Outcome(heist_id[:ID_LIMIT], NOT_REVERSED, problem="this is not the id of a heist")
+    action = target.action("reverse", f"heist {heist_id}", reason, before={}, after={})
+    try:
+        done = reverse_heist(
+            target.store, clock, heist_id, action, refund_token=options.refund_token, apply=apply
+        )
+    except NotReversible as problem:
+        return Outcome(heist_id, NOT_REVERSED, problem=str(problem))
+    except Contention:
+        return Outcome(
+            heist_id, NOT_REVERSED, problem="others kept changing its players; try again"
+        )
+    if done.already:
+        return Outcome(heist_id, "already reversed", done.reversal)
+    return Outcome(heist_id, "reversed" if apply else "to be reversed", done.reversal)

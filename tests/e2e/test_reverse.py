@@ -1,0 +1,96 @@
+"""An operator reverses a heist on the deployed stack: points, inboxes, mails, the bus and the log."""
+
+import argparse
+import json
+from typing import Any
+
+import boto3
+import pytest
+
+from heist_core.storage.audit import Table, audit_table
+from ops import reverse
+from ops.output import Output
+from ops.target import Target
+from tests.e2e.conftest import Heard
+from tests.e2e.world import World, eventually, unique
+
+
+@pytest.fixture
+def target(world: World) -> Target:
+    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
+    return Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
+
+
+def run(target: Target, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """The document of `python -m ops reverse`, which has to succeed."""
+    parser = argparse.ArgumentParser()
+    reverse.add_arguments(parser)
+    options = parser.parse_args([*arguments, "--reason", "a test"])
+    assert reverse.run(target, options, Output(as_json=True)) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_heist_is_reversed_once_and_everybody_is_told(
+    world: World, target: Target, heard: Heard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    robbers_address, victims_address = (f"{unique('mail')}@example.com" for _ in range(2))
+    robber, victim = world.robber(name="Robin", email=robbers_address), world.player()
+    world.profile(victim.id, name="Marian", email=victims_address)
+    world.earn(robber.id, 100)
+    world.earn(victim.id, 500)
+    heist = robber.rob(victim.id)
+    robber.inbox(2)
+    victim.inbox(1)
+
+    previewed = run(target, capsys, heist["heistId"], "--refund-token")
+    assert previewed["heists"][0]["outcome"] == "to be reversed"
+    assert robber.tokens()["balance"] == 0
+    done = run(target, capsys, heist["heistId"], "--refund-token", "--apply")
+    assert done["heists"][0]["outcome"] == "reversed"
+
+    assert robber.tokens() | {"lastEarnedAt": None, "lastSpentAt": None} == {
+        "balance": 1,
+        "totalEarned": 1,
+        "totalSpent": 0,
+        "lastEarnedAt": None,
+        "lastSpentAt": None,
+    }
+    told_robber, told_victim = robber.inbox(3)[0], victim.inbox(2)[0]
+    assert told_robber["type"] == told_victim["type"] == "HEIST_REVERSED"
+    assert told_robber["heistId"] == told_victim["heistId"] == heist["heistId"]
+    assert told_robber["message"] == (
+        "Your heist on Marian was reversed: 25 points went back. You have your Heist Token back."
+    )
+    assert told_victim["message"] == "A heist on you was reversed: you got 25 points back."
+    for address, subject in (
+        (robbers_address, "Your heist was reversed: -25 points"),
+        (victims_address, "A heist on you was reversed: +25 points"),
+    ):
+        mails = eventually(lambda to=address: world.mails_to(to), lambda seen: len(seen) == 2)  # type: ignore[misc]
+        assert mails[1]["Subject"] == subject
+
+    announced = eventually(lambda: heard(heist["heistId"]), lambda seen: len(seen) >= 2)
+    (detail,) = [e["detail"] for e in announced if e["detail-type"] == "HeistReversed"]
+    assert detail.pop("createdAt") == told_victim["createdAt"]
+    assert detail == {
+        "heistId": heist["heistId"],
+        "attackerId": robber.id,
+        "victimId": victim.id,
+        "pointsReturned": 25,
+        "shortfall": 0,
+        "tokenRefunded": True,
+        "season": done["heists"][0]["season"],
+    }
+
+    again = run(target, capsys, heist["heistId"], "--apply")
+    assert again["heists"][0]["outcome"] == "already reversed"
+    assert robber.rob(world.victim(points=200))["attackerPointsAfter"] == 110
+    _, violations = audit_table(Table(target.dynamodb, target.table), rounds=5)
+    ours = (robber.id, victim.id, heist["heistId"], "season")
+    assert [v for v in violations if any(mark in v.subject for mark in ours)] == []
+    (entry,) = [
+        entry
+        for entry in target.items(f"ACTIONS#{detail['season']}")
+        if entry["subject"] == f"heist {heist['heistId']}"
+    ]
+    assert (entry["what"], entry["why"]) == ("reverse", "a test")
