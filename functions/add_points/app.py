@@ -1,10 +1,9 @@
 """Bus: PointsEarned from points"""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from heist_core import telemetry, wiring
-from heist_core.contracts import PointsEarned
+from heist_core.contracts import Envelope, PointsEarned
 from heist_core.domain.award import EarnedPoints
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
@@ -16,13 +15,13 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     return handle_event(event, "add_points", PointsEarned, _add, queue)
 
 
-def _add(event: PointsEarned, sent_at: datetime) -> Mapping[str, str | int]:
+def _add(event: PointsEarned, envelope: Envelope) -> Mapping[str, str | int]:
     earned = EarnedPoints(
         event_id=event.eventId,
         player_id=event.userId,
         points=event.points,
         point_event_type=event.pointEventType,
-        occurred_at=event.occurredAt or sent_at,
+        occurred_at=event.occurredAt or envelope.time,
     )
     added = until_uncontended(lambda: wiring.store().commit_points(earned), wiring.clock())
     points = earned.points if added else 0

@@ -1,10 +1,9 @@
 """Bus: ReferralCompleted from referrals"""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from heist_core import telemetry, wiring
-from heist_core.contracts import ReferralCompleted
+from heist_core.contracts import Envelope, ReferralCompleted
 from heist_core.domain.award import Award
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
@@ -16,13 +15,14 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     return handle_event(event, "award_token", ReferralCompleted, _award, queue)
 
 
-def _award(referral: ReferralCompleted, sent_at: datetime) -> Mapping[str, str | int]:
+def _award(referral: ReferralCompleted, envelope: Envelope) -> Mapping[str, str | int]:
     award = Award(
         referred_id=referral.referredUserId,
         referrer_id=referral.referrerUserId,
         referral_id=referral.referralId,
         referred_name=referral.referred_name,
         at=wiring.clock().now(),
+        correlation_id=envelope.id,
     )
     awarded = until_uncontended(lambda: wiring.store().commit_award(award), wiring.clock())
     telemetry.count("TokensAwarded", int(awarded))

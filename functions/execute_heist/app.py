@@ -19,8 +19,10 @@ def handler(request: Request) -> Response:
         attacker_id=request.caller_id,
         victim_id=target_id,
         source_network=request.source_network,
+        correlation_id=request.correlation_id,
     )
     outcome = wiring.execute_heist()(attempt, request.seconds_left)
+    telemetry.count("ContentionRounds", outcome.contended)
     telemetry.count("HeistReplays" if outcome.replayed else "HeistAttempts")
     if isinstance(outcome.result, Heist):
         response = _success(outcome.result)
@@ -31,7 +33,8 @@ def handler(request: Request) -> Response:
         response = error_response(outcome.result.refusal)
         if not outcome.replayed:
             telemetry.count_by("HeistsRefused", "code", outcome.result.refusal.code)
-    response = replace(response, log={**response.log, "target": target_id})
+    contended = {"contended": outcome.contended} if outcome.contended else {}
+    response = replace(response, log={**response.log, "target": target_id, **contended})
     if not outcome.replayed:
         return response
     return replace(response, headers={"Idempotent-Replay": "true"})

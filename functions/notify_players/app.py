@@ -17,4 +17,8 @@ def _notify(event: Event, fields: telemetry.Fields) -> None:
     told = wiring.notify_players()(event)
     telemetry.add(fields, "inbox", told.inbox)
     telemetry.add(fields, "mails", told.mails[MailState.SENT])
+    for state in (MailState.FAILED, MailState.PARKED):
+        if told.mails[state]:
+            telemetry.add(fields, f"mails_{state.value.lower()}", told.mails[state])
+    telemetry.count("InboxItems", told.inbox)
     telemetry.count_mails(told.mails)

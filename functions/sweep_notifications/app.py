@@ -29,9 +29,15 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
         swept = wiring.settle_owed()(
             lambda: context.get_remaining_time_in_millis() < _MILLISECONDS_TO_STOP_AT,
             timedelta(seconds=grace_seconds) if isinstance(grace_seconds, int) else GRACE,
+            _log,
         )
         fields.update(settled=swept.settled, waiting=swept.waiting, parked=swept.set_aside)
         telemetry.count("OwedSettledBySweeper", swept.settled)
         telemetry.count("RecordsParked", swept.set_aside)
         telemetry.count_mails(swept.mails)
         return {"settled": swept.settled, "waiting": swept.waiting, "parked": swept.set_aside}
+
+
+def _log(subject: str, correlation_id: str | None, outcome: str) -> None:
+    about = telemetry.about(subject, correlation_id)
+    telemetry.record("sweep_notifications", {**about, "outcome": outcome})

@@ -1,10 +1,9 @@
 """Bus: UserUpserted from users"""
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from heist_core import wiring
-from heist_core.contracts import UserUpserted
+from heist_core.contracts import Envelope, UserUpserted
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
 from heist_core.use_cases.upsert_player import upsert_player
@@ -15,6 +14,6 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     return handle_event(event, "upsert_player", UserUpserted, _upsert, queue)
 
 
-def _upsert(update: UserUpserted, sent_at: datetime) -> Mapping[str, str | int]:
-    upsert_player(wiring.store(), wiring.clock(), update, sent_at)
+def _upsert(update: UserUpserted, envelope: Envelope) -> Mapping[str, str | int]:
+    upsert_player(wiring.store(), wiring.clock(), update, envelope.time)
     return {"player": update.userId}

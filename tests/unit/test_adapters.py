@@ -2,17 +2,17 @@
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, cast
 
 import pytest
 
 from heist_core import telemetry
-from heist_core.contracts import PointsEarned, ReferralCompleted, UserUpserted
+from heist_core.contracts import Envelope, PointsEarned, ReferralCompleted, UserUpserted
 from heist_core.domain import inbox
-from heist_core.domain.errors import Malformed, Unavailable
+from heist_core.domain.errors import Contention, Malformed, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.events import handle_event
+from heist_core.http.api import Request, Response, api_handler
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.storage import items
 from heist_core.storage.store import Store
@@ -20,6 +20,7 @@ from heist_core.streams import BatchAnswer, handle_records
 from tests.builders import (
     NOW,
     Event,
+    api_event,
     award,
     bus_event,
     heist,
@@ -29,7 +30,7 @@ from tests.builders import (
     stream_event,
     stream_record,
 )
-from tests.fakes import FakeQueue, client_error
+from tests.fakes import FakeQueue, LambdaContext, client_error
 
 # Events of the bus
 
@@ -39,13 +40,13 @@ class Bus:
 
     def __init__(self) -> None:
         self.queue = FakeQueue()
-        self.seen: list[tuple[PointsEarned, datetime]] = []
+        self.seen: list[tuple[PointsEarned, Envelope]] = []
         self.error: Exception | None = None
 
-    def act(self, event: PointsEarned, sent_at: datetime) -> Mapping[str, str | int]:
+    def act(self, event: PointsEarned, envelope: Envelope) -> Mapping[str, str | int]:
         if self.error is not None:
             raise self.error
-        self.seen.append((event, sent_at))
+        self.seen.append((event, envelope))
         return {"player": event.userId}
 
     def __call__(self, event: Mapping[str, object]) -> None:
@@ -53,11 +54,12 @@ class Bus:
         handle_event(event, "add_points", PointsEarned, self.act, queue)
 
 
-def test_an_event_is_passed_on_with_the_time_it_was_sent() -> None:
+def test_an_event_is_passed_on_with_its_id_and_the_time_it_was_sent() -> None:
     bus = Bus()
-    bus(bus_event("add_points"))
-    ((event, sent_at),) = bus.seen
-    assert (event.points, sent_at) == (800, NOW)
+    sent = bus_event("add_points")
+    bus(sent)
+    ((event, envelope),) = bus.seen
+    assert (event.points, envelope.time, envelope.id) == (800, NOW, sent["id"])
     assert len(bus.queue) == 0
 
 
@@ -122,7 +124,7 @@ def test_the_samples_are_taken(name: str, model: type[Any]) -> None:
     queue = FakeQueue()
     seen: list[object] = []
 
-    def act(event: object, sent_at: datetime) -> Mapping[str, str | int]:
+    def act(event: object, envelope: Envelope) -> Mapping[str, str | int]:
         seen.append(event)
         return {}
 
@@ -338,3 +340,27 @@ def test_metrics_of_a_failed_invocation_are_written_too(
     with pytest.raises(KeyError):
         fail()
     assert "EventsRefused" in capsys.readouterr().out
+
+
+def test_only_the_first_call_of_an_instance_counts_as_a_cold_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    telemetry._count_cold_start.cache_clear()
+    for _ in range(2):
+        with telemetry.invocation("event", "award_token"):
+            pass
+
+    (line,) = log_lines(capsys.readouterr().out)
+    assert (line["ColdStarts"], line["function"]) == ([1], "award_token")
+
+
+def test_requests_that_storage_fails_are_counted_by_what_failed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    @api_handler("get_tokens")
+    def route(request: Request) -> Response:
+        raise Contention
+
+    route(api_event("get_tokens"), LambdaContext())
+    counted = [line for line in log_lines(capsys.readouterr().out) if "Unavailable" in line]
+    assert [line["code"] for line in counted] == ["CONTENTION"]

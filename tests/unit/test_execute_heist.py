@@ -203,7 +203,9 @@ def test_trouble_with_any_call_goes_round_and_counts_once(trouble: Exception) ->
     game.script.counts = [trouble]
     game.script.reads = [trouble]
     game.script.commits = [trouble, trouble]
-    assert isinstance(game.execute().result, Heist)
+    outcome = game.execute()
+    assert isinstance(outcome.result, Heist)
+    assert outcome.contended == 4
     assert game.script.calls.count("commit") == 3
     # Until count and read went well together, both are asked for again: counting is by id.
     assert game.script.calls[:4] == ["count", "count", "read", "count"]

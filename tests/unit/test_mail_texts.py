@@ -205,7 +205,7 @@ def test_a_mail_goes_to_its_player_with_text_html_and_a_way_to_unsubscribe() -> 
         assert mail.text
         assert mail.html.startswith("<!doctype html>")
         assert mail.headers == {
-            "List-Unsubscribe": "<mailto:heists@example.com?subject=unsubscribe>"
+            "List-Unsubscribe": "<mailto:heists@example.com?subject=unsubscribe>",
         }
 
 

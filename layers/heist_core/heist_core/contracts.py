@@ -142,9 +142,10 @@ class MarkReadRequest(_Wire):
 # Events in
 
 
-class EventTime(_Wire):
-    """The envelope's own time, which dates what the detail does not."""
+class Envelope(_Wire):
+    """What the bus adds: the event's own id, and its time, which dates what the detail does not."""
 
+    id: str | None = Field(default=None, max_length=100)
     time: Moment
 
 

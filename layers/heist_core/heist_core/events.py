@@ -1,13 +1,12 @@
 """Turns events of the bus into calls. What is wrong with an event is refused at once, for good."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 
 from pydantic import BaseModel
 
 from . import telemetry
-from .contracts import EventTime, parse
+from .contracts import Envelope, parse
 from .domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -26,17 +25,17 @@ def handle_event(
     event: Mapping[str, object],
     function: str,
     model: type[M],
-    act: Callable[[M, datetime], Mapping[str, str | int]],
+    act: Callable[[M, Envelope], Mapping[str, str | int]],
     dead_letters: "DeadLetters",
 ) -> EventAnswer:
-    """Call `act` with the event's detail and time; it returns what is worth logging.
+    """Call `act` with the event's detail and envelope; it returns what is worth logging.
 
     An event of the wrong shape goes to the dead-letter queue as `{event, reason}`. Any other
     error passes through: Lambda repeats the call, and then keeps the event itself.
     """
-    with telemetry.invocation("event", function) as fields:
+    with telemetry.invocation("event", function, event.get("id")) as fields:
         try:
-            sent_at = parse(EventTime, event).time
+            envelope = parse(Envelope, event)
             detail = parse(model, event.get("detail"))
         except InvalidInput as error:
             dead_letters.put({"event": event, "reason": str(error)})
@@ -44,5 +43,5 @@ def handle_event(
             telemetry.count("EventsRefused")
             return {"status": "refused"}
         fields["status"] = "ok"
-        fields.update(act(detail, sent_at))
+        fields.update(act(detail, envelope))
         return {"status": "ok"}

@@ -43,9 +43,17 @@ def handle_records(
     with telemetry.invocation("batch", consumer) as fields:
         records = event.get("Records")
         for record in records if isinstance(records, list) else []:
+            about: telemetry.Fields = {}
             try:
                 try:
-                    act(_event_of(record), fields)
+                    event_out = _event_of(record)
+                    subject = items.subject_key(event_out)["pk"]
+                    about = telemetry.about(subject, event_out.correlation_id)
+                    did: telemetry.Fields = {}
+                    act(event_out, did)
+                    telemetry.record(consumer, {**about, **did})
+                    for name, number in did.items():
+                        telemetry.add(fields, name, int(number))
                 except Malformed as malformed:
                     dead_letters.put(
                         {
@@ -58,7 +66,7 @@ def handle_records(
                     parked += 1
                     _set_aside(record, store)
             except Exception:  # noqa: BLE001 - reported to Lambda, which delivers it again
-                telemetry.logger().exception("record failed", function=consumer)
+                telemetry.logger().exception("record failed", extra={"function": consumer, **about})
                 failures.append({"itemIdentifier": _sequence_number(record)})
         fields.update(records=len(records) if isinstance(records, list) else 0)
         fields.update(failed=len(failures), parked=parked)

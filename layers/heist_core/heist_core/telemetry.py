@@ -14,6 +14,9 @@ from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
 from .domain.inbox import MailState
 
 NAMESPACE = "HeistCore"
+CORRELATION_ID_LIMIT = 100
+
+Fields = dict[str, str | int]
 
 
 @functools.cache
@@ -38,13 +41,28 @@ def count_by(name: str, dimension: str, value: str) -> None:
         metric.add_dimension(name=dimension, value=value)
 
 
+@functools.cache
+def _count_cold_start(function: str) -> None:
+    """Counts the first call of an instance, and no other."""
+    count_by("ColdStarts", "function", function)
+
+
 def count_mails(mails: Mapping[MailState, int]) -> None:
     """Count mails by the state they moved to: MailsSent, MailsParked and so on."""
     for state, number in mails.items():
         count(f"Mails{state.value.title()}", number)
 
 
-Fields = dict[str, str | int]
+def about(subject: str, correlation_id: str | None) -> Fields:
+    """What tells one heist or award in the log: its record's partition, and the id of the request or
+    event that began it."""
+    known = {} if correlation_id is None else {"correlation_id": correlation_id}
+    return {"subject": subject, **known}
+
+
+def record(function: str, fields: Fields) -> None:
+    """One line about one heist or award; `fields` begin with `about`."""
+    logger().info("record", extra={"function": function, **fields})
 
 
 def add(fields: Fields, name: str, value: int) -> None:
@@ -53,12 +71,15 @@ def add(fields: Fields, name: str, value: int) -> None:
 
 
 @contextmanager
-def invocation(kind: str, function: str) -> Iterator[Fields]:
+def invocation(kind: str, function: str, correlation_id: object = None) -> Iterator[Fields]:
     """One log line per invocation, of what the body puts into the fields, and its metrics.
 
     `function` is the function's folder. An exception is logged with its trace and passed on.
     """
     fields: Fields = {}
+    _count_cold_start(function)
+    if isinstance(correlation_id, str):
+        fields["correlation_id"] = correlation_id[:CORRELATION_ID_LIMIT]
     started = time.perf_counter()
 
     def log(write: Callable[..., None]) -> None:

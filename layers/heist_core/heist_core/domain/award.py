@@ -6,13 +6,17 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class Award:
-    """One token for one referred player, ever (SPEC section 4)."""
+    """One token for one referred player, ever (SPEC section 4).
+
+    `correlation_id` is the id of the event that brought it, for logs only.
+    """
 
     referred_id: str
     referrer_id: str
     referral_id: str
     referred_name: str | None
     at: datetime
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,12 +45,16 @@ class HeistPlan:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Who tries to rob whom. `id` is the heist's id and its idempotency record in one."""
+    """Who tries to rob whom. `id` is the heist's id and its idempotency record in one.
+
+    `correlation_id` is that of the request, for logs and mails only.
+    """
 
     id: str
     attacker_id: str
     victim_id: str
     source_network: str | None
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,10 @@ class Heist:
     plan: HeistPlan
     attacker_name: str | None
     victim_name: str | None
+
+    @property
+    def correlation_id(self) -> str | None:
+        return self.attempt.correlation_id
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,10 @@ class Reversal:
     cooldown_lifted: bool
 
     @property
+    def correlation_id(self) -> str:
+        return self.action_id
+
+    @property
     def shortfall(self) -> int:
         """What the attacker no longer had, and the victim does not get back."""
         return self.points_stolen - self.points_returned

@@ -46,6 +46,7 @@ class Request:
     body: bytes
     source_network: str | None
     seconds_left: float
+    correlation_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,15 @@ def api_handler(
         @functools.wraps(route)
         def handler(event: Event, context: LambdaContext) -> Body:
             try:
-                with telemetry.invocation("request", function) as fields:
+                with telemetry.invocation("request", function, _request_id(event)) as fields:
                     try:
                         request = read_request(event, context)
                         fields["caller"] = request.caller_id
                         response = route(request)
                     except HeistCoreError as error:
                         response = error_response(error)
+                        if isinstance(error, Unavailable):
+                            telemetry.count_by("Unavailable", "code", error.code)
                     fields["status"] = response.status
                     fields.update(response.log)
             except Exception:  # noqa: BLE001 - logged by telemetry; the client learns nothing of it
@@ -157,7 +160,14 @@ def read_request(event: Event, context: LambdaContext) -> Request:
         body=_body(event),
         source_network=_network(_child(_child(event, "requestContext"), "http").get("sourceIp")),
         seconds_left=context.get_remaining_time_in_millis() / 1000,
+        correlation_id=_request_id(event),
     )
+
+
+def _request_id(event: Event) -> str | None:
+    """The id that API Gateway gave the request; its access log has it, too."""
+    request_id = _child(event, "requestContext").get("requestId")
+    return request_id[: telemetry.CORRELATION_ID_LIMIT] if isinstance(request_id, str) else None
 
 
 def _child(event: Event, name: str) -> Event:

@@ -44,6 +44,9 @@ class Mailer:
     def send(self, to: str, event: MailedEvent, notice: Notice) -> None:
         """Raises MailDeferred, MailRefused or MailDoubtful unless SES took the mail."""
         mail = mail_of(event, notice)
+        headers = {"List-Unsubscribe": f"<mailto:{self._sender}?subject=unsubscribe>"}
+        if event.correlation_id is not None:
+            headers["X-Correlation-Id"] = event.correlation_id
         try:
             self._client.send_email(
                 FromEmailAddress=self._sender,
@@ -56,10 +59,7 @@ class Mailer:
                             "Html": {"Data": mail.html, "Charset": "UTF-8"},
                         },
                         "Headers": [
-                            {
-                                "Name": "List-Unsubscribe",
-                                "Value": f"<mailto:{self._sender}?subject=unsubscribe>",
-                            }
+                            {"Name": name, "Value": value} for name, value in headers.items()
                         ],
                     }
                 },

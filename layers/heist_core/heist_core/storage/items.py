@@ -175,6 +175,7 @@ def _attempt_attributes(attempt: Attempt) -> dict[str, object]:
         "attackerId": attempt.attacker_id,
         "victimId": attempt.victim_id,
         "sourceNetwork": attempt.source_network,
+        "correlationId": attempt.correlation_id,
     }
 
 
@@ -217,6 +218,7 @@ def heist_from(item: Item) -> Heist | RefusedHeist:
         attacker_id=_required(item, "attackerId", str),
         victim_id=_required(item, "victimId", str),
         source_network=_optional(item, "sourceNetwork", str),
+        correlation_id=_optional(item, "correlationId", str),
     )
     at = _moment(item, "createdAt")
     status = _required(item, "status", str)
@@ -344,6 +346,7 @@ def award_item(award: Award) -> Item:
         "referrerId": award.referrer_id,
         "referralId": award.referral_id,
         "referredName": award.referred_name,
+        "correlationId": award.correlation_id,
         "createdAt": to_iso(award.at),
         **_owed(subject, award.at),
     }
@@ -355,6 +358,7 @@ def award_from(item: Item) -> Award:
         referrer_id=_required(item, "referrerId", str),
         referral_id=_required(item, "referralId", str),
         referred_name=_optional(item, "referredName", str),
+        correlation_id=_optional(item, "correlationId", str),
         at=_moment(item, "createdAt"),
     )
 

@@ -105,6 +105,12 @@ class OwedRecord:
     key: keys.Key
     item: Item
 
+    @property
+    def correlation_id(self) -> str | None:
+        """Whatever it is, so that a record that cannot be read is found in the logs."""
+        found = self.item.get("correlationId", self.item.get("actionId"))
+        return found if isinstance(found, str) else None
+
     def event(self) -> Event:
         """Raises Malformed."""
         return items.owed_event_from(self.item)

@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -34,10 +34,14 @@ _LONGEST_PAUSE_SECONDS = 0.400
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of an attempt; `replayed` when it was taken from the record."""
+    """What became of an attempt; `replayed` when it was taken from the record.
+
+    `contended` counts the rounds that were lost to others, or to a storage that did not answer.
+    """
 
     result: Heist | RefusedHeist
     replayed: bool
+    contended: int = 0
 
 
 def heist_id_of(attacker_id: str, key: str | None, new_id: Callable[[], str]) -> str:
@@ -77,6 +81,7 @@ class ExecuteHeist:
         started = self._clock.monotonic()
         begin_until = started + min(BEGIN_ROUNDS_FOR_SECONDS, seconds_left - LONGEST_ROUND_SECONDS)
         counted = False
+        contended = 0
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
@@ -87,12 +92,13 @@ class ExecuteHeist:
                     counted = True
                 outcome = self._decide(attempt, snapshot)
                 if outcome is not None:
-                    return outcome
+                    return replace(outcome, contended=contended)
                 failure: Unavailable = Contention()
             except Misconfigured:
                 raise
             except Unavailable as error:
                 failure = error
+            contended += 1
             wait = random.uniform(0, pause)
             if self._clock.monotonic() + wait > begin_until:
                 raise failure

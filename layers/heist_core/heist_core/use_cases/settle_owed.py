@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 GRACE = timedelta(minutes=1)
 """How long the stream has before the sweeper steps in."""
 
+Report = Callable[[str, str | None, str], None]
+
 _CONSUMERS = ("notify_players", "publish_events")
 
 
@@ -53,12 +55,18 @@ class SettleOwed:
         self._dead_letters = dead_letters
         self._clock = clock
 
-    def __call__(self, out_of_time: Callable[[], bool], grace: timedelta = GRACE) -> Swept:
+    def __call__(
+        self,
+        out_of_time: Callable[[], bool],
+        grace: timedelta = GRACE,
+        report: Report = lambda *_: None,
+    ) -> Swept:
         """Go through everything that has been owed for longer than `grace`, until out of time.
 
         One record that fails stops no other, and what waits lines up again behind all that is owed,
         so that no number of them keeps the sweeper from the rest. A defect is raised when the others
         are done.
+        `report` is told of each record's partition, correlation id and outcome.
         """
         swept = Swept()
         defect: Exception | None = None
@@ -66,21 +74,30 @@ class SettleOwed:
             if out_of_time():
                 break
             try:
-                if self._settle(record, swept):
-                    swept.settled += 1
-                    continue
-                swept.waiting += 1
-            except Malformed as malformed:
-                swept.set_aside += self._set_aside(record, str(malformed))
-                continue
-            except Unavailable:
-                swept.waiting += 1
+                outcome = self._outcome(record, swept)
             except Exception as error:  # noqa: BLE001 - raised below
-                defect = error
-            self._put_back(record)
+                defect, outcome = error, "failed"
+            if outcome in ("waiting", "failed"):
+                self._put_back(record)
+            report(record.key["pk"], record.correlation_id, outcome)
         if defect is not None:
             raise defect
         return swept
+
+    def _outcome(self, record: "OwedRecord", swept: Swept) -> str:
+        """`settled`, `waiting` or `parked`, which is counted."""
+        try:
+            if self._settle(record, swept):
+                swept.settled += 1
+                return "settled"
+        except Malformed as malformed:
+            if self._set_aside(record, str(malformed)):
+                swept.set_aside += 1
+                return "parked"
+        except Unavailable:
+            pass
+        swept.waiting += 1
+        return "waiting"
 
     def _settle(self, record: "OwedRecord", swept: Swept) -> bool:
         """Whether nothing is owed any more."""
