@@ -7,7 +7,15 @@ import sys
 from botocore.exceptions import BotoCoreError, ClientError
 
 from heist_core.domain.errors import Unavailable
-from ops import actions, audit, drill, redrive, reverse
+from ops import (
+    actions,
+    audit,
+    block,
+    drill,
+    redrive,
+    reverse,
+    unblock,
+)
 from ops.command import Command
 from ops.output import Output
 from ops.target import OperatorError, find_target
@@ -15,9 +23,11 @@ from ops.target import OperatorError, find_target
 COMMANDS: dict[str, Command] = {
     "actions": actions,
     "audit": audit,
+    "block": block,
     "drill": drill,
     "redrive": redrive,
     "reverse": reverse,
+    "unblock": unblock,
 }
 
 

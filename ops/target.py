@@ -3,6 +3,7 @@
 import getpass
 import json
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from heist_core.domain.action import Action
 from heist_core.domain.times import to_milliseconds
 from heist_core.storage.items import from_wire
 from heist_core.storage.store import Store
+from heist_core.use_cases.clock import Clock
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -77,6 +79,10 @@ class Target:
         if self.endpoint is not None:
             return f"local:{getpass.getuser()}"
         return str(self.session.client("sts").get_caller_identity()["Arn"])
+
+    @cached_property
+    def clock(self) -> Clock:
+        return Clock(self.now, time.monotonic, time.sleep)
 
     def now(self) -> datetime:
         return to_milliseconds(datetime.now(UTC))

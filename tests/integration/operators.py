@@ -24,12 +24,14 @@ class Desk:
     def __call__(self, *arguments: str) -> Any:
         """The document that a command prints, which has to succeed."""
         options = tool.parser().parse_args([*arguments, "--json"])
+        self.capsys.readouterr()
         assert tool.COMMANDS[options.command].run(self.target, options, Output(as_json=True)) == 0
         return json.loads(self.capsys.readouterr().out)
 
     def shown(self, *arguments: str) -> str:
         """What a command prints for people."""
         options = tool.parser().parse_args(arguments)
+        self.capsys.readouterr()
         assert tool.COMMANDS[options.command].run(self.target, options, Output(as_json=False)) == 0
         return self.capsys.readouterr().out
 

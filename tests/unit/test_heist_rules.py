@@ -44,10 +44,13 @@ def test_the_first_check_that_says_no_is_the_one_told() -> None:
     just_now = NOW - HOUR
     game = rules(enabled=False, percentage=1, minimum=50)
     attacker = player("alice", last_heist_at=just_now, last_robbed_at=just_now, version=0)
+    attacker = replace(attacker, blocked_at=just_now)
     victim = attacker
     codes = [refusal(attacker, victim, game).code]
 
     game = replace(game, enabled=True)
+    codes.append(refusal(attacker, victim, game).code)
+    attacker = victim = replace(attacker, blocked_at=None)
     codes.append(refusal(attacker, victim, game).code)
     attacker = victim = replace(attacker, tokens=1)
     codes.append(refusal(attacker, victim, game).code)
@@ -65,6 +68,7 @@ def test_the_first_check_that_says_no_is_the_one_told() -> None:
 
     assert codes == [
         "FEATURE_DISABLED",
+        "ATTACKER_BLOCKED",
         "NO_TOKENS",
         "COOLDOWN_ACTIVE",
         "SELF_TARGET",
@@ -83,6 +87,21 @@ def test_the_texts_without_numbers_are_the_guides() -> None:
     assert refusal(victim=Player("nobody")).message == "Target user not found"
     small = refusal(victim=player("bob", points=19), game=rules(minimum=0))
     assert small.message == "Insufficient points to steal"
+
+
+def test_a_blocked_victim_is_told_apart_from_an_absent_one_by_nothing() -> None:
+    blocked = refusal(victim=replace(VICTIM, blocked_at=NOW))
+    absent = refusal(victim=Player(VICTIM.id))
+    assert (blocked.code, blocked.message, blocked.details) == (
+        absent.code,
+        absent.message,
+        absent.details,
+    )
+
+
+def test_a_blocked_attacker_is_told_so_without_details() -> None:
+    blocked = refusal(replace(ATTACKER, blocked_at=NOW))
+    assert (blocked.message, blocked.details) == ("You cannot take part in heists", {})
 
 
 def test_refusals_without_a_moment_have_empty_details() -> None:

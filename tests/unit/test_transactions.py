@@ -84,7 +84,8 @@ def every_request() -> dict[str, Request]:
         "ask_mail_again": transactions.ask_mail_again(
             TABLE, SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
         ),
-        "operator": (operator.record_action(TABLE, action()),),
+        "block": operator.block(TABLE, player("bob"), NOW, action()),
+        "unblock": operator.unblock(TABLE, player("bob"), action()),
     }
     for name, transaction in transacted.items():
         for step in transaction:
@@ -140,7 +141,10 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("commit_points.event", NEW),
         ("commit_points.player", None),
         ("commit_points.ledger", None),
-        ("operator.action", NEW),
+        ("block.player", "version = :seen"),
+        ("block.action", NEW),
+        ("unblock.player", "version = :seen"),
+        ("unblock.action", NEW),
         ("deliver_notice.notice", NEW),
         ("deliver_notice.inbox", NEW),
         ("save_profile", "version = :seen"),
@@ -188,7 +192,7 @@ PLAYER_WRITES = [name for name, request in EVERY.items() if "STATE" in str(reque
 
 
 def test_every_write_to_a_player_bumps_the_version() -> None:
-    assert len(PLAYER_WRITES) == 10
+    assert len(PLAYER_WRITES) == 12
     for name in PLAYER_WRITES:
         request = EVERY[name]
         added = str(request["UpdateExpression"]).partition("ADD ")[2]

@@ -92,6 +92,8 @@ def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) ->
     """
     if not rules.enabled:
         raise HeistRefused("FEATURE_DISABLED", "Heist feature is currently disabled")
+    if attacker.blocked:
+        raise HeistRefused("ATTACKER_BLOCKED", "You cannot take part in heists")
     if attacker.tokens < 1:
         raise HeistRefused("NO_TOKENS", "You need at least 1 Heist Token")
     if attacker.last_heist_at is not None:
@@ -104,7 +106,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) ->
             )
     if attacker.id == victim.id:
         raise HeistRefused("SELF_TARGET", "You cannot rob yourself")
-    if not victim.exists:
+    if not victim.exists or victim.blocked:
         raise HeistRefused("TARGET_NOT_FOUND", "Target user not found")
     season = season_of(now)
     victim_points = victim.points_in(season)

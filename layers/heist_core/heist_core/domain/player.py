@@ -86,12 +86,18 @@ class Player:
     last_spent_at: datetime | None = None
     last_heist_at: datetime | None = None
     last_robbed_at: datetime | None = None
+    blocked_at: datetime | None = None
     points: Mapping[str, int] = field(default_factory=dict)
     profile: Profile = Profile()
 
     @property
     def exists(self) -> bool:
         return self.version > 0
+
+    @property
+    def blocked(self) -> bool:
+        """Whether an operator keeps this player out of heists, on either side."""
+        return self.blocked_at is not None
 
     @property
     def name(self) -> str | None:

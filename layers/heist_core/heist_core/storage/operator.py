@@ -1,5 +1,7 @@
 """Requests that only an operator sends. No function's role permits the changes that they make."""
 
+from datetime import datetime
+
 from heist_core.domain.action import Action
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
@@ -77,5 +79,37 @@ def commit_reversal(
         ),
         Step("given", {"Put": put(table, given)}),
         Step("returned", {"Put": put(table, returned)}),
+        record_action(table, action),
+    )
+
+
+def block(table: str, player: Player, at: datetime, action: Action) -> Transaction:
+    """Keep a player that is still at the version seen out of heists, on either side."""
+    return _change_player(
+        table, player, "SET blockedAt = :at ADD version :one", {":at": to_iso(at)}, action
+    )
+
+
+def unblock(table: str, player: Player, action: Action) -> Transaction:
+    """Let a player that is still at the version seen take part again."""
+    return _change_player(table, player, "REMOVE blockedAt ADD version :one", {}, action)
+
+
+def _change_player(
+    table: str, player: Player, changes: str, values: Item, action: Action
+) -> Transaction:
+    return (
+        Step(
+            "player",
+            {
+                "Update": update(
+                    table,
+                    keys.player(player.id),
+                    changes,
+                    {**values, ":one": 1, ":seen": player.version},
+                    condition="version = :seen",
+                )
+            },
+        ),
         record_action(table, action),
     )

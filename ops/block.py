@@ -1,0 +1,69 @@
+"""Keep a player out of heists: they rob nobody and nobody robs them.
+
+Tokens and points that they earn are still credited, their inbox stays. An attempt of theirs is refused with
+ATTACKER_BLOCKED; to others they are TARGET_NOT_FOUND, like a player who does not exist. A heist that read the
+player before this and commits after it does not happen.
+"""
+
+import argparse
+
+from heist_core.domain.player import Player
+from heist_core.storage import operator
+from heist_core.storage.transactions import Transaction
+from heist_core.use_cases.retry import until_uncontended
+from ops.command import add_change_arguments, agreed, player_id_of, reason_of
+from ops.output import Output
+from ops.target import OperatorError, Target
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("player", help="the player's id")
+    add_change_arguments(parser)
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    return set_blocked(target, options, out, blocked=True)
+
+
+def set_blocked(target: Target, options: argparse.Namespace, out: Output, *, blocked: bool) -> int:
+    """Block or unblock the player of `options`; what is so already is left as it is."""
+    player_id = player_id_of(options)
+    reason = reason_of(options)
+    what = "block" if blocked else "unblock"
+    player = _known(target, player_id)
+    changes = player.blocked != blocked
+    if not changes:
+        out.line(f"{player_id} is {'blocked' if blocked else 'not blocked'} already.")
+    else:
+        out.line(f"{what} {player_id}: {reason}")
+    done = changes and agreed(options, out)
+    if done:
+        until_uncontended(
+            lambda: target.store.commit(_change(target, player_id, reason, blocked=blocked)),
+            target.clock,
+        )
+        out.line(f"{player_id} is {what}ed.")
+    out.document({"player": player_id, "blocked": blocked, "changes": changes, "done": done})
+    return 0
+
+
+def _change(target: Target, player_id: str, reason: str, *, blocked: bool) -> Transaction:
+    """Decided on the player as they are now."""
+    player = _known(target, player_id)
+    action = target.action(
+        "block" if blocked else "unblock",
+        f"player {player_id}",
+        reason,
+        before={"blocked": player.blocked},
+        after={"blocked": blocked},
+    )
+    if blocked:
+        return operator.block(target.table, player, action.at, action)
+    return operator.unblock(target.table, player, action)
+
+
+def _known(target: Target, player_id: str) -> Player:
+    player = target.store.player(player_id)
+    if not player.exists:
+        raise OperatorError(f"There is no player {player_id}.")
+    return player
