@@ -7,17 +7,22 @@ called a violation. `make audit` and the function audit_table both use this.
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from . import keys
-from .items import SEASON_PREFIX, Item, from_wire
+from .items import NOTICES_KEPT, SEASON_PREFIX, Item, from_wire, to_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import ScanInputTypeDef
+    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, ScanInputTypeDef
 
 SCAN_PAGE = 1000
+LOOKS = 10
+"""So often a player is looked at until they stand still for a moment."""
+_NOTICES_SURE = NOTICES_KEPT - timedelta(days=1)
+"""Younger heists and referrals still have their notices."""
 
 Progress = Callable[[int], None]
 
@@ -29,6 +34,10 @@ class Violation:
     subject: str
     invariant: str
     figures: str
+
+    @property
+    def kind(self) -> str:
+        return self.subject.partition(" ")[0]
 
     def __str__(self) -> str:
         return f"{self.subject}: {self.invariant} ({self.figures})"
@@ -83,6 +92,7 @@ class Audit:
     to_be_told: dict[str, set[str]] = field(default_factory=dict)
     unreadable: list[Violation] = field(default_factory=list)
     items: int = 0
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def take(self, item: Item) -> None:
         """Take one item into account."""
@@ -144,7 +154,8 @@ class Audit:
         self._take_owed(keys.reversal(heist_id), item, attacker, victim)
 
     def _take_owed(self, key: keys.Key, item: Item, *recipients: str) -> None:
-        self.to_be_told[_place(key)] = {_place(keys.notice(key, who)) for who in recipients}
+        if datetime.fromisoformat(str(item["createdAt"])) > self.now - _NOTICES_SURE:
+            self.to_be_told[_place(key)] = {_place(keys.notice(key, who)) for who in recipients}
         if "owedBucket" in item:
             self.owing.add(_place(key))
 
@@ -155,6 +166,7 @@ class Audit:
         self._date_last_heists()
         for player_id, story in self.players.items():
             yield from player_violations(player_id, story)
+            yield from history_violations(player_id, story)
         for heist_id, heist in self.heists.items():
             yield from heist_violations(heist_id, heist, self.heist_entries.get(heist_id, {}))
         for heist_id in self.heist_entries.keys() - self.heists.keys():
@@ -224,7 +236,7 @@ def points_of(state: Item) -> dict[str, int]:
 
 
 def player_violations(player_id: str, story: Story) -> Iterator[Violation]:
-    """Balance, ledger and times of one player."""
+    """Balance and ledger of one player."""
     subject = f"player {player_id}"
     state = story.state
     if state is None:
@@ -250,13 +262,18 @@ def player_violations(player_id: str, story: Story) -> Iterator[Violation]:
         yield Violation(
             subject, "tokens are those earned less those spent", f"{tokens} = {earned} - {spent}"
         )
+
+
+def history_violations(player_id: str, story: Story) -> Iterator[Violation]:
+    """A player's state and the records that brought it about, which lie all over the table."""
+    subject, state = f"history of {player_id}", story.state or {}
+    earned, spent = state.get("tokensEarned", 0), state.get("tokensSpent", 0)
     if spent != story.heists - story.refunds:
         figures = f"{spent} spent, {story.heists} heists, {story.refunds} refunded"
         yield Violation(subject, "one token per heist", figures)
     if earned != story.referrals:
-        yield Violation(
-            subject, "one token per referral", f"{earned} earned, {story.referrals} referrals"
-        )
+        figures = f"{earned} earned, {story.referrals} referrals"
+        yield Violation(subject, "one token per referral", figures)
     for name, seen in (
         ("lastHeistAt", story.cooldown_from()),
         ("lastRobbedAt", {story.last_robbed_at}),
@@ -345,6 +362,36 @@ class Table:
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
+    def player_violations(self, player_id: str) -> Iterator[Violation]:
+        """What is wrong with a player's state and ledger at one moment; nothing if they kept changing."""
+        for _ in range(LOOKS):
+            before = self._state(player_id)
+            entries = list(self._ledger(player_id))
+            if before == self._state(player_id):
+                story = audit_items([before, *entries] if before else entries).players[player_id]
+                yield from player_violations(player_id, story)
+                return
+
+    def _ledger(self, player_id: str) -> Iterator[Item]:
+        request: QueryInputTypeDef = {
+            "TableName": self._name,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk",
+            "ExpressionAttributeValues": to_wire({":pk": keys.ledger(player_id, "", "")["pk"]}),
+        }
+        while True:
+            page = self._client.query(**request)
+            yield from map(from_wire, page["Items"])
+            if "LastEvaluatedKey" not in page:
+                return
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def _state(self, player_id: str) -> Item | None:
+        answer = self._client.get_item(
+            TableName=self._name, Key=to_wire(keys.player(player_id)), ConsistentRead=True
+        )
+        return from_wire(answer["Item"]) if "Item" in answer else None
+
 
 def audit_items(found: Iterable[Item]) -> Audit:
     """An audit over a set of items."""
@@ -357,17 +404,30 @@ def audit_items(found: Iterable[Item]) -> Audit:
 def audit_table(
     table: Table, *, rounds: int, progress: Progress = lambda _read: None
 ) -> tuple[Audit, list[Violation]]:
-    """Audit a table; what is wrong in every one of `rounds` scans is a violation."""
+    """Audit a table: in one round if nobody writes to it, else in several.
+
+    A live table is never seen at one moment. What is wrong in every scan, by the same figures, is a
+    violation; but a player who moved on meanwhile may look wrong, or right, in any of them. So whoever
+    looked wrong once is read again at one moment, state and ledger, and that decides. The sums of a season
+    follow from the players' and are not held against it by themselves.
+    """
     audit = audit_items(table.scan(progress))
-    suspected = sorted(audit.violations())
+    found = lasting = set(audit.violations())
+    if rounds == 1 or not found:
+        return audit, sorted(found)
+    players = _players(found)
     for _ in range(rounds - 1):
-        if not suspected:
-            break
         audit = audit_items(table.scan(progress))
-        again = {(violation.subject, violation.invariant) for violation in audit.violations()}
-        suspected = [
-            violation
-            for violation in suspected
-            if (violation.subject, violation.invariant) in again
-        ]
-    return audit, suspected
+        found = set(audit.violations())
+        players |= _players(found)
+        lasting = lasting & found
+    violations = {one for one in lasting if one.kind not in ("player", "season")}
+    for player_id in players:
+        violations |= set(table.player_violations(player_id))
+    if violations:
+        violations |= {one for one in found if one.kind == "season"}
+    return audit, sorted(violations)
+
+
+def _players(violations: Iterable[Violation]) -> set[str]:
+    return {one.subject.partition(" ")[2] for one in violations if one.kind == "player"}
