@@ -70,6 +70,8 @@ format: dev ## format, and mend what the linter can
 	$(BIN)/ruff format .
 
 deploy: sam ## to AWS: make deploy STAGE=dev
+	@grep -q '^\[$(STAGE)\.deploy\.' samconfig.toml || { \
+	  echo "samconfig.toml has no stage $(STAGE): name one that it has, or add it there." >&2; exit 1; }
 	PYTHON=$(CURDIR)/$(ENV)/uv/bin/python $(ENV)/sam/bin/sam build --config-env $(STAGE)
 	$(ENV)/sam/bin/sam deploy --config-env $(STAGE)
 

@@ -38,12 +38,12 @@ def play(stack: Stack) -> None:
     robin, rich = f"robin-{run}", f"rich-{run}"
     ids = {name: stack.sign_up(name) for name in (robin, rich)}
     for name, points in ((robin, 100), (rich, 800)):
-        join(stack, ids[name], name.title(), points)
+        join(stack, ids[name], name.capitalize(), points)
     show(f"Players    {robin} with 100 points, {rich} with 800")
 
     token = stack.token(robin)
     friend = f"friend-{run}"
-    refer(stack, ids[robin], friend, friend.title())
+    refer(stack, ids[robin], friend, friend.capitalize())
     wait_until(
         "the token", lambda: expect(stack.call("GET", "/tokens", token=token))["balance"] == 1
     )

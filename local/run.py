@@ -60,7 +60,7 @@ def run(environment: Mapping[str, str]) -> None:
             finally:
                 forget()  # at once: what it tells is no longer true
     except Stopped:
-        say("\nStopped; nothing is left of it.")
+        say("Stopped; nothing is left of it.")
 
 
 def chosen_port(environment: Mapping[str, str]) -> int:
@@ -98,6 +98,7 @@ def stopping_on_signals() -> Iterator[None]:
     def stop(*_: object) -> None:
         for each in signals:
             signal.signal(each, signal.SIG_IGN)
+        say("\nStopping …")  # the emulator's files are many: it can take a few seconds
         raise Stopped
 
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
@@ -150,8 +151,9 @@ def show_ways_in(stack: Stack, parameters: Mapping[str, str]) -> None:
     show(f"{players}      password {PASSWORD}")
     show(f"curl -H @{header} '{api}/tokens'")
     show(f"curl -H @{header} '{api}/can-rob/{stack.outputs.Players['bob']}'")
-    show(f"curl -H @{header} -H 'Idempotency-Key: 1' --json '{target}' '{api}/execute'")
-    show(f"curl -H @{header} '{api}/notifications'")
+    show(f"curl -H @{header} -H 'Idempotency-Key: 1' -d '{target}' '{api}/execute'")
+    for name in (REFERRER, "bob"):
+        show(f"curl -H @{header_file(name).relative_to(ROOT)} '{api}/notifications'")
     declared = template_parameters()
     changed = [
         f"{variable(name)}={value} (default {declared[name]['Default']})"

@@ -88,6 +88,11 @@ def advice(name: str, failed: subprocess.CalledProcessError) -> str:
         return (
             "This Python cannot make environments: install its venv module (Debian: python3-venv)."
         )
+    if "UnknownIssuer" in (failed.stderr or ""):
+        return (
+            "This network signs the package index's certificate itself; if this machine trusts it, "
+            "run UV_SYSTEM_CERTS=1 make …"
+        )
     return (
         f"Could not install {name}: is the package index within reach? See above, then try again."
     )

@@ -323,6 +323,15 @@ def test_cloudformation_gets_an_answer_when_seeding_fails(game: Game, answers: A
         assert answer[name] == event[name]
 
 
+def test_in_sam_local_nobody_waits_for_an_answer(
+    game: Game, answers: Answers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_SAM_LOCAL", "true")
+    game.call("seed_point_types", sample("seed_point_types"))
+    assert game.item(keys.point_type("HEIST_GAIN")) is not None
+    assert answers == []
+
+
 def test_a_heist_needs_no_point_type(game: Game) -> None:
     game.give("alice", tokens=1)
     game.give("bob", points=800)

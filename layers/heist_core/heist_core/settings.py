@@ -91,6 +91,11 @@ def variable(name: str, default: str | None = None) -> str:
     return value
 
 
+def in_sam_local() -> bool:
+    """Whether SAM CLI's local containers run this: they set AWS_SAM_LOCAL, Lambda does not."""
+    return os.environ.get("AWS_SAM_LOCAL") == "true"
+
+
 def settings_from_variables() -> HeistSettings:
     """Raises InvalidSettings."""
     return parse_settings({name: os.environ[name] for name in _NAMES if name in os.environ})

@@ -4,7 +4,6 @@ import base64
 import functools
 import ipaddress
 import json
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,7 +21,7 @@ from heist_core.domain.errors import (
     Unavailable,
 )
 from heist_core.domain.player import canonical_player_id
-from heist_core.settings import variable
+from heist_core.settings import in_sam_local, variable
 
 _RETRY_SECONDS = 1
 _KEPT_PREFIX = {4: 24, 6: 48}
@@ -194,12 +193,12 @@ def _body(event: Event) -> bytes:
 def _caller_id(event: Event, headers: Mapping[str, str]) -> str:
     """The id in the verified token's claim (SPEC section 1), from the authorizer and nowhere else.
 
-    SAM CLI's local API has no authorizers. There, and only there (it sets AWS_SAM_LOCAL in its
-    containers; Lambda does not), the claim is read from the bearer token without verifying it.
+    SAM CLI's local API has no authorizers. There, and only there, the claim is read from the
+    bearer token without verifying it.
     """
     authorizer = _child(_child(event, "requestContext"), "authorizer")
     claims = _child(_child(authorizer, "jwt"), "claims")
-    if not authorizer and os.environ.get("AWS_SAM_LOCAL") == "true":
+    if not authorizer and in_sam_local():
         claims = _unverified_claims(headers.get("authorization", ""))
     try:
         return canonical_player_id(claims.get(variable("USER_ID_CLAIM", "sub")))
