@@ -17,7 +17,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test torture bank-run mutants check format redrive audit reverse drill deploy lock clean tools python
+.PHONY: help run demo mails logs env import test torture bank-run mutants check format redrive audit reverse drill deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -39,6 +39,9 @@ env: dev ## exports for AWS's tools: eval "$$(make -s env)"
 
 redrive: dev ## redo dead letters, on the running stack or on STAGE=; DRY=1 REFUSED=1 DOUBTFUL=1
 	@exec $(BIN)/python -m ops redrive $(ON_STAGE) $(if $(DRY),,--apply) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)
+
+import: dev ## move in from the old system: FROM=folder with its tables; YES=1 REASON='...' does it, SEASON=2026-11 SKIP=1
+	@exec $(BIN)/python -m ops import $(FROM) $(ON_STAGE) $(if $(SEASON),--season $(SEASON)) $(if $(SKIP),--skip-rejected) $(if $(YES)$(APPLY),--apply) $(if $(REASON),--reason '$(REASON)')
 
 audit: dev ## check every invariant of the running stack's table, or of STAGE=, or of TABLE=
 	@exec $(BIN)/python -m ops audit $(ON_STAGE) $(if $(TABLE),--table $(TABLE))

@@ -17,6 +17,7 @@ from ops import (
     unblock,
 )
 from ops.command import Command
+from ops.moving_in import command as moving_in
 from ops.output import Output
 from ops.target import OperatorError, find_target
 
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "audit": audit,
     "block": block,
     "drill": drill,
+    "import": moving_in,
     "redrive": redrive,
     "reverse": reverse,
     "unblock": unblock,

@@ -157,7 +157,7 @@ def read_request(event: Event, context: LambdaContext) -> Request:
         query=_texts(event, "queryStringParameters"),
         headers=headers,
         body=_body(event),
-        source_network=_network(_child(_child(event, "requestContext"), "http").get("sourceIp")),
+        source_network=network_of(_child(_child(event, "requestContext"), "http").get("sourceIp")),
         seconds_left=context.get_remaining_time_in_millis() / 1000,
         correlation_id=_request_id(event),
     )
@@ -216,7 +216,7 @@ def _unverified_claims(authorization: str) -> Event:
     return claims if isinstance(claims, Mapping) else {}
 
 
-def _network(source_ip: object) -> str | None:
+def network_of(source_ip: object) -> str | None:
     """The /24 or /48 network of an address; the address itself is not kept (SPEC section 3)."""
     try:
         address = ipaddress.ip_address(str(source_ip))

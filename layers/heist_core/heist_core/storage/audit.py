@@ -104,13 +104,16 @@ class Audit:
                 case "PLAYER", "STATE":
                     story = self.players[rest]
                     story.state, story.points = item, points_of(item)
+                    # Tokens of the old system have no records of their own here.
+                    story.heists += number(item, "importedSpent")
+                    story.referrals += number(item, "importedEarned")
                 case "LEDGER", _:
                     self._take_entry(rest, item)
                 case "HEIST", "HEIST":
                     self._take_heist(rest, item)
                 case "HEIST", "REVERSAL":
                     self._take_reversal(rest, item)
-                case "REFERRAL", "REFERRAL":
+                case "REFERRAL", "REFERRAL" if "imported" not in item:
                     self.players[str(item["referrerId"])].referrals += 1
                     self._take_owed(key, item, str(item["referrerId"]))
                 case "POINTS", _:
@@ -134,6 +137,8 @@ class Audit:
             self.reversal_entries[reference][player_id] = points
         else:
             self.earned[season] += points
+            if kind == "IMPORT":
+                return
             self.event_entries[reference] = points
 
     def _take_heist(self, heist_id: str, item: Item) -> None:
@@ -143,9 +148,10 @@ class Audit:
         attacker, victim = str(item["attackerId"]), str(item["victimId"])
         at = str(item["createdAt"])
         robber, robbed = self.players[attacker], self.players[victim]
-        robber.heists += 1
         robbed.last_robbed_at = max(robbed.last_robbed_at, at)
-        self._take_owed(keys.heist(heist_id), item, attacker, victim)
+        if "imported" not in item:
+            robber.heists += 1
+            self._take_owed(keys.heist(heist_id), item, attacker, victim)
 
     def _take_reversal(self, heist_id: str, item: Item) -> None:
         attacker, victim = str(item["attackerId"]), str(item["victimId"])

@@ -44,7 +44,7 @@ def inbox_tag(notice_key: Key) -> str:
 
 
 def ledger(player_id: str, season: str, reference: str) -> Key:
-    """`reference` is `HEIST#<heist id>`, `REVERSAL#<heist id>` or `EVENT#<event id>`."""
+    """`reference` is `HEIST#<heist id>`, `REVERSAL#<heist id>`, `EVENT#<event id>` or `IMPORT#OPENING`."""
     return {"pk": f"LEDGER#{player_id}", "sk": f"{season}#{reference}"}
 
 

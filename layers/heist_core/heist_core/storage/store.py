@@ -446,6 +446,21 @@ class Store:
 
     # Operators
 
+    def items_at(self, wanted: Sequence[keys.Key]) -> list[Item]:
+        """Those of at most 100 items that are there, in any order, read consistently."""
+        found: list[Item] = []
+        pending: Mapping[str, KeysAndAttributesTypeDef | KeysAndAttributesOutputTypeDef] = {
+            self._table: {"Keys": [to_wire(key) for key in wanted], "ConsistentRead": True}
+        }
+        for _ in range(_BATCH_ROUNDS):
+            with _translated():
+                answer = self._client.batch_get_item(RequestItems=pending)
+            found += map(from_wire, answer["Responses"].get(self._table, []))
+            pending = answer.get("UnprocessedKeys", {})
+            if not pending:
+                return found
+        raise Contention
+
     def commit(self, transaction: Transaction) -> None:
         """An operator's change and its log entry. Raises Contention when what it was decided on has
         changed; nothing was written then."""
@@ -483,20 +498,7 @@ class Store:
 
     def _read_batch(self, wanted: Sequence[keys.Key]) -> dict[str, Item]:
         """Found items by partition key, which is different for each of `wanted`."""
-        found: dict[str, Item] = {}
-        pending: Mapping[str, KeysAndAttributesTypeDef | KeysAndAttributesOutputTypeDef] = {
-            self._table: {"Keys": [to_wire(key) for key in wanted], "ConsistentRead": True}
-        }
-        for _ in range(_BATCH_ROUNDS):
-            with _translated():
-                answer = self._client.batch_get_item(RequestItems=pending)
-            for wire in answer["Responses"].get(self._table, []):
-                item = from_wire(wire)
-                found[str(item["pk"])] = item
-            pending = answer.get("UnprocessedKeys", {})
-            if not pending:
-                return found
-        raise Contention
+        return {str(item["pk"]): item for item in self.items_at(wanted)}
 
     def _query_pages(self, request: Request) -> Iterator["QueryOutputTypeDef"]:
         start: Request = {}

@@ -1,0 +1,271 @@
+"""Move players, tokens, points and past heists in from the old system's PostgreSQL tables.
+
+FOLDER holds one file per table, User, HeistToken, Heist and UserPointEvent (only User must be there): CSV
+from `COPY ... TO ... CSV HEADER`, or JSON lines (.jsonl). Every row is checked; those that cannot be taken are
+listed with line, field and reason in FOLDER/rejects.csv. The import can be repeated after any
+interruption and goes on where it was; at the end it reads everything back and compares. A table takes
+one export. The exit code is 1 while rows are rejected, unless they are skipped, or anything differs.
+"""
+
+import argparse
+import csv
+import re
+import sys
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from heist_core.domain.action import Action
+from heist_core.domain.times import from_iso, to_iso
+from heist_core.storage import keys
+from heist_core.storage.items import Item
+from heist_core.storage.operator import record_action
+from heist_core.storage.transactions import Step, put_new, update
+from ops.command import add_change_arguments, agreed, reason_of
+from ops.output import Output
+from ops.target import OperatorError, Target
+
+from .files import REJECTS, Export, ExportError, find_export
+from .loading import Loader, Verified
+from .mapping import Sums
+from .rows import RowError
+from .staging import Staging
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+RUN: keys.Key = {"pk": "IMPORT", "sk": "RUN"}
+"""Which export a table was filled from, so that it takes no other."""
+
+_SEASON = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--season",
+        help="YYYY-MM, the month that monthlyPoints belong to; without it, that of the newest time in the export",
+    )
+    parser.add_argument(
+        "--skip-rejected",
+        action="store_true",
+        help="go on without the rows that are rejected, for good",
+    )
+    add_change_arguments(parser)
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    if options.season is not None and not _SEASON.fullmatch(options.season):
+        raise OperatorError(f"--season must be YYYY-MM, not {options.season}")
+    try:
+        return _run(target, options, out)
+    except ExportError as problem:
+        raise OperatorError(str(problem)) from problem
+
+
+def _run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    export = find_export(options.folder)
+    record = RunRecord(target)
+    began = record.read()
+    now = from_iso(str(began["startedAt"])) if began else target.now()
+    with closing(Staging()) as staging, closing(Rejects(options.folder / REJECTS)) as rejects:
+        with _progress() as bar:
+            reading = bar.add_task("reading", total=export.size)
+            staging.load(
+                export,
+                options.season,
+                now,
+                rejects,
+                lambda position: bar.update(reading, completed=position),
+            )
+        expected = staging.sums()
+        name = f"{export.fingerprint()} of {staging.season}"
+        report = _report(name, staging, expected)
+        _tell(out, export, staging, rejects, expected)
+        if began and began["export"] != name:
+            raise OperatorError(
+                f"This table was filled from another export ({began['export']}, {began['startedAt']}), "
+                f"and this one is {name}. A table takes one export, so that nothing counts twice."
+            )
+        if rejects.counts and not options.skip_rejected:
+            out.line(
+                f"Rejected rows are listed in {rejects.path}. Put them right in the old system and export "
+                "again, or go on without them, for good: --skip-rejected."
+            )
+            out.document(report)
+            return 1
+        if not agreed(options, out):
+            out.document(report)
+            return 0
+        if not began:
+            record.begin(name, reason_of(options), expected, rejects.counts.total())
+        verified = _move(target, staging)
+    return _settle(out, record, report, expected, verified)
+
+
+def _move(target: Target, staging: Staging) -> Verified:
+    """Heists and referrals first: a player is in when everything about them is."""
+    sums = staging.sums()
+    kinds = (
+        ("heists", sums.heists, staging.heists),
+        ("referrals", sums.referrals, staging.referrals),
+        ("players", sums.players, staging.players),
+    )
+    verified = Verified()
+    with closing(Loader(target.store, target.table)) as loader, _progress() as bar:
+        for kind, total, units in kinds:
+            task = bar.add_task(f"writing {kind}", total=total)
+            loader.load(units(), partial(bar.advance, task))
+        for kind, total, units in kinds:
+            task = bar.add_task(f"comparing {kind}", total=total)
+            verified.add(loader.verify(units(), partial(bar.advance, task)))
+    return verified
+
+
+def _settle(
+    out: Output, record: "RunRecord", report: dict[str, object], expected: Sums, verified: Verified
+) -> int:
+    held = verified.sums.lines()
+    names = dict.fromkeys([*expected.lines(), *held])
+    rows = [(name, expected.lines().get(name, 0), held.get(name, 0)) for name in names]
+    out.line("The export and the table, read back:")
+    out.table(
+        ("", "export", "table", ""),
+        [(*row, "" if row[1] == row[2] else "DIFFERENT") for row in rows],
+    )
+    same = not verified.different and expected == verified.sums
+    if same:
+        record.finish(held)
+        out.line(
+            "Everything is there, and the sums are the same. `make audit` checks the whole table."
+        )
+    else:
+        out.line(
+            f"{verified.different} are missing or different: {', '.join(verified.differences)}"
+        )
+    out.document({**report, "applied": True, "table": held, "different": verified.different})
+    return 0 if same else 1
+
+
+def _report(name: str, staging: Staging, sums: Sums) -> dict[str, object]:
+    return {
+        "export": name,
+        "season": staging.season,
+        "files": {
+            table: {
+                "file": file.name,
+                "rows": file.rows,
+                "taken": file.taken,
+                "rejected": file.rejected,
+                "leftOut": dict(file.left_out),
+            }
+            for table, file in staging.files.items()
+        },
+        "notes": staging.notes,
+        "sums": sums.lines(),
+        "applied": False,
+    }
+
+
+def _tell(out: Output, export: Export, staging: Staging, rejects: "Rejects", sums: Sums) -> None:
+    out.table(
+        ("table", "file", "rows", "taken", "rejected", "left out"),
+        [
+            (table, file.name, file.rows, file.taken, file.rejected, file.left_out.total())
+            for table, file in staging.files.items()
+        ],
+    )
+    if rejects.counts:
+        out.table(
+            ("file", "field", "what is allowed", "rows rejected"),
+            [(*which, number) for which, number in sorted(rejects.counts.items())],
+        )
+    for file in staging.files.values():
+        for reason, number in file.left_out.items():
+            out.line(f"{file.name}: {number} left out, {reason}")
+        if file.ignored_columns:
+            out.line(f"{file.name}: columns not needed: {', '.join(file.ignored_columns)}")
+    if export.ignored:
+        out.line(f"Files not needed: {', '.join(export.ignored)}")
+    for note in staging.notes:
+        out.line(note)
+    out.line(f"monthlyPoints are points of {staging.season}.")
+    out.table(("what is taken", "sum"), list(sums.lines().items()))
+
+
+class Rejects:
+    """The list of rejected rows, and how many there are of each kind. Holds nobody's data."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.counts: Counter[tuple[str, str, str]] = Counter()
+        self._file: TextIO | None = None
+        path.unlink(missing_ok=True)
+
+    def __call__(self, file: str, line: int, error: RowError) -> None:
+        if self._file is None:
+            self._file = self.path.open("w", newline="", encoding="utf-8")
+            self._writer = csv.writer(self._file)
+            self._writer.writerow(("file", "line", "field", "reason"))
+        self._writer.writerow((file, line, error.field, error.reason))
+        self.counts[file, error.field, error.reason] += 1
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class RunRecord:
+    """Which export a table was filled from, so that it takes no other; with the operator's log."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+
+    def read(self) -> Item | None:
+        return next(iter(self._target.store.items_at([RUN])), None)
+
+    def begin(self, name: str, why: str, sums: Sums, rejected: int) -> None:
+        """Raises Contention when another import began meanwhile."""
+        action = self._action("import", name, why, {**sums.lines(), "rows skipped": rejected})
+        item = {**RUN, "export": name, "startedAt": to_iso(action.at), "why": why}
+        table = self._target.table
+        self._target.store.commit(
+            [Step("run", {"Put": put_new(table, item)}), record_action(table, action)]
+        )
+
+    def finish(self, held: Mapping[str, int]) -> None:
+        """Note, once, that everything is there."""
+        run = self.read()
+        if run is None or "finishedAt" in run:
+            return
+        action = self._action("import finished", str(run["export"]), str(run["why"]), held)
+        table = self._target.table
+        change = update(
+            table,
+            RUN,
+            "SET finishedAt = :at",
+            {":at": to_iso(action.at)},
+            condition="attribute_exists(pk) AND attribute_not_exists(finishedAt)",
+        )
+        self._target.store.commit([Step("run", {"Update": change}), record_action(table, action)])
+
+    def _action(self, what: str, name: str, why: str, after: Mapping[str, int]) -> Action:
+        return self._target.action(what, f"export {name}", why, before={}, after=after)
+
+
+def _progress() -> "Progress":
+    """A bar on stderr; nothing where that is no terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    return Progress(
+        "{task.description:<20}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        disable=not sys.stderr.isatty(),
+    )

@@ -1,0 +1,158 @@
+"""Writes units to the table and reads them back, up to a hundred items at a time, several at once.
+
+Each unit goes in by a transaction that is conditional on what was read, so a unit is there once and
+whole, whatever dies, repeats or races. What is there already is left alone: loading again goes on.
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from heist_core.domain.errors import Contention, Misconfigured, Unavailable
+from heist_core.storage import keys
+from heist_core.storage.items import Item
+from heist_core.storage.store import Store
+
+from .mapping import ITEMS_AT_ONCE, Place, Sums, Unit, place_of
+
+CALLS_AT_ONCE = 8
+_ROUNDS = 6
+_FIRST_PAUSE_SECONDS = 0.05
+_LONGEST_PAUSE_SECONDS = 5.0
+_DIFFERENCES_NAMED = 20
+
+R = TypeVar("R")
+Progress = Callable[[int], None]
+"""Told how many units are done with since the last time."""
+
+
+@dataclass(slots=True)
+class Verified:
+    """What the table holds of an export; `differences` names some of the units that are not right."""
+
+    sums: Sums = field(default_factory=Sums)
+    different: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, other: "Verified") -> None:
+        self.sums.add(other.sums)
+        self.different += other.different
+        self.differences += other.differences[: _DIFFERENCES_NAMED - len(self.differences)]
+
+
+class Loader:
+    """`store` is shared by CALLS_AT_ONCE threads."""
+
+    def __init__(self, store: Store, table: str) -> None:
+        self._store = store
+        self._table = table
+        self._pool = ThreadPoolExecutor(CALLS_AT_ONCE)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def load(self, units: Iterable[Unit], progress: Progress) -> int:
+        """Write what is not there yet; the number of units written. Raises Unavailable."""
+        return sum(self._each(self._load, units, progress))
+
+    def verify(self, units: Iterable[Unit], progress: Progress) -> Verified:
+        """Read every unit back. Raises Unavailable."""
+        verified = Verified()
+        for part in self._each(self._verify, units, progress):
+            verified.add(part)
+        return verified
+
+    def _each(
+        self, work: Callable[[Sequence[Unit]], R], units: Iterable[Unit], progress: Progress
+    ) -> Iterator[R]:
+        """`work` on groups of units, several at once, with few read ahead."""
+        running: deque[tuple[Future[R], int]] = deque()
+
+        def oldest() -> R:
+            future, size = running.popleft()
+            result = future.result()
+            progress(size)
+            return result
+
+        for group in grouped(units):
+            if len(running) >= 2 * CALLS_AT_ONCE:
+                yield oldest()
+            running.append((self._pool.submit(work, group), len(group)))
+        while running:
+            yield oldest()
+
+    def _load(self, group: Sequence[Unit]) -> int:
+        """Read and decide again while others are in the way; then take smaller steps."""
+        for _ in _rounds():
+            try:
+                found = self._read([unit.key for unit in group])
+                missing = [
+                    steps
+                    for unit in group
+                    if (steps := unit.steps(self._table, found.get(place_of(unit.key))))
+                ]
+                if missing:
+                    self._store.commit([step for steps in missing for step in steps])
+            except Misconfigured:
+                raise
+            except Unavailable:
+                continue
+            return len(missing)
+        if len(group) == 1:
+            raise Contention
+        middle = len(group) // 2
+        return self._load(group[:middle]) + self._load(group[middle:])
+
+    def _verify(self, group: Sequence[Unit]) -> Verified:
+        wanted = [key for unit in group for key in unit.all_keys()]
+        for _ in _rounds():
+            try:
+                found = self._read(wanted)
+            except Misconfigured:
+                raise
+            except Unavailable:
+                continue
+            return _verified(group, found)
+        raise Unavailable
+
+    def _read(self, wanted: Sequence[keys.Key]) -> dict[Place, Item]:
+        return {place_of(item): item for item in self._store.items_at(wanted)}
+
+
+def grouped(units: Iterable[Unit]) -> Iterator[list[Unit]]:
+    """Units in order, as many together as one transaction can take."""
+    group: list[Unit] = []
+    size = 0
+    for unit in units:
+        items = len(unit.all_keys())
+        if group and size + items > ITEMS_AT_ONCE:
+            yield group
+            group, size = [], 0
+        group.append(unit)
+        size += items
+    if group:
+        yield group
+
+
+def _verified(group: Sequence[Unit], found: Mapping[Place, Item]) -> Verified:
+    verified = Verified()
+    for unit in group:
+        held = unit.count(found)
+        if held is None:
+            verified.add(Verified(different=1, differences=[unit.key["pk"]]))
+        else:
+            verified.sums.add(held)
+    return verified
+
+
+def _rounds() -> Iterator[None]:
+    """A few tries, with longer and longer pauses between them."""
+    pause = _FIRST_PAUSE_SECONDS
+    for _ in range(_ROUNDS):
+        yield
+        time.sleep(random.uniform(0, pause))
+        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)

@@ -1,0 +1,295 @@
+"""What the table is to hold of a player, heist or referral of the old system, as steps of a transaction.
+
+Pure. Everything is written once: each unit has a key that tells whether it is there already.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple, Protocol, TypeVar
+
+from heist_core.domain.award import Award
+from heist_core.domain.heist import Heist
+from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.times import to_iso
+from heist_core.storage import items, keys
+from heist_core.storage.items import Item
+from heist_core.storage.transactions import Step, Transaction, put_new, update
+
+T = TypeVar("T")
+
+UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for a date that the export does not have: whatever comes later is newer."""
+
+
+ITEMS_AT_ONCE = 100
+"""What DynamoDB takes in one transaction, and gives in one batch."""
+
+Place = tuple[str, str]
+"""Where an item lies: pk and sk."""
+
+
+def place_of(key: Mapping[str, object]) -> Place:
+    return str(key["pk"]), str(key["sk"])
+
+
+def _key_of(item: Item) -> keys.Key:
+    return {"pk": str(item["pk"]), "sk": str(item["sk"])}
+
+
+@dataclass(slots=True)
+class Sums:
+    """What an export holds, or what is in the table of it. Points by season."""
+
+    players: int = 0
+    tokens_earned: int = 0
+    tokens_spent: int = 0
+    heists: int = 0
+    points_stolen: int = 0
+    referrals: int = 0
+    points: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Sums") -> None:
+        self.players += other.players
+        self.tokens_earned += other.tokens_earned
+        self.tokens_spent += other.tokens_spent
+        self.heists += other.heists
+        self.points_stolen += other.points_stolen
+        self.referrals += other.referrals
+        self.points.update(other.points)
+
+    def lines(self) -> dict[str, int]:
+        """Each figure under its name; seasons whose points add up to 0 are left out."""
+        return {
+            "players": self.players,
+            "tokens earned": self.tokens_earned,
+            "tokens spent": self.tokens_spent,
+            "heists": self.heists,
+            "points stolen": self.points_stolen,
+            "referrals": self.referrals,
+            **{f"points {season}": total for season, total in sorted(self.points.items()) if total},
+        }
+
+
+class Unit(Protocol):
+    """What goes in with one transaction or not at all."""
+
+    @property
+    def key(self) -> keys.Key:
+        """The item that tells whether the unit is there already."""
+        ...
+
+    def all_keys(self) -> Sequence[keys.Key]:
+        """Where all its items lie, `key` among them."""
+        ...
+
+    def steps(self, table: str, found: Item | None) -> Transaction:
+        """What is to be written when `found` is what stands under `key`; nothing if it is there."""
+        ...
+
+    def count(self, found: Mapping[Place, Item]) -> Sums | None:
+        """What the table holds of it; None if that is not all of it, or something else."""
+        ...
+
+
+class Balance(NamedTuple):
+    """A player's points of a season, and how many of them are due to heists that are moved, too."""
+
+    season: str
+    points: int
+    moved: int
+
+    @property
+    def opening(self) -> int:
+        """What the opening entry of the ledger holds: the ledger then adds up to the points."""
+        return self.points - self.moved
+
+
+@dataclass(frozen=True, slots=True)
+class MovedPlayer:
+    """Everything that the player item takes over. Balances of all seasons, one each."""
+
+    id: str
+    profile: Profile
+    tokens_earned: int
+    tokens_spent: int
+    last_earned_at: datetime | None
+    last_spent_at: datetime | None
+    last_heist_at: datetime | None
+    last_robbed_at: datetime | None
+    balances: tuple[Balance, ...]
+
+    @property
+    def key(self) -> keys.Key:
+        return keys.player(self.id)
+
+    def openings(self) -> tuple[Item, ...]:
+        """The entries that open the ledger of each season."""
+        return tuple(
+            {
+                **keys.ledger(self.id, balance.season, "IMPORT#OPENING"),
+                "pointEventType": "IMPORTED",
+                "points": balance.opening,
+                "occurredAt": f"{balance.season}-01T00:00:00.000Z",
+            }
+            for balance in self.balances
+            if balance.opening
+        )
+
+    def all_keys(self) -> Sequence[keys.Key]:
+        return [self.key, *map(_key_of, self.openings())]
+
+    def steps(self, table: str, found: Item | None) -> Transaction:
+        if found is not None and "importedEarned" in found:
+            return ()
+        seen = items.player_from(self.id, found)
+        return (
+            Step(f"player {self.id}", {"Update": self._update(table, seen)}),
+            *(
+                Step(f"opening {self.id}", {"Put": put_new(table, opening)})
+                for opening in self.openings()
+            ),
+        )
+
+    def count(self, found: Mapping[Place, Item]) -> Sums | None:
+        state = found.get(place_of(self.key), {})
+        openings = self.openings()
+        if (state.get("importedEarned"), state.get("importedSpent")) != (
+            self.tokens_earned,
+            self.tokens_spent,
+        ) or not _all_there(openings, found):
+            return None
+        return Sums(
+            players=1,
+            tokens_earned=self.tokens_earned,
+            tokens_spent=self.tokens_spent,
+            points=_points(openings, found),
+        )
+
+    def _update(self, table: str, seen: Player) -> dict[str, object]:
+        """Adds to what live events brought meanwhile; of dates and profile fields the newest stand."""
+        numbers = {
+            "version": 1,
+            "tokens": self.tokens_earned - self.tokens_spent,
+            "tokensEarned": self.tokens_earned,
+            "tokensSpent": self.tokens_spent,
+            **{items.season_attribute(balance.season): balance.points for balance in self.balances},
+        }
+        added = {name: number for name, number in numbers.items() if number}
+        attributes: dict[str, object] = {
+            "importedEarned": self.tokens_earned,
+            "importedSpent": self.tokens_spent,
+            "lastEarnedAt": _newest(self.last_earned_at, seen.last_earned_at),
+            "lastSpentAt": _newest(self.last_spent_at, seen.last_spent_at),
+            "lastHeistAt": _newest(self.last_heist_at, seen.last_heist_at),
+            "lastRobbedAt": _newest(self.last_robbed_at, seen.last_robbed_at),
+            **items.profile_attributes(_merged(seen.profile, self.profile)),
+        }
+        kept = {name: value for name, value in attributes.items() if value is not None}
+        names = {f"#{place}": name for place, name in enumerate([*kept, *added])}
+        values: dict[str, object] = {
+            f":{place}": value for place, value in enumerate([*kept.values(), *added.values()])
+        }
+        sets = ", ".join(f"#{place} = :{place}" for place in range(len(kept)))
+        adds = ", ".join(f"#{place} :{place}" for place in range(len(kept), len(names)))
+        if seen.exists:
+            values[":seen"] = seen.version
+        return update(
+            table,
+            self.key,
+            f"SET {sets} ADD {adds}",
+            values,
+            condition="version = :seen AND attribute_not_exists(importedEarned)"
+            if seen.exists
+            else "attribute_not_exists(version)",
+            names=names,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MovedHeist:
+    """A heist of the past: its record and both ledger entries, of which nobody is told."""
+
+    heist: Heist
+
+    @property
+    def key(self) -> keys.Key:
+        return keys.heist(self.heist.attempt.id)
+
+    def all_keys(self) -> Sequence[keys.Key]:
+        return [self.key, *map(_key_of, items.heist_ledger_items(self.heist))]
+
+    def steps(self, table: str, found: Item | None) -> Transaction:
+        record = _told(items.heist_item(self.heist))
+        return _once(table, (record, *items.heist_ledger_items(self.heist)), found)
+
+    def count(self, found: Mapping[Place, Item]) -> Sums | None:
+        record = found.get(place_of(self.key), {})
+        stolen = self.heist.plan.points_stolen
+        entries = items.heist_ledger_items(self.heist)
+        if record.get("pointsStolen") != stolen or not _all_there(entries, found):
+            return None
+        return Sums(heists=1, points_stolen=stolen, points=_points(entries, found))
+
+
+@dataclass(frozen=True, slots=True)
+class MovedReferral:
+    """A referral that was settled in the old system. One that is there already stands."""
+
+    award: Award
+
+    @property
+    def key(self) -> keys.Key:
+        return keys.referral(self.award.referred_id)
+
+    def all_keys(self) -> Sequence[keys.Key]:
+        return [self.key]
+
+    def steps(self, table: str, found: Item | None) -> Transaction:
+        return _once(table, (_told(items.award_item(self.award)),), found)
+
+    def count(self, found: Mapping[Place, Item]) -> Sums | None:
+        return Sums(referrals=1) if place_of(self.key) in found else None
+
+
+def _once(table: str, written: Sequence[Item], found: Item | None) -> Transaction:
+    if found is not None:
+        return ()
+    return tuple(Step(str(item["pk"]), {"Put": put_new(table, item)}) for item in written)
+
+
+def _all_there(entries: Sequence[Item], found: Mapping[Place, Item]) -> bool:
+    return all(found.get(place_of(entry), {}).get("points") == entry["points"] for entry in entries)
+
+
+def _points(entries: Sequence[Item], found: Mapping[Place, Item]) -> Counter[str]:
+    """Points by season that ledger entries hold in the table."""
+    points: Counter[str] = Counter()
+    for entry in entries:
+        place = place_of(entry)
+        points[place[1][:7]] += int(str(found[place]["points"]))
+    return points
+
+
+def _told(record: Item) -> Item:
+    """A record that owes nothing: no notice, no mail, no event out."""
+    kept = {name: value for name, value in record.items() if not name.startswith("owed")}
+    return {**kept, "imported": True}
+
+
+def _newest(imported: datetime | None, seen: datetime | None) -> str | None:
+    known = [moment for moment in (imported, seen) if moment is not None]
+    return to_iso(max(known)) if known else None
+
+
+def _merged(seen: Profile, imported: Profile) -> Profile:
+    return Profile(
+        name=_newer(seen.name, imported.name),
+        email=_newer(seen.email, imported.email),
+        email_opt_out=_newer(seen.email_opt_out, imported.email_opt_out),
+    )
+
+
+def _newer(seen: Dated[T], imported: Dated[T]) -> Dated[T]:
+    return seen if imported.at is None else seen.updated(imported.value, imported.at)

@@ -1,0 +1,82 @@
+"""Moving in, then playing: what the old system knew of players holds on the deployed stack."""
+
+import csv
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import boto3
+import pytest
+
+from ops import __main__ as tool
+from ops.moving_in.command import RUN
+from ops.output import Output
+from ops.target import Target
+from tests.e2e.world import World
+
+
+@pytest.fixture
+def target(world: World) -> Target:
+    """The stack's table, as one that nothing was imported into."""
+    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
+    target = Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
+    key = {name: {"S": value} for name, value in RUN.items()}
+    target.dynamodb.delete_item(TableName=target.table, Key=key)
+    return target
+
+
+def ago(**span: float) -> str:
+    moment = datetime.now(UTC) - timedelta(**span)
+    return moment.replace(tzinfo=None).isoformat(" ", timespec="milliseconds")
+
+
+def write(folder: Path, table: str, header: str, *rows: tuple[object, ...]) -> None:
+    with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([header.split(), *rows])
+
+
+def test_imported_players_play_on_where_they_were(
+    world: World, target: Target, tmp_path: Path
+) -> None:
+    robber, resting, victim, friend = world.players(4)
+    write(
+        tmp_path,
+        "User",
+        "id name email monthly_points referred_by_user_id updated_at",
+        (robber.id, "Ada", "", 200, "", ago(days=2)),
+        (resting.id, 'Bo "the cat"', "", 140, "", ago(days=2)),
+        (victim.id, "Cy", "", 800, "", ago(days=2)),
+        (friend.id, "Di", "", 60, robber.id, ago(days=2)),
+    )
+    write(
+        tmp_path,
+        "HeistToken",
+        "user_id balance total_earned total_spent last_earned_at last_spent_at",
+        (robber.id, 2, 3, 1, ago(days=9), ago(days=5)),
+        (resting.id, 1, 2, 1, ago(days=9), ago(hours=2)),
+    )
+    write(
+        tmp_path,
+        "Heist",
+        "id attacker_id victim_id points_stolen attacker_points_before attacker_points_after "
+        "victim_points_before victim_points_after status created_at",
+        (1, robber.id, victim.id, 10, 0, 10, 200, 190, "SUCCESS", ago(days=5)),
+        (2, resting.id, friend.id, 3, 137, 140, 63, 60, "SUCCESS", ago(hours=2)),
+    )
+    season = f"{datetime.now(UTC):%Y-%m}"
+    arguments = ["import", str(tmp_path), "--season", season, "--apply", "--reason", "a test"]
+    options = tool.parser().parse_args(arguments)
+    assert tool.COMMANDS["import"].run(target, options, Output(as_json=True)) == 0
+
+    assert robber.tokens()["balance"] == 2
+    assert resting.tokens()["totalSpent"] == 1
+    refusal = resting.execute(victim.id)
+    assert (refusal.status, refusal.code) == (400, "COOLDOWN_ACTIVE")
+    check = robber.can_rob(friend.id).body
+    assert (check["eligible"], check["code"]) == (False, "TARGET_PROTECTED")
+    assert robber.rob(victim.id)["pointsStolen"] == 40
+    [told] = victim.inbox(1)
+    assert told["message"].startswith("Oh no! Ada just pulled a heist on you and stole 40 ")
+    referral = {"referrerUserId": robber.id, "referredUserId": friend.id, "referralId": "again"}
+    world.deliver("award_token", "referrals", "ReferralCompleted", referral)
+    assert robber.tokens()["balance"] == 1
+    assert friend.notifications()["notifications"] == []

@@ -1,0 +1,345 @@
+"""Moving in against real storage: whole, once, and exact whatever dies or plays meanwhile."""
+
+import csv
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ReadTimeoutError
+
+from heist_core.domain.errors import Unavailable
+from heist_core.domain.times import to_iso
+from heist_core.storage.audit import audit_items
+from ops import __main__ as tool
+from ops.moving_in import loading
+from ops.output import Output
+from ops.target import OperatorError
+from tests.builders import HOUR, NOW, bus_event
+from tests.engines import Engine
+from tests.fakes import client_error
+from tests.integration.game import Game
+from tests.integration.operators import Desk, desk_of
+from tests.old_system import OldSystem, play
+
+LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
+APPLY = ("--apply", "--reason", "moving in")
+
+
+@pytest.fixture
+def old() -> OldSystem:
+    """Enough for several transactions of a hundred items."""
+    return play(seed=7, players=40)
+
+
+@pytest.fixture
+def export(old: OldSystem, tmp_path: Path) -> Path:
+    return old.write(tmp_path / "export")
+
+
+@pytest.fixture
+def desk(
+    engine: Engine,
+    game: Game,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    if not engine.concurrent:
+        pytest.skip("an import makes several calls at once: moto is not concurrent")
+    monkeypatch.setattr(loading, "_FIRST_PAUSE_SECONDS", 0.001)
+    return desk_of(game, capsys)
+
+
+def everything(game: Game) -> dict[tuple[str, str], Mapping[str, object]]:
+    """The table, without the log of operators and the record of the run, which carry times."""
+    return {
+        (str(item["pk"]), str(item["sk"])): item
+        for item in game.everything()
+        if not str(item["pk"]).startswith(("ACTIONS", "IMPORT"))
+    }
+
+
+def assert_sound(game: Game) -> None:
+    assert list(audit_items(game.everything()).violations()) == []
+
+
+def rows_of(export: Path, table: str) -> list[dict[str, str]]:
+    with (export / f"{table}.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def change(export: Path, table: str, line: int, **values: str) -> None:
+    """Change the row of an export that begins on a line, where no row before spans several."""
+    rows = rows_of(export, table)
+    rows[line - 2].update(values)
+    with (export / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def test_players_arrive_with_points_tokens_clocks_and_history(
+    desk: Desk, game: Game, export: Path
+) -> None:
+    report = desk("import", str(export), *APPLY)
+    assert report["applied"]
+    assert report["table"] == report["sums"]
+    assert_sound(game)
+    tokens = {row["userId"]: row for row in rows_of(export, "HeistToken")}
+    heists = rows_of(export, "Heist")
+    for row in rows_of(export, "User"):
+        player = game.player(row["id"])
+        assert player.points_in("2026-11") == int(row["monthlyPoints"])
+        assert player.profile.email.value == row["email"]
+        assert player.tokens == int(tokens.get(row["id"], {}).get("balance", 0))
+        robbing = [heist["createdAt"] for heist in heists if heist["attackerId"] == row["id"]]
+        robbed = [heist["createdAt"] for heist in heists if heist["victimId"] == row["id"]]
+        assert (player.last_heist_at is not None) == bool(robbing)
+        assert (player.last_robbed_at is not None) == bool(robbed)
+    assert len([1 for pk, _ in everything(game) if pk.startswith("HEIST#imported-")]) == len(heists)
+
+
+def test_points_of_earlier_months_are_what_their_point_events_add_up_to(
+    desk: Desk, game: Game, old: OldSystem, export: Path
+) -> None:
+    desk("import", str(export), *APPLY)
+    earned = [
+        event["points"]
+        for event in old.tables["UserPointEvent"]
+        if str(event["createdAt"]).startswith("2026-10") and event["userId"] == 3
+    ]
+    assert game.player("3").points_in("2026-10") == sum(map(int, map(str, earned)))
+
+
+def test_nobody_is_told_of_what_happened_before(desk: Desk, game: Game, export: Path) -> None:
+    desk("import", str(export), *APPLY)
+    assert game.owed() == []
+    game.sweep()
+    assert [pk for pk, _ in everything(game) if pk.startswith("INBOX#")] == []
+    assert list(game.ses) == []
+    assert game.bridge.published == []
+
+
+def test_a_dry_run_writes_nothing(desk: Desk, game: Game, export: Path) -> None:
+    report = desk("import", str(export))
+    assert not report["applied"]
+    assert report["sums"]["players"] == 40
+    assert game.everything() == []
+
+
+def test_all_shapes_of_an_export_come_to_the_same(
+    desk: Desk, game: Game, old: OldSystem, export: Path, tmp_path: Path
+) -> None:
+    sums = desk("import", str(export))["sums"]
+    snake = old.write(tmp_path / "snake", snake_case=True)
+    lines = old.write(tmp_path / "lines", as_json=True)
+    assert desk("import", str(snake))["sums"] == sums
+    assert desk("import", str(lines))["sums"] == sums
+
+
+def test_importing_again_changes_nothing_and_succeeds(desk: Desk, game: Game, export: Path) -> None:
+    desk("import", str(export), *APPLY)
+    before = game.everything()
+    game.time.pass_(days=3)
+    desk("import", str(export), *APPLY)
+    assert sorted(map(repr, game.everything())) == sorted(map(repr, before))
+
+
+def test_a_killed_import_goes_on_and_ends_the_same(
+    desk: Desk, game: Game, engine: Engine, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with engine.table() as other:
+        untroubled = Game(engine.client, other, monkeypatch)
+        desk_of(untroubled, desk.capsys)("import", str(export), *APPLY)
+        expected = everything(untroubled)
+    for commits in (1, 1, 1, 2):
+        game.tap.before = killed_after(commits)
+        with pytest.raises(KeyboardInterrupt):
+            desk("import", str(export), *APPLY)
+        game.tap.close()
+        assert expected.items() >= everything(game).items()
+    desk("import", str(export), *APPLY)
+    assert everything(game) == expected
+    assert_sound(game)
+
+
+def attempted(desk: Desk, export: Path) -> int | None:
+    """The exit code of an import; None where the tool says that the same command again is safe."""
+    options = tool.parser().parse_args(["import", str(export), *APPLY])
+    try:
+        return tool.COMMANDS["import"].run(desk.target, options, Output(as_json=True))
+    except Unavailable:
+        return None
+
+
+def killed_after(commits: int) -> Callable[[str, Mapping[str, Any]], None]:
+    left = commits
+
+    def before(operation: str, request: Mapping[str, Any]) -> None:
+        nonlocal left
+        if operation == "transact_write_items":
+            left -= 1
+            if left < 0:
+                raise KeyboardInterrupt
+
+    return before
+
+
+@pytest.mark.parametrize(
+    "error", [LOST, client_error("ThrottlingException")], ids=["lost", "throttled"]
+)
+def test_answers_that_get_lost_lose_and_double_nothing(
+    desk: Desk, game: Game, export: Path, error: Exception
+) -> None:
+    calls = 0
+
+    def after(operation: str) -> None:
+        nonlocal calls
+        calls += 1
+        if operation in ("transact_write_items", "batch_get_item") and calls % 3 == 2:
+            raise error
+
+    game.tap.after = after
+    while (code := attempted(desk, export)) is None:
+        pass
+    game.tap.close()
+    assert code == 0
+    assert_sound(game)
+
+
+def test_a_transaction_that_others_keep_breaking_is_taken_in_smaller_steps(
+    desk: Desk, game: Game, export: Path
+) -> None:
+    def before(operation: str, request: Mapping[str, Any]) -> None:
+        if operation == "transact_write_items" and len(request["TransactItems"]) > 20:
+            raise client_error("TransactionConflictException")
+
+    game.tap.before = before
+    desk("import", str(export), *APPLY)
+    game.tap.close()
+    assert_sound(game)
+
+
+def test_what_live_events_brought_is_added_to(desk: Desk, game: Game, export: Path) -> None:
+    user = rows_of(export, "User")[4]
+    game.give(user["id"], points=500, tokens=2, name="Newer", email="newer@example.com")
+    game.give("only-here", points=30)
+    before = game.player(user["id"])
+    desk("import", str(export), *APPLY)
+    after = game.player(user["id"])
+    tokens = {row["userId"]: int(row["balance"]) for row in rows_of(export, "HeistToken")}
+    assert after.points_in("2026-11") == 500 + int(user["monthlyPoints"])
+    assert after.tokens == 2 + tokens.get(user["id"], 0)
+    assert (after.name, after.profile.email.value) == ("Newer", "newer@example.com")
+    assert after.version == before.version + 1
+    assert game.points("only-here") == 30
+    assert_sound(game)
+
+
+def test_a_referral_settled_before_earns_no_second_token(
+    desk: Desk, game: Game, export: Path
+) -> None:
+    desk("import", str(export), *APPLY)
+    row = next(row for row in rows_of(export, "User") if row["referredByUserId"])
+    tokens = game.player(row["referredByUserId"]).tokens
+    event = bus_event(
+        "award_token", referrerUserId=row["referredByUserId"], referredUserId=row["id"]
+    )
+    game.call("award_token", event)
+    assert game.player(row["referredByUserId"]).tokens == tokens
+
+
+def test_an_imported_cooldown_and_protection_go_on(desk: Desk, game: Game, export: Path) -> None:
+    desk("import", str(export), *APPLY)
+    rich = {row["userId"] for row in rows_of(export, "HeistToken") if int(row["balance"]) > 0}
+    heists = sorted(rows_of(export, "Heist"), key=lambda heist: heist["createdAt"])
+    last = next(heist for heist in reversed(heists) if heist["attackerId"] in rich)
+    at = datetime.fromisoformat(last["createdAt"]).replace(tzinfo=UTC)
+    game.time.at = at + HOUR
+    answer = game.rob(last["attackerId"], last["victimId"])
+    assert answer.body["code"] == "COOLDOWN_ACTIVE"
+    assert answer.body["details"] == {"cooldownEndsAt": to_iso(at + 24 * HOUR)}
+    fresh = next(player for player in rich if game.player(player).last_heist_at is None)
+    answer = game.rob(fresh, last["victimId"])
+    assert answer.body["code"] == "TARGET_PROTECTED"
+    assert answer.body["details"] == {"protectionEndsAt": to_iso(at + 48 * HOUR)}
+
+
+def test_imported_players_rob_each_other(desk: Desk, game: Game, export: Path) -> None:
+    desk("import", str(export), *APPLY)
+    attacker = next(
+        row["userId"] for row in rows_of(export, "HeistToken") if int(row["balance"]) > 0
+    )
+    victim = max(
+        (row for row in rows_of(export, "User") if row["id"] != attacker),
+        key=lambda row: int(row["monthlyPoints"]),
+    )
+    game.time.at = NOW.replace(day=29)
+    answer = game.rob(attacker, victim["id"])
+    assert answer.body["pointsStolen"] == min(int(victim["monthlyPoints"]) * 5 // 100, 100)
+    game.sweep()
+    assert len(game.inbox(victim["id"])) == 1
+    assert_sound(game)
+
+
+def test_players_who_play_during_the_import_lose_nothing(
+    desk: Desk, game: Game, export: Path, crowd: ThreadPoolExecutor
+) -> None:
+    users = [row["id"] for row in rows_of(export, "User")][:20]
+    events = [
+        bus_event("add_points", userId=user, eventId=f"e-{user}-{number}", points=10)
+        for user in users
+        for number in range(5)
+    ]
+    played = [crowd.submit(game.call, "add_points", event) for event in events]
+    assert attempted(desk, export) == 0
+    for future in played:
+        future.result()
+    for row in rows_of(export, "User"):
+        more = 50 if row["id"] in users else 0
+        assert game.points(row["id"]) == int(row["monthlyPoints"]) + more
+    assert_sound(game)
+
+
+def test_two_imports_at_once_are_one(
+    desk: Desk, game: Game, export: Path, crowd: ThreadPoolExecutor
+) -> None:
+    imports = [crowd.submit(attempted, desk, export) for _ in range(3)]
+    codes = {future.result() for future in imports}
+    assert 0 in codes
+    assert codes <= {0, None}
+    desk.capsys.readouterr()
+    assert_sound(game)
+    assert [action["what"] for action in desk_of(game, desk.capsys).actions()].count("import") == 1
+
+
+def test_a_table_takes_one_export(desk: Desk, game: Game, export: Path, tmp_path: Path) -> None:
+    desk("import", str(export), *APPLY)
+    before = everything(game)
+    another = play(seed=8, players=5).write(tmp_path / "another")
+    for arguments in ((str(another),), (str(export), "--season", "2026-12")):
+        with pytest.raises(OperatorError, match="A table takes one export"):
+            desk("import", *arguments, *APPLY)
+    assert everything(game) == before
+
+
+def test_who_imported_what_is_in_the_log(desk: Desk, game: Game, export: Path) -> None:
+    desk("import", str(export), *APPLY)
+    begun, finished = sorted(desk.actions(), key=lambda action: str(action["what"]))
+    assert (begun["what"], finished["what"]) == ("import", "import finished")
+    assert begun["why"] == "moving in"
+    assert begun["after"]["players"] == finished["after"]["players"] == 40
+
+
+def test_a_difference_is_found_and_fails(
+    desk: Desk, game: Game, export: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk("import", str(export), *APPLY)
+    entry = next(item for item in game.everything() if item["sk"] == "2026-11#IMPORT#OPENING")
+    game.put({**entry, "points": 1})
+    with pytest.raises(AssertionError):
+        desk("import", str(export), *APPLY)
+    shown = capsys.readouterr().out
+    assert '"different": 1' in shown
