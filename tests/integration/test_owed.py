@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from heist_core.domain.errors import Unavailable
+from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.domain.inbox import MAIL_AGAIN, MailRecord, MailState, Owed
 from heist_core.storage import items, keys, transactions
@@ -133,10 +133,15 @@ def test_settling_setting_aside_and_putting_back_create_no_record(game: Game) ->
 
 
 def test_a_mail_is_asked_for_again_together_with_its_marker_or_not_at_all(game: Game) -> None:
-    for owner in (None, "somebody"):
-        seen = MailRecord(MailState.FAILED, owner=owner)
+    seen = MailRecord(MailState.FAILED)
+    assert not game.store.ask_mail_again(heist(), "alice", seen, "mail#1", NOW)
+    assert game.everything() == []
+    subject = items.subject_key(heist())
+    game.put({**keys.notice(subject, "alice"), "mailState": "FAILED"})
+    before = game.everything()
+    with pytest.raises(Contention):
         game.store.ask_mail_again(heist(), "alice", seen, "mail#1", NOW)
-        assert game.everything() == []
+    assert game.everything() == before
 
 
 def test_setting_aside_what_is_settled_brings_no_marker_back(game: Game, committed: Heist) -> None:

@@ -247,7 +247,7 @@ def play_badly(game: Game) -> None:
     game.undisturbed()
 
 
-def test_no_name_address_ip_or_token_is_ever_logged(
+def test_no_name_address_ip_or_token_is_ever_logged_or_a_reason(
     game: Game, log: StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
     play_everything(game)
@@ -255,8 +255,12 @@ def test_no_name_address_ip_or_token_is_ever_logged(
     play_badly(game)
     logged = log.getvalue() + capsys.readouterr().out
     assert logged.count("\n") > 20
+    letters = [*game.events_queue, *game.notifier_queue]
+    reasons = " ".join(str(letter["reason"]) for letter in letters)
+    assert len(letters) >= 4
     for canary in (NAME, ADDRESS, "Canary", "canary", IP, TOKEN):
         assert canary not in logged, canary
+        assert canary not in reasons, canary
 
 
 def test_every_function_logs_one_line_of_what_it_did(game: Game, log: StringIO) -> None:

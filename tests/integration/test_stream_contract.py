@@ -11,9 +11,9 @@ from botocore.exceptions import ReadTimeoutError
 from heist_core.domain.heist import Heist
 from heist_core.domain.inbox import MailState, NoticeType, Owed
 from heist_core.domain.player import Dated, Player, Profile
-from heist_core.storage import items
+from heist_core.storage import items, keys
 from heist_core.use_cases.notify_players import LEASE
-from tests.builders import NOW, Event, heist, reversal, stream_event, stream_record
+from tests.builders import NOW, Event, award, heist, reversal, stream_event, stream_record
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 from tests.integration.stream import Consumer, Stream
@@ -94,6 +94,21 @@ def test_one_bad_record_among_many_is_parked_and_the_others_are_done(game: Game)
     (letter,) = game.notifier_queue
     assert letter["record"] == bad
     assert letter["reason"]
+
+
+def test_of_a_hundred_records_one_is_poison_and_ninety_nine_are_done(game: Game) -> None:
+    awards = [award(f"player-{number}", f"friend-{number}") for number in range(100)]
+    records = [
+        stream_record(items.award_item(one), number) for number, one in enumerate(awards, start=1)
+    ]
+    records[57]["dynamodb"]["NewImage"]["createdAt"] = {"S": "yesterday"}
+    consumer = notifier(game, batch_size=50)
+    consumer.deliver(records)
+    assert (consumer.invocations, consumer.on_failure) == (2, [])
+    told = [str(item["pk"]) for item in game.everything() if str(item["pk"]).startswith("INBOX#")]
+    good = [one.referrer_id for one in awards if one is not awards[57]]
+    assert sorted(told) == sorted(map(keys.inbox, good))
+    assert [letter["record"] for letter in game.notifier_queue] == [records[57]]
 
 
 def test_a_record_that_fails_for_a_while_is_delivered_again_and_no_other_is_doubled(

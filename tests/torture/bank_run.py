@@ -29,8 +29,11 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
+from heist_core.domain.action import Action
 from heist_core.domain.errors import Unavailable
+from heist_core.storage import operator
 from heist_core.storage.audit import audit_items
+from heist_core.use_cases.reverse_heist import reverse_heist
 from tests.engines import ENGINES, Engine
 
 from .injector import Injector
@@ -53,6 +56,7 @@ SETTINGS_AGE_FASTER = 60.0
 REFUSALS = frozenset(
     {
         "FEATURE_DISABLED",
+        "ATTACKER_BLOCKED",
         "NO_TOKENS",
         "COOLDOWN_ACTIVE",
         "SELF_TARGET",
@@ -342,7 +346,11 @@ class BankRun:
                 self.award(lucky, f"friend-{rng.randrange(999)}" if rng.random() < 0.2 else "")
         elif chance < 0.93:
             self.earn(who, rng.choice((3, 12, 300, 900)), again=rng.random() < 0.2)
-        elif chance < 0.96:
+        elif chance < 0.94:
+            self._block_for_a_moment(who)
+        elif chance < 0.95:
+            self._reverse(rng)
+        elif chance < 0.97:
             at = iso(self.clock.now())
             self._event("UserUpserted", {"userId": who, "name": f"{who} at {at}", "updatedAt": at})
         else:
@@ -417,15 +425,52 @@ class BankRun:
         with self._lock:
             self._points_known += points
 
-    def _event(self, detail_type: str, detail: Mapping[str, object]) -> None:
-        """The bus repeats what failed."""
-        detail = {"occurredAt": iso(self.clock.now()), **detail}
+    def _block_for_a_moment(self, who: str) -> None:
+        """Some of the others' requests come in between."""
+
+        def change(*, blocked: bool) -> None:
+            store, action = self.world.instance.store, self._action("block")
+            player = store.player(who)
+            if player.blocked == blocked:
+                return
+            if blocked:
+                store.commit(operator.block(self.table, player, action.at, action))
+            else:
+                store.commit(operator.unblock(self.table, player, action))
+
+        self._until_done(lambda: change(blocked=True))
+        self.clock.advance(LONGEST_SLEEP)
+        self._until_done(lambda: change(blocked=False))
+
+    def _reverse(self, rng: random.Random) -> None:
+        with self._lock:
+            heists = [
+                asked.heist_id for asked, answer, _ in self.heard[-500:] if answer.status == 200
+            ]
+        if not heists:
+            return
+        heist, action = rng.choice(heists), self._action("reverse")
+        store, clock = self.world.instance.store, self.world.time
+        self._until_done(
+            lambda: reverse_heist(store, clock, heist, action, refund_token=False, apply=True)
+        )
+
+    def _action(self, what: str) -> Action:
+        number = next(self._numbers)
+        return Action(f"{number}", self.clock.now(), "somebody", what, "", "because", {}, {})
+
+    def _until_done(self, work: Callable[[], object]) -> None:
+        """Operators and the bus repeat what failed."""
         while True:
             try:
-                self.world.event(detail_type, detail)
+                work()
             except (Crashed, Unavailable):
                 continue
             return
+
+    def _event(self, detail_type: str, detail: Mapping[str, object]) -> None:
+        detail = {"occurredAt": iso(self.clock.now()), **detail}
+        self._until_done(lambda: self.world.event(detail_type, detail))
 
     def _read(self, route: str, who: str, target: str) -> None:
         try:

@@ -30,6 +30,8 @@ class Player:
     points: Mapping[str, int] = field(default_factory=dict)
     last_heist: datetime | None = None
     last_robbed: datetime | None = None
+    last_spent: datetime | None = None
+    blocked: bool = False
 
     def with_points(self, season: str, more: int) -> "Player":
         return replace(self, points={**self.points, season: self.points.get(season, 0) + more})
@@ -51,10 +53,11 @@ def verdict(
     safe = at if robbed.last_robbed is None else _after(robbed.last_robbed, rules.protection_hours)
     checks = (
         ("FEATURE_DISABLED", not rules.enabled, None),
+        ("ATTACKER_BLOCKED", robber.blocked, None),
         ("NO_TOKENS", robber.tokens < 1, None),
         ("COOLDOWN_ACTIVE", at < free, free),
         ("SELF_TARGET", is_self, None),
-        ("TARGET_NOT_FOUND", not robbed.known, None),
+        ("TARGET_NOT_FOUND", not robbed.known or robbed.blocked, None),
         ("TARGET_BELOW_MINIMUM", robbed.points.get(season_of(at), 0) < rules.least, None),
         ("TARGET_PROTECTED", at < safe, safe),
         ("STEAL_TOO_SMALL", loot(robbed, rules, at) < 1, None),
@@ -82,11 +85,29 @@ class Game:
         was = self.players[who]
         self.players[who] = replace(was, known=True, tokens=was.tokens + 1, earned=was.earned + 1)
 
+    def block(self, who: str, blocked: bool) -> None:
+        self.players[who] = replace(self.players[who], blocked=blocked)
+
+    def reverse(
+        self, attacker: str, victim: str, stolen: int, season: str, at: datetime, refund: bool
+    ) -> int:
+        """The points that go back: as many of those stolen at a time as the attacker still has."""
+        robber = self.players[attacker]
+        back = min(stolen, robber.points.get(season, 0))
+        if refund:
+            lifted = None if robber.last_heist == at else robber.last_heist
+            robber = replace(robber, tokens=robber.tokens + 1, spent=robber.spent - 1)
+            robber = replace(robber, last_heist=lifted)
+        self.players[attacker] = robber.with_points(season, -back)
+        self.players[victim] = self.players[victim].with_points(season, back)
+        return back
+
     def rob(self, attacker: str, victim: str, rules: Rules, at: datetime) -> int:
         """The points that change hands; the verdict must have been yes."""
         robber, robbed, season = self.players[attacker], self.players[victim], season_of(at)
         stolen = loot(robbed, rules, at)
-        robber = replace(robber, tokens=robber.tokens - 1, spent=robber.spent + 1, last_heist=at)
+        robber = replace(robber, tokens=robber.tokens - 1, spent=robber.spent + 1)
+        robber = replace(robber, last_heist=at, last_spent=at)
         self.players[attacker] = robber.with_points(season, stolen)
         self.players[victim] = replace(robbed, last_robbed=at).with_points(season, -stolen)
         return stolen

@@ -11,15 +11,18 @@ from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from heist_core.domain.errors import Unavailable
+from heist_core.domain.action import Action
+from heist_core.domain.errors import NotReversible, Unavailable
+from heist_core.storage import operator
 from heist_core.storage.audit import audit_items
+from heist_core.use_cases.reverse_heist import reverse_heist
 
 from .injector import MAILS, Injector, body_of
 from .model import Player, loot, season_of, verdict
 from .moto_engine import MotoEngine, Wire
 from .referee import Answer, Referee
 from .stage import Crashed, Deviation, Stage
-from .witness import Witness, iso, plain
+from .witness import REVERSAL, Witness, iso, plain
 from .world import CONSUMERS, START, Clients, MovableClock, World, heist_id, sweep
 
 Work = Callable[[], None]
@@ -28,6 +31,8 @@ PLAYERS = ("ann", "ben", "cat", "dan", "eve")
 STRANGER = "zoe"
 SEASON_EDGE = datetime(2026, 12, 1, tzinfo=UTC)
 LEASE_AND_MORE = 400.0
+UNDONE = "was reversed"
+"""Stands in every mail of a reversal, and in no other."""
 
 
 class Failure(AssertionError):
@@ -201,6 +206,8 @@ class Story:
             self._deliver: 10,
             self._sweep: 2,
             self._mail_again: 3,
+            self._reverse: 3,
+            self._block: 2,
             self._tokens: 3,
             self._can_rob: 4,
             self._read: 3,
@@ -370,7 +377,8 @@ class Story:
             part = {"Keys": key, "NewImage": image, "SequenceNumber": number}
             record = {"eventName": "INSERT", "dynamodb": part}
             records.append(record)
-            self.records_of[key["pk"]["S"]] = record
+            subject = key["pk"]["S"] + REVERSAL * (key["sk"]["S"] == "REVERSAL")
+            self.records_of[subject] = record
 
     def _doubt(self, operation: str, request: AWSPreparedRequest) -> None:
         body = body_of(request)
@@ -378,10 +386,10 @@ class Story:
             address = body["Destination"]["ToAddresses"][0].partition("@")[0]
             text = body["Content"]["Simple"]["Body"]["Text"]["Data"]
             heist = next(one for one in self.witness.heists if one in text)
-            self.doubtful.add(f"HEIST#{heist}/{address}")
+            self.doubtful.add(f"HEIST#{heist}{REVERSAL * (UNDONE in text)}/{address}")
         elif operation == "UpdateItem" and body["Key"]["sk"]["S"].startswith("NOTICE#"):
-            recipient = body["Key"]["sk"]["S"].removeprefix("NOTICE#")
-            self.doubtful.add(f"{body['Key']['pk']['S']}/{recipient}")
+            pk, (_, recipient, *of) = body["Key"]["pk"]["S"], body["Key"]["sk"]["S"].split("#")
+            self.doubtful.add(f"{pk}{REVERSAL * bool(of)}/{recipient}")
 
     def _deliver(self) -> Work:
         consumer = self.rng.choice(list(CONSUMERS))
@@ -432,7 +440,9 @@ class Story:
         def work() -> None:
             self.operations["mails asked for again"] += 1
             self.asked_again[f"{subject}/{who}"] += 1
-            wanted = {"heistId": subject.removeprefix("HEIST#"), "recipientId": who}
+            heist = subject.removeprefix("HEIST#").removesuffix(REVERSAL)
+            wanted = {"heistId": heist, "recipientId": who}
+            wanted["type"] = "HEIST_REVERSED" if subject.endswith(REVERSAL) else "HEIST"
             self._log(f"{subject}'s mail to {who} is asked for again")
             try:
                 sweep({"resend": wanted}, self.world.context())
@@ -440,6 +450,49 @@ class Story:
                 self._log(f"that failed: {error!r}")
 
         return work
+
+    # Operators
+
+    def _reverse(self) -> Work:
+        """A heist, or once in a while one that did not happen, is undone, maybe not for the first time."""
+        heists = self.witness.heists
+        happened = [one for one in heists if heists[one]["status"] == "SUCCESS"]
+        if not happened:
+            return self._heist(None)
+        heist, refund = self.rng.choice(happened), self.rng.random() < 0.5
+
+        def work() -> None:
+            store, clock = self.world.instance.store, self.world.time
+            reverse_heist(
+                store, clock, heist, self._action("reverse"), refund_token=refund, apply=True
+            )
+
+        return partial(self._operate, f"reverse {heist}, refund {refund}", work)
+
+    def _block(self) -> Work:
+        who = self.rng.choice(PLAYERS)
+
+        def work() -> None:
+            store, action = self.world.instance.store, self._action("block")
+            player = store.player(who)
+            if player.blocked:
+                store.commit(operator.unblock(self.world.table, player, action))
+            elif player.exists:
+                store.commit(operator.block(self.world.table, player, action.at, action))
+
+        return partial(self._operate, f"block {who}, or no longer", work)
+
+    def _operate(self, what: str, work: Work) -> None:
+        self.operations["operators'"] += 1
+        self._log(what)
+        try:
+            work()
+        except (Crashed, Unavailable, NotReversible) as error:
+            self._log(f"{what}: {error!r}")
+
+    def _action(self, what: str) -> Action:
+        at = self.clock.now()
+        return Action(self._number(), at, "somebody", what, "", "because", {}, {})
 
     # Reading
 
@@ -565,6 +618,7 @@ class Story:
             if heist["status"] == "SUCCESS"
         }
         happened |= {("TokenAwarded", referred) for referred in witness.referrals}
+        happened |= {("HeistReversed", one) for one in witness.reversals}
         if told != happened:
             raise Deviation(f"events out: {sorted(told ^ happened)}")
         for who in PLAYERS:
@@ -586,6 +640,7 @@ class Story:
         subjects += [
             f"HEIST#{one}" for one, heist in witness.heists.items() if heist["status"] == "SUCCESS"
         ]
+        subjects += [f"HEIST#{one}{REVERSAL}" for one in witness.reversals]
         for subject in subjects:
             for who in witness.recipients(subject):
                 notice = witness.notices.get((subject, who))
@@ -593,15 +648,20 @@ class Story:
                     raise Deviation(f"{who} was never told of {subject}")
                 if "mailState" not in notice:
                     continue
-                heist = subject.removeprefix("HEIST#")
+                heist = subject.removeprefix("HEIST#").removesuffix(REVERSAL)
+                of_reversal = subject.endswith(REVERSAL)
                 mails = sum(
-                    address == f"{who}@example.com" and heist in text
+                    address == f"{who}@example.com"
+                    and heist in text
+                    and (UNDONE in text) == of_reversal
                     for address, text in outside.mails
                 )
                 letters = [
                     letter
                     for letter in outside.letters
-                    if letter.get("heistId") == heist and letter.get("recipientId") == who
+                    if letter.get("heistId") == heist
+                    and letter.get("recipientId") == who
+                    and (letter.get("type") == "HEIST_REVERSED") == of_reversal
                 ]
                 state = notice["mailState"]
                 place = f"{subject}/{who}"

@@ -21,6 +21,8 @@ Item = Mapping[str, Any]
 Names = tuple[str, ...]
 
 PROFILE = ("name", "email", "emailOptOut")
+REVERSAL = "#REVERSAL"
+_OWING = ("HEIST", "REVERSAL", "REFERRAL")
 _OWED = frozenset({"owed", "owedBucket", "owedSince"})
 _MAIL = frozenset({"mailState", "mailAttempts", "mailOwner", "mailLeaseUntil"})
 _UNDER_WAY = ("PENDING", "SENDING")
@@ -51,6 +53,7 @@ class Witness:
     attempts: dict[str, Attempt] = field(default_factory=dict)
     heists: dict[str, Item] = field(default_factory=dict)
     """Outcomes by id, SUCCESS and FAILED, as they were stored."""
+    reversals: dict[str, Item] = field(default_factory=dict)
     referrals: dict[str, str] = field(default_factory=dict)
     owing: dict[str, frozenset[str]] = field(default_factory=dict)
     notices: dict[tuple[str, str], Item] = field(default_factory=dict)
@@ -90,6 +93,12 @@ class Witness:
         match kind, sk.partition("#")[0]:
             case "HEIST", "HEIST":
                 self._heist(rest, before, after)
+            case "HEIST", "REVERSAL":
+                pk += REVERSAL
+                self._reversal(rest, before, after)
+            case "ACTIONS", _:
+                self._new(f"{pk}/{sk}", before)
+                self._expect(("ACTIONS", ""), True)
             case "REFERRAL", "REFERRAL":
                 self._referral(rest, before, after)
             case "POINTS", "POINTS":
@@ -100,22 +109,22 @@ class Witness:
                 self._new(pk, before)
                 self._expect((pk, sk), after["points"])
             case (("HEIST" | "REFERRAL"), "NOTICE"):
-                self._notice(pk, before, after)
+                self._notice(pk + REVERSAL * sk.endswith(REVERSAL), before, after)
             case "INBOX", _:
                 self._inbox(rest, sk, before, after)
             case (("RATE" | "SETTINGS" | "POINT_TYPES"), _):
                 pass
             case _:
                 raise Deviation(f"nobody should write {pk}/{sk}")
-        if sk in ("HEIST", "REFERRAL") and before is not None:
+        if sk in _OWING and before is not None:
             self._told(pk, before.get("owed", ()), after.get("owed", ()))
-        if kind in ("HEIST", "REFERRAL") and "owedBucket" in after:
+        if sk in _OWING and "owedBucket" in after:
             if set(after.get("owed", ())) - set((before or {}).get("owed", ())):
                 self._due.pop((pk, "owed again"), None)
             if before is None and new is not None:
                 self.inserted(key, new)
             self.owing[pk] = frozenset(after.get("owed", ()))
-        elif sk in ("HEIST", "REFERRAL"):
+        elif sk in _OWING:
             self.owing.pop(pk, None)
 
     def committed(self) -> None:
@@ -201,6 +210,41 @@ class Witness:
             )
         attempt.situations = []
 
+    def _reversal(self, heist_id: str, before: Item | None, after: Item) -> None:
+        if before is not None:
+            self._only(f"reversal of {heist_id}", before, after, _OWED)
+            return
+        self._new(f"reversal of {heist_id}", self.reversals.get(heist_id))
+        heist = self.heists[heist_id]
+        attacker, victim, season = heist["attackerId"], heist["victimId"], heist["season"]
+        robber, robbed = self.game.players[attacker], self.game.players[victim]
+        at, stolen, refund = (
+            moment(heist["createdAt"]),
+            heist["pointsStolen"],
+            after["tokenRefunded"],
+        )
+        back = self.game.reverse(attacker, victim, int(stolen), season, at, refund)
+        expected = {
+            "attackerId": attacker,
+            "victimId": victim,
+            "season": season,
+            "pointsStolen": stolen,
+            "pointsReturned": back,
+            "shortfall": stolen - back,
+            "attackerPointsBefore": robber.points.get(season, 0),
+            "attackerPointsAfter": robber.points.get(season, 0) - back,
+            "victimPointsBefore": robbed.points.get(season, 0),
+            "victimPointsAfter": robbed.points.get(season, 0) + back,
+            "cooldownLifted": refund and robber.last_heist == at,
+        }
+        self._same(f"reversal of {heist_id}", {one: after[one] for one in expected}, expected)
+        self.reversals[heist_id] = after
+        self.counts["reversals"] += 1
+        self._await_players(attacker, victim)
+        for player, points in ((attacker, -back), (victim, back)):
+            self._due[f"LEDGER#{player}", f"{season}#REVERSAL#{heist_id}"] = points
+        self._due["ACTIONS", ""] = True
+
     def _referral(self, referred: str, before: Item | None, after: Item) -> None:
         if before is not None:
             self._only(f"referral {referred}", before, after, _OWED)
@@ -223,7 +267,13 @@ class Witness:
 
     def _player(self, who: str, before: Item | None, after: Item) -> None:
         if self._due.pop((f"PLAYER#{who}", "STATE"), None) is None:
-            self._profile(who, before or {}, after)
+            if ("blockedAt" in after) == ("blockedAt" in (before or {})):
+                self._profile(who, before or {}, after)
+            else:
+                self.game.block(who, "blockedAt" in after)
+                self.counts["blocked or not"] += 1
+                self._due["ACTIONS", ""] = True
+                self._note_all(who)
         self._same(f"player {who}", shown(after), shown_by(self.game.players[who]))
         self.history[who].append(self.game.players[who])
         negative = [name for name, value in after.items() if _is_negative(value)]
@@ -284,11 +334,11 @@ class Witness:
     # What they share
 
     def recipients(self, subject: str) -> frozenset[str]:
-        """Who is to be told of `HEIST#…` or `REFERRAL#…`."""
+        """Who is to be told of `HEIST#…`, `HEIST#…#REVERSAL` or `REFERRAL#…`."""
         kind, _, rest = subject.partition("#")
         if kind == "REFERRAL":
             return frozenset({self.referrals[rest]})
-        heist = self.heists[rest]
+        heist = self.heists[rest.removesuffix(REVERSAL)]
         return frozenset({heist["attackerId"], heist["victimId"]})
 
     def _await_players(self, *players: str) -> None:
@@ -345,20 +395,21 @@ def shown(item: Item) -> dict[str, object]:
         "last heist": item.get("lastHeistAt"),
         "last robbed": item.get("lastRobbedAt"),
         "last spent": item.get("lastSpentAt"),
+        "blocked": "blockedAt" in item,
     }
 
 
 def shown_by(player: Player) -> dict[str, object]:
-    last_heist = player.last_heist and iso(player.last_heist)
     return {
         "name": player.name,
         "tokens": player.tokens,
         "earned": player.earned,
         "spent": player.spent,
         "points": {season: points for season, points in player.points.items() if points},
-        "last heist": last_heist,
+        "last heist": player.last_heist and iso(player.last_heist),
         "last robbed": player.last_robbed and iso(player.last_robbed),
-        "last spent": last_heist,
+        "last spent": player.last_spent and iso(player.last_spent),
+        "blocked": player.blocked,
     }
 
 

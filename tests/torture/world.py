@@ -237,7 +237,7 @@ class World:
         self.logger = _QuietLogger()
         self.here = threading.local()
         self.rules: list[tuple[datetime, Rules]] = []
-        self._time = Clock(now=clock.now, monotonic=clock.monotonic, sleep=clock.advance)
+        self.time = Clock(now=clock.now, monotonic=clock.monotonic, sleep=clock.advance)
         self._clients = clients
         self._settings_age = settings_age or clock.monotonic
         self._executor = executor or Immediate()
@@ -252,14 +252,14 @@ class World:
         settings = LiveSettings(self._variables, self._settings_age, lambda: None)
         letters = self._letters()
         mailer = Mailer(self._clients.ses, "heists@example.com")
-        notify = NotifyPlayers(store, mailer, letters, settings, self._time)
+        notify = NotifyPlayers(store, mailer, letters, settings, self.time)
         bus = Bus(self._clients.events, "bus")
         return Instance(
             store=store,
             settings=settings,
-            execute=ExecuteHeist(store, settings, self._time),
+            execute=ExecuteHeist(store, settings, self.time),
             notify=notify,
-            settle=SettleOwed(store, notify, bus, letters, self._time),
+            settle=SettleOwed(store, notify, bus, letters, self.time),
         )
 
     def _letters(self, _: str = "") -> DeadLetters:
@@ -274,7 +274,7 @@ class World:
         """The product's edges lead here."""
         bus = Bus(self._clients.events, "bus")
         edges: dict[str, Any] = {
-            "clock": lambda: self._time,
+            "clock": lambda: self.time,
             "new_id": lambda: self.here.new_id,
             "store": lambda: self.instance.store,
             "settings": lambda: self.instance.settings,
