@@ -84,7 +84,7 @@ lock: uv ## compile the requirements files from pyproject.toml; UPGRADE=1 takes 
 	    $(if $(UPGRADE),--upgrade) "$$@"; }; set -x; \
 	compile pyproject.toml -o layers/heist_core/requirements.txt; \
 	compile pyproject.toml --group dev -c layers/heist_core/requirements.txt -o requirements/dev.txt; \
-	for group in sam ministack checkov uv; do compile --group $$group -o requirements/$$group.txt; done
+	for group in sam ministack checkov uv peers; do compile --group $$group -o requirements/$$group.txt; done
 
 clean: ## forget environments, builds and local state
 	@if [ -f .local/outputs.json ]; then echo 'Stop `make run` first (Ctrl-C).' >&2; exit 1; fi

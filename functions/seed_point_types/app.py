@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from heist_core import telemetry, wiring
 from heist_core.domain.errors import Unavailable
 from heist_core.http.api import LambdaContext
-from heist_core.settings import in_sam_local
+from heist_core.variables import in_sam_local
 
 POINT_TYPES = {
     "HEIST_GAIN": "Points gained from successfully robbing another player",

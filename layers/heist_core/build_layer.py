@@ -111,8 +111,8 @@ def trim(target: Path) -> None:
             trim_model(model, operations)
         for examples in (data / service).rglob("examples-1.json*"):
             examples.unlink()
-    for junk in ("bin", "boto3/data", "boto3/examples"):
-        shutil.rmtree(target / junk, ignore_errors=True)
+    trim_endpoints(data)
+    shutil.rmtree(target / "bin", ignore_errors=True)
     for tests in [path for path in target.rglob("tests") if path.is_dir()]:
         shutil.rmtree(tests)
 
@@ -139,6 +139,21 @@ def trim_model(path: Path, operations: set[str]) -> None:
         waiting |= set(shapes_in(model["shapes"][name])) - needed
     model["shapes"] = {name: model["shapes"][name] for name in sorted(needed)}
     path.write_text(json.dumps(undocumented(model), separators=(",", ":")), "utf-8")
+
+
+def trim_endpoints(data: Path) -> None:
+    """Leaves the services in use in botocore's list of endpoints, a megabyte read by every client."""
+    prefixes = {
+        json.loads(model.read_text("utf-8"))["metadata"]["endpointPrefix"]
+        for model in data.rglob("service-2.json")
+    }
+    path = data / "endpoints.json"
+    endpoints = json.loads(path.read_text("utf-8"))
+    for partition in endpoints["partitions"]:
+        partition["services"] = {
+            name: service for name, service in partition["services"].items() if name in prefixes
+        }
+    path.write_text(json.dumps(endpoints, separators=(",", ":")), "utf-8")
 
 
 def shapes_in(node: Any) -> Iterator[str]:

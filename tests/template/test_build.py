@@ -1,6 +1,7 @@
 """What `sam build` makes of layer and functions for this machine: complete, small, as byte code."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -10,9 +11,10 @@ import pytest
 
 from build_layer import OPERATIONS
 from local.deployment import build
-from local.tools import ENVIRONMENTS
+from local.tools import ENVIRONMENTS, ROOT
 
 LAYER_AND_FUNCTION_MEGABYTES = 10
+ENDPOINTS = {"dynamodb": "dynamodb", "events": "events", "sesv2": "email", "sqs": "sqs"}
 UNCHECKED_HASH = 1  # PEP 552: byte code that is taken without looking at its source
 
 # Stands in for Lambda: the standard library, one function's folder and the layer, nothing else.
@@ -25,12 +27,13 @@ for folder in functions:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert callable(module.handler), folder
-import boto3
+import botocore.session
+session = botocore.session.get_session()
 made = {}
 for service in ("dynamodb", "events", "sesv2", "sqs"):
-    client = boto3.client(service, region_name="eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
-    made[service] = sorted(client.meta.service_model.operation_names)
-print(json.dumps([boto3.__file__, made]))
+    client = session.create_client(service, "eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    made[service] = [client.meta.endpoint_url, sorted(client.meta.service_model.operation_names)]
+print(json.dumps([botocore.__file__, made]))
 """
 
 
@@ -60,9 +63,12 @@ def test_every_function_imports_and_every_client_works_with_the_layer_alone(
     command = [sys.executable, "-I", "-S", "-c", IMPORT, str(layer), *folders]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    where, operations = json.loads(done.stdout)
+    where, made = json.loads(done.stdout)
     assert where.startswith(str(layer))
-    assert operations == {service: sorted(kept) for service, kept in OPERATIONS.items()}
+    assert made == {
+        service: [f"https://{ENDPOINTS[service]}.eu-west-1.amazonaws.com", sorted(kept)]
+        for service, kept in OPERATIONS.items()
+    }
 
 
 def test_a_function_is_one_module_and_its_byte_code(built: Path) -> None:
@@ -87,6 +93,21 @@ def test_the_layer_holds_no_tests_and_only_the_services_in_use(layer: Path) -> N
     assert services == OPERATIONS.keys()
     assert not [path for path in layer.rglob("tests") if path.is_dir()]
     assert not (layer / "bin").exists()
+
+
+def test_every_operation_that_the_code_calls_is_in_the_layer() -> None:
+    sources = (ROOT / "layers" / "heist_core" / "heist_core").rglob("*.py")
+    called = {
+        name.title().replace("_", "")
+        for source in sources
+        for name in re.findall(r"\b_?client\.([a-z_]+)\(", source.read_text("utf-8"))
+    }
+    assert len(called) > 5
+    missing = called - set().union(*OPERATIONS.values())
+    assert not missing, (
+        f"The code calls {', '.join(sorted(missing))}: add it to OPERATIONS in "
+        "layers/heist_core/build_layer.py, which leaves nothing else in the layer"
+    )
 
 
 def test_layer_and_function_together_stay_small(built: Path, layer: Path, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ AWARDS = st.builds(Award, IDS, IDS, TEXTS, NAMES, MOMENTS)
 REFUSALS = st.builds(HeistRefused, TEXTS, TEXTS, st.dictionaries(TEXTS, TEXTS, max_size=2))
 REFUSED = st.builds(RefusedHeist, ATTEMPTS, MOMENTS, REFUSALS)
 
+WRITE_UNIT_BYTES = 1024
+
 
 def dated(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Dated[Any]]:
     return st.just(Dated()) | st.builds(Dated, st.none() | values, MOMENTS)
@@ -407,3 +409,30 @@ def test_what_is_told_of_a_heist_and_of_its_reversal_lies_side_by_side() -> None
     assert len({str(place) for place in places}) == 4
     assert len({keys.inbox_tag(place) for place in places}) == 4
     assert {place["pk"] for place in places} == {f"HEIST#{heist().attempt.id}"}
+
+
+def test_no_item_outgrows_a_write_unit() -> None:
+    """Ids as long as Cognito's, names of the greatest length."""
+    name = "N" * 100
+    event = heist("a" * 36, "v" * 36, attacker_name=name, victim_name=name, at=NOW)
+    for item in (
+        items.heist_item(event),
+        *items.heist_ledger_items(event),
+        *(items.inbox_item(1, "0" * 8, notice, NOW) for notice in notices_of(event)),
+    ):
+        assert size_of(item) <= WRITE_UNIT_BYTES, item
+
+
+def size_of(value: object) -> int:
+    """Bytes as DynamoDB counts them: names and values, and a byte for each member of a map."""
+    match value:
+        case dict():
+            return sum(len(name) + size_of(inner) + 1 for name, inner in value.items())
+        case set() | frozenset():
+            return sum(len(str(one)) for one in value)
+        case str():
+            return len(value.encode())
+        case None | bool():
+            return 1
+        case _:
+            return len(str(value)) // 2 + 2

@@ -10,8 +10,8 @@ from heist_core.settings import (
     LiveSettings,
     parse_settings,
     settings_from_variables,
-    variable,
 )
+from heist_core.variables import variable
 from tests.fakes import FakeClock
 
 INTEGERS = {

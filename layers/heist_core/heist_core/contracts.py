@@ -1,10 +1,10 @@
-"""Shapes on the wire: requests of the API, events in, events out (SPEC sections 2, 4 and 6)."""
+"""Shapes on the wire: requests of the API, events in (SPEC sections 2 and 4)."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Literal, TypedDict, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,13 +24,14 @@ BODY_LIMIT = 8 * 1024
 NESTING_LIMIT = 16
 DEFAULT_PAGE = 50
 
-_POSITION = re.compile(r"[0-9]{10}-[0-9a-f]{8}")
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,3}")
-_IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,128}")
-_REFERENCE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}")
+# Texts, compiled when first used: a function uses one or two of these.
+_POSITION = r"[0-9]{10}-[0-9a-f]{8}"
+_WHOLE_NUMBER = r"[0-9]{1,3}"
+_IDEMPOTENCY_KEY = r"[ -~]{1,128}"
+_REFERENCE = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}"
 _REFERENCE_BYTES = 1000  # with what the ledger puts before it, a sort key may have 1024
-_POINT_EVENT_TYPE = re.compile(r"[A-Z0-9_]{1,40}")
-_EMAIL = re.compile(
+_POINT_EVENT_TYPE = r"[A-Z0-9_]{1,40}"
+_EMAIL = (
     r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
@@ -46,7 +47,7 @@ def _text(value: object) -> str:
 def _reference(value: object) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
-    if not isinstance(value, str) or not _REFERENCE.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_REFERENCE, value):
         raise ValueError("must be a string of 1 to 256 characters, or an integer")
     if len(value.encode("utf-8")) > _REFERENCE_BYTES:
         raise ValueError(f"must not be longer than {_REFERENCE_BYTES} bytes in UTF-8")
@@ -55,7 +56,7 @@ def _reference(value: object) -> str:
 
 def _limit(value: object) -> int:
     text = str(value)
-    if not _WHOLE_NUMBER.fullmatch(text) or not 1 <= int(text) <= 100:
+    if not re.fullmatch(_WHOLE_NUMBER, text) or not 1 <= int(text) <= 100:
         raise ValueError("must be an integer from 1 to 100")
     return int(text)
 
@@ -67,13 +68,13 @@ def _flag(value: object) -> bool:
 
 
 def _cursor(value: object) -> str:
-    if not isinstance(value, str) or not _POSITION.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_POSITION, value):
         raise ValueError("must be the nextCursor of an earlier answer")
     return value.partition("-")[0]
 
 
 def _email(value: str) -> str:
-    if len(value) > _EMAIL_LIMIT or not _EMAIL.fullmatch(value):
+    if len(value) > _EMAIL_LIMIT or not re.fullmatch(_EMAIL, value):
         raise ValueError("must be an e-mail address")
     return value
 
@@ -92,7 +93,7 @@ def _points(value: object) -> int:
 
 
 def _point_event_type(value: object) -> str:
-    if not isinstance(value, str) or not _POINT_EVENT_TYPE.fullmatch(value):
+    if not isinstance(value, str) or not re.fullmatch(_POINT_EVENT_TYPE, value):
         raise ValueError("must be 1 to 40 characters from A-Z 0-9 _")
     if value.startswith("HEIST_"):
         raise ValueError("must not begin with HEIST_")
@@ -109,7 +110,8 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    # Built when first used: a function uses one or two of these.
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True, defer_build=True)
 
 
 class ExecuteRequest(_Wire):
@@ -184,43 +186,6 @@ class PointsEarned(_Wire):
     occurredAt: Moment | None = None
 
 
-# Events out
-
-
-class HeistCommitted(TypedDict):
-    heistId: str
-    attackerId: str
-    victimId: str
-    pointsStolen: int
-    attackerPointsAfter: int
-    victimPointsAfter: int
-    season: str
-    createdAt: str
-
-
-class HeistReversed(TypedDict):
-    heistId: str
-    attackerId: str
-    victimId: str
-    pointsReturned: int
-    shortfall: int
-    tokenRefunded: bool
-    season: str
-    createdAt: str
-
-
-class TokenAwarded(TypedDict):
-    userId: str
-    referredUserId: str
-    createdAt: str
-
-
-EventOut = (
-    tuple[Literal["HeistCommitted"], HeistCommitted]
-    | tuple[Literal["HeistReversed"], HeistReversed]
-    | tuple[Literal["TokenAwarded"], TokenAwarded]
-)
-
 # Parsing
 
 M = TypeVar("M", bound=BaseModel)
@@ -271,7 +236,7 @@ def parse_body(model: type[M], body: bytes, *, empty: Mapping[str, object] | Non
 
 def parse_idempotency_key(value: str | None) -> str | None:
     """The Idempotency-Key header; raises InvalidInput unless it is 1-128 printable ASCII."""
-    if value is None or _IDEMPOTENCY_KEY.fullmatch(value):
+    if value is None or re.fullmatch(_IDEMPOTENCY_KEY, value):
         return value
     raise InvalidInput(
         [
@@ -286,7 +251,7 @@ def parse_idempotency_key(value: str | None) -> str | None:
 
 def parse_notification_id(value: str) -> tuple[str, str] | None:
     """Position and tag of a notification id; None for a text that no notification has as id."""
-    if not _POSITION.fullmatch(value):
+    if not re.fullmatch(_POSITION, value):
         return None
     position, _, tag = value.partition("-")
     return position, tag

@@ -12,13 +12,10 @@ from typing import Annotated
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .domain.heist import Rules
+from .variables import InvalidSettings as InvalidSettings
 
 _DIGITS = re.compile(r"0|[1-9][0-9]{0,8}")
 SETTINGS_ITEM_SECONDS = 30.0
-
-
-class InvalidSettings(Exception):
-    """A setting is not valid; the message names each and what is allowed."""
 
 
 def _integer(value: object) -> int:
@@ -81,19 +78,6 @@ def parse_settings(values: Mapping[str, object]) -> HeistSettings:
             for problem in error.errors(include_url=False)
         ]
         raise InvalidSettings("; ".join(problems)) from error
-
-
-def variable(name: str, default: str | None = None) -> str:
-    """An environment variable. Raises InvalidSettings when it is missing and has no default."""
-    value = os.environ.get(name, default)
-    if value is None:
-        raise InvalidSettings(f"{name}: the variable is not set")
-    return value
-
-
-def in_sam_local() -> bool:
-    """Whether SAM CLI's local containers run this: they set AWS_SAM_LOCAL, Lambda does not."""
-    return os.environ.get("AWS_SAM_LOCAL") == "true"
 
 
 def settings_from_variables() -> HeistSettings:

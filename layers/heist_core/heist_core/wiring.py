@@ -1,25 +1,33 @@
-"""Makes the real parts, once per instance and when first used: clients, clock, settings, store."""
+"""Makes the real parts, once per instance and when first used: clients, clock, settings, store.
+
+Each part is imported where it is made, so that a function loads only what it uses.
+tests/template/modules.txt has what that is.
+"""
 
 import functools
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
-import boto3
+import botocore.session
 from botocore.config import Config
 
 from . import telemetry
 from .domain.times import to_milliseconds
-from .mail.mailer import Mailer
-from .messaging.bus import Bus
-from .messaging.dead_letters import DeadLetters
-from .settings import LiveSettings, settings_from_variables, variable
 from .storage.store import Store
 from .use_cases.clock import Clock
-from .use_cases.execute_heist import ExecuteHeist
-from .use_cases.notify_players import NotifyPlayers
-from .use_cases.settle_owed import SettleOwed
+from .variables import variable
+
+if TYPE_CHECKING:
+    from .mail.mailer import Mailer
+    from .messaging.bus import Bus
+    from .messaging.dead_letters import DeadLetters
+    from .settings import LiveSettings
+    from .use_cases.execute_heist import ExecuteHeist
+    from .use_cases.notify_players import NotifyPlayers
+    from .use_cases.settle_owed import SettleOwed
 
 _THREADS = 8
 
@@ -36,6 +44,16 @@ def _config(attempts: int, read_timeout: int = 2) -> Config:
 
 
 @functools.cache
+def _session() -> botocore.session.Session:
+    return botocore.session.get_session()
+
+
+def _client(service: str, config: Config) -> Any:
+    """Of one of the services and with the operations in layers/heist_core/build_layer.py."""
+    return _session().create_client(service, config=config)
+
+
+@functools.cache
 def clock() -> Clock:
     return Clock(
         now=lambda: to_milliseconds(datetime.now(UTC)), monotonic=time.monotonic, sleep=time.sleep
@@ -49,47 +67,59 @@ def new_id() -> str:
 
 @functools.cache
 def store() -> Store:
-    client = boto3.client("dynamodb", config=_config(attempts=2))
+    client = _client("dynamodb", _config(attempts=2))
     return Store(client, variable("TABLE_NAME"), ThreadPoolExecutor(_THREADS))
 
 
 @functools.cache
-def settings() -> LiveSettings:
+def settings() -> "LiveSettings":
+    from .settings import LiveSettings, settings_from_variables
+
     return LiveSettings(
         settings_from_variables(), time.monotonic, lambda: telemetry.count("SettingsInvalid")
     )
 
 
 @functools.cache
-def dead_letters(queue_variable: str) -> DeadLetters:
+def dead_letters(queue_variable: str) -> "DeadLetters":
     """The queue whose URL a variable holds."""
-    return DeadLetters(boto3.client("sqs", config=_config(attempts=2)), variable(queue_variable))
+    from .messaging.dead_letters import DeadLetters
+
+    return DeadLetters(_client("sqs", _config(attempts=2)), variable(queue_variable))
 
 
 @functools.cache
-def bus() -> Bus:
-    return Bus(boto3.client("events", config=_config(attempts=2)), variable("EVENT_BUS_NAME"))
+def bus() -> "Bus":
+    from .messaging.bus import Bus
+
+    return Bus(_client("events", _config(attempts=2)), variable("EVENT_BUS_NAME"))
 
 
 @functools.cache
-def mailer() -> Mailer:
+def mailer() -> "Mailer":
     """One attempt only: a second after a lost reply would be a second mail."""
-    return Mailer(
-        boto3.client("sesv2", config=_config(attempts=1, read_timeout=10)),
-        variable("SENDER_EMAIL", ""),
-    )
+    from .mail.mailer import Mailer
+
+    client = _client("sesv2", _config(attempts=1, read_timeout=10))
+    return Mailer(client, variable("SENDER_EMAIL", ""))
 
 
 @functools.cache
-def execute_heist() -> ExecuteHeist:
+def execute_heist() -> "ExecuteHeist":
+    from .use_cases.execute_heist import ExecuteHeist
+
     return ExecuteHeist(store(), settings(), clock())
 
 
 @functools.cache
-def notify_players() -> NotifyPlayers:
+def notify_players() -> "NotifyPlayers":
+    from .use_cases.notify_players import NotifyPlayers
+
     return NotifyPlayers(store(), mailer(), dead_letters("NOTIFIER_DLQ_URL"), settings(), clock())
 
 
 @functools.cache
-def settle_owed() -> SettleOwed:
+def settle_owed() -> "SettleOwed":
+    from .use_cases.settle_owed import SettleOwed
+
     return SettleOwed(store(), notify_players(), bus(), dead_letters("NOTIFIER_DLQ_URL"), clock())

@@ -1,15 +1,14 @@
 """What can go wrong, as data. The HTTP status of each lives in `http.api`, nowhere else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class HeistCoreError(Exception):
     """Base of every error that a caller is told about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
+class Issue(NamedTuple):
     """One thing wrong with a request: what, where, and what is allowed."""
 
     code: str

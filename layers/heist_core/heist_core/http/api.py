@@ -6,7 +6,7 @@ import ipaddress
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
 from heist_core import telemetry
@@ -21,7 +21,7 @@ from heist_core.domain.errors import (
     Unavailable,
 )
 from heist_core.domain.player import canonical_player_id
-from heist_core.settings import in_sam_local, variable
+from heist_core.variables import in_sam_local, variable
 
 _RETRY_SECONDS = 1
 _KEPT_PREFIX = {4: 24, 6: 48}
@@ -34,8 +34,7 @@ class LambdaContext(Protocol):
     def get_remaining_time_in_millis(self) -> int: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request whose caller is known. `query` and `path` hold decoded text."""
 
     caller_id: str

@@ -1,10 +1,10 @@
 """What a mail says: text and HTML, names escaped, totals from the event's own record."""
 
 import re
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from string import Template
+from typing import NamedTuple
 
 from heist_core.domain.heist import Heist, plural
 from heist_core.domain.inbox import MailedEvent, Notice
@@ -15,15 +15,13 @@ _LINK_JOINTS = re.compile(r"(?<=\w)([.:@])(?=[\w/])")
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(NamedTuple):
     subject: str
     text: str
     html: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Story:
+class _Story(NamedTuple):
     subject: str
     headline: str
     line: str

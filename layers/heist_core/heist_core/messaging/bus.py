@@ -1,11 +1,10 @@
 """Events out, on the stack's own bus (SPEC section 6)."""
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from heist_core.contracts import EventOut, HeistCommitted, HeistReversed, TokenAwarded
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.inbox import Event
@@ -16,6 +15,41 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
 
 SOURCE = "heist"
+
+
+class HeistCommitted(TypedDict):
+    heistId: str
+    attackerId: str
+    victimId: str
+    pointsStolen: int
+    attackerPointsAfter: int
+    victimPointsAfter: int
+    season: str
+    createdAt: str
+
+
+class HeistReversed(TypedDict):
+    heistId: str
+    attackerId: str
+    victimId: str
+    pointsReturned: int
+    shortfall: int
+    tokenRefunded: bool
+    season: str
+    createdAt: str
+
+
+class TokenAwarded(TypedDict):
+    userId: str
+    referredUserId: str
+    createdAt: str
+
+
+EventOut = (
+    tuple[Literal["HeistCommitted"], HeistCommitted]
+    | tuple[Literal["HeistReversed"], HeistReversed]
+    | tuple[Literal["TokenAwarded"], TokenAwarded]
+)
 
 
 def event_of(event: Event) -> EventOut:

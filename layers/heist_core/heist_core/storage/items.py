@@ -3,12 +3,9 @@
 Every reader raises Malformed, naming the attribute, when an item is not what it should be.
 """
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, TypeAlias, TypeVar, cast
-
-from boto3.dynamodb.types import TypeDeserializer, TypeSerializer
+from typing import TypeVar
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import HeistRefused, Malformed
@@ -29,12 +26,9 @@ from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import from_iso, season_of, to_iso
 
 from . import keys
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import AttributeValueTypeDef
-
-Item: TypeAlias = Mapping[str, object]
-Wire: TypeAlias = "dict[str, AttributeValueTypeDef]"
+from .wire import Item as Item
+from .wire import from_wire as from_wire
+from .wire import to_wire as to_wire
 
 REFUSALS_KEPT = timedelta(days=30)
 INBOX_KEPT = timedelta(days=180)
@@ -44,24 +38,6 @@ SEASON_PREFIX = "points#"
 _SEQUENCE_DIGITS = 10
 
 T = TypeVar("T")
-_serializer = TypeSerializer()
-_deserializer = TypeDeserializer()
-
-
-def to_wire(item: Item) -> Wire:
-    """DynamoDB's typed form; attributes that are None are left out."""
-    return {name: _serializer.serialize(value) for name, value in item.items() if value is not None}
-
-
-def from_wire(wire: Mapping[str, object]) -> dict[str, object]:
-    """Plain values of DynamoDB's typed form; raises Malformed when it is not that."""
-    try:
-        return {
-            name: _deserializer.deserialize(cast("AttributeValueTypeDef", value))
-            for name, value in wire.items()
-        }
-    except (AttributeError, TypeError, ValueError, ArithmeticError) as error:
-        raise Malformed("the image is not DynamoDB's typed form") from error
 
 
 def _required(item: Item, name: str, kind: type[T]) -> T:

@@ -10,10 +10,9 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, cast
 
 from botocore.exceptions import (
     ClientError,
@@ -23,7 +22,6 @@ from botocore.exceptions import (
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 
-from heist_core.domain.action import Action
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import Contention, Malformed, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
@@ -32,9 +30,9 @@ from heist_core.domain.player import Player, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-from . import items, keys, operator, transactions
-from .items import Item, from_wire, to_wire
+from . import items, keys, transactions
 from .transactions import Request, Transaction
+from .wire import Item, from_wire, to_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,6 +45,8 @@ if TYPE_CHECKING:
         TransactWriteItemTypeDef,
         UpdateItemInputTypeDef,
     )
+
+    from heist_core.domain.action import Action
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -80,8 +80,7 @@ _DEFECTIVE_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExcee
 _BATCH_ROUNDS = 5
 
 
-@dataclass(frozen=True, slots=True)
-class HeistSnapshot:
+class HeistSnapshot(NamedTuple):
     """What a heist is decided on. The read is not atomic and need not be: every write is conditional."""
 
     record: Heist | RefusedHeist | None
@@ -90,16 +89,14 @@ class HeistSnapshot:
     settings: Item | None
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
+class Count(NamedTuple):
     """Whether an attempt is within the limit, and whether this request was the one that counted it."""
 
     allowed: bool
     added: bool
 
 
-@dataclass(frozen=True, slots=True)
-class OwedRecord:
+class OwedRecord(NamedTuple):
     """An event's record whose marker is set."""
 
     key: keys.Key
@@ -194,12 +191,14 @@ class Store:
         return None if item is None else items.reversal_from(item)
 
     def commit_reversal(
-        self, reversal: Reversal, attacker: Player, victim: Player, action: Action
+        self, reversal: Reversal, attacker: Player, victim: Player, action: "Action"
     ) -> Reversal | None:
         """Commit, or return the reversal that already stands.
 
         None: committed. Raises Contention when a player is no longer at the version seen.
         """
+        from . import operator  # no function reverses heists
+
         request = operator.commit_reversal(self._table, reversal, attacker, victim, action)
         try:
             self._transact(request, arbiter="reversal")

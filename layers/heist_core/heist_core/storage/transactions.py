@@ -5,8 +5,8 @@ anything that the rules look at bumps it, so what the rules saw still holds at t
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Heist, RefusedHeist
@@ -15,15 +15,14 @@ from heist_core.domain.player import Player, Profile
 from heist_core.domain.times import season_of, to_iso
 
 from . import items, keys
-from .items import Item, to_wire
+from .wire import Item, to_wire
 
 Request = dict[str, object]
 
 _RATE_ITEMS_KEPT = timedelta(hours=1)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One action of a transaction, under the name its cancellation reason is read by."""
 
     name: str

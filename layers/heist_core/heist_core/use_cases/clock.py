@@ -1,12 +1,11 @@
 """Time as the use cases are given it; made in `wiring`, set by hand in tests."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Clock:
+class Clock(NamedTuple):
     """`now`: UTC in whole milliseconds. `monotonic`: seconds. `sleep`: seconds, with jitter applied."""
 
     now: Callable[[], datetime]

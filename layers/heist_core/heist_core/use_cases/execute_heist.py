@@ -3,9 +3,8 @@
 import hashlib
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from heist_core.domain.errors import (
     Contention,
@@ -32,8 +31,7 @@ _FIRST_PAUSE_SECONDS = 0.010
 _LONGEST_PAUSE_SECONDS = 0.400
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of an attempt; `replayed` when it was taken from the record.
 
     `contended` counts the rounds that were lost to others, or to a storage that did not answer.
@@ -92,7 +90,7 @@ class ExecuteHeist:
                     counted = True
                 outcome = self._decide(attempt, snapshot)
                 if outcome is not None:
-                    return replace(outcome, contended=contended)
+                    return outcome._replace(contended=contended)
                 failure: Unavailable = Contention()
             except Misconfigured:
                 raise

@@ -1,0 +1,83 @@
+"""Canned answers of AWS, as a heist between two players meets them."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+ATTACKER = "1c7f6c0e-6a53-4b0c-9f57-6a2b8a7f4c22"
+VICTIM = "9f0c2a4e-8f5b-4f8e-9d6a-0c6d4f1f7b11"
+_FEATURE_FLAGS = {
+    "features": {
+        "premium_features": {"default": False},
+        "ten_percent_off_campaign": {"default": True},
+    },
+    "countries": ["ISRAEL", "USA"],
+}
+_SEEN = "2026-11-01T08:00:00.000Z"
+
+
+def state(player_id: str) -> dict[str, Any]:
+    """A player with points of this season, tokens, a name and an address."""
+    season = datetime.now(UTC).strftime("%Y-%m")
+    return {
+        "pk": {"S": f"PLAYER#{player_id}"},
+        "sk": {"S": "STATE"},
+        "version": {"N": "17"},
+        "tokens": {"N": "3"},
+        "tokensEarned": {"N": "5"},
+        "tokensSpent": {"N": "2"},
+        "lastEarnedAt": {"S": _SEEN},
+        "lastSpentAt": {"S": _SEEN},
+        f"points#{season}": {"N": "800"},
+        "name": {"S": "Alice Adams"},
+        "nameAt": {"S": _SEEN},
+        "email": {"S": f"{player_id[:8]}@example.com"},
+        "emailAt": {"S": _SEEN},
+    }
+
+
+def _batch(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The players among the keys; nothing else is there."""
+    found: dict[str, list[Any]] = {}
+    for table, wanted in request["RequestItems"].items():
+        partitions = [_text(key["pk"]) for key in wanted["Keys"]]
+        players = [name.partition("#")[2] for name in partitions if name.startswith("PLAYER#")]
+        found[table] = [state(player_id) for player_id in players]
+    return {"Responses": found, "UnprocessedKeys": {}}
+
+
+def _text(value: Any) -> str:
+    return str(value["S"])
+
+
+def _update(request: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A marker from which one of two debts was taken still holds the other."""
+    if request.get("ReturnValues") == "ALL_NEW":
+        return {"Attributes": {"owed": {"SS": ["event"]}}}
+    return {}
+
+
+def answer(operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
+    """What AWS would say, as far as the calls measured here need it."""
+    match operation:
+        case "BatchGetItem":
+            return _batch(request)
+        case "GetItem":
+            return {"Item": state(_text(request["Key"]["pk"]).partition("#")[2])}
+        case "Query":
+            return {"Items": [], "Count": 0, "ScannedCount": 0}
+        case "UpdateItem":
+            return _update(request)
+        case "TransactWriteItems" | "PutItem":
+            return {}
+        case "SendMessage":
+            return {"MessageId": "1", "MD5OfMessageBody": ""}
+        case "PutEvents":
+            return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
+        case "/v2/email/outbound-emails":
+            return {"MessageId": "1"}
+        case "/configurationsessions":
+            return {"InitialConfigurationToken": "first"}
+        case path if path.startswith("/configuration?"):
+            return _FEATURE_FLAGS
+    raise ValueError(f"no canned answer for {operation}")

@@ -1,0 +1,51 @@
+"""What each function loads until its first answer: `python -m benchmarks.modules` prints the list
+that tests/template/test_cold_start.py holds the functions to."""
+
+import json
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from local.tools import ROOT
+
+from . import canned, cases
+from .artifact import Artifact, as_on_lambda
+from .stub import running_stub
+
+COSTLY = {"asyncio", "multiprocessing", "sqlite3", "unittest", "xmlrpc"}
+"""Of the standard library only these are told of: what else is loaded differs by Python's version."""
+
+
+def functions() -> list[str]:
+    """The folders of all functions."""
+    return sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.py"))
+
+
+def loaded(artifact: Artifact, name: str) -> list[str]:
+    """Our modules in full, Powertools' utilities and other packages by name."""
+    with running_stub(canned.answer) as stub:
+        calls = 0 if name == "seed_point_types" else 1  # it answers to an address in its event
+        output = cases.function(artifact, name).run(calls, stub.url, "--modules")
+    return sorted({_told(module) for module in json.loads(output.splitlines()[-1])} - {""})
+
+
+def _told(module: str) -> str:
+    parts = module.split(".")
+    if parts[0] == "heist_core":
+        return module
+    if parts[:2] == ["aws_lambda_powertools", "utilities"]:
+        return ".".join(parts[:3])
+    installed = parts[0] not in sys.stdlib_module_names and not parts[0].startswith("_")
+    return parts[0] if (installed and parts[0] != "app") or parts[0] in COSTLY else ""
+
+
+def as_text(lists: Iterable[tuple[str, list[str]]]) -> str:
+    """One paragraph per function, one module per line."""
+    return "\n".join(f"{name}\n" + "".join(f"  {one}\n" for one in found) for name, found in lists)
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as scratch:
+        built = as_on_lambda(Path(scratch) / "artifact")
+        print(as_text((name, loaded(built, name)) for name in functions()), end="")

@@ -1,0 +1,94 @@
+"""An HTTP endpoint with canned answers: isolates our code from any engine, and sees every call."""
+
+import json
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+Answer = Callable[[str, dict[str, Any]], Mapping[str, Any]]
+"""The body of an answer to an operation (`BatchGetItem`, or a path) and the body of its request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: what for, when it came and when it was answered, in seconds."""
+
+    operation: str
+    request_bytes: int
+    answer_bytes: int
+    came: float
+    answered: float
+
+
+class Stub:
+    """The endpoint at `url`. `latency` in seconds is waited before each answer."""
+
+    def __init__(self, answer: Answer, latency: Callable[[str], float]) -> None:
+        self.answer = answer
+        self.latency = latency
+        self.calls: list[Call] = []
+        self.url = ""
+
+
+@contextmanager
+def running_stub(answer: Answer, latency: Callable[[str], float] = lambda _: 0.0) -> Iterator[Stub]:
+    """A stub on a port of its own for the length of the block."""
+    stub = Stub(answer, latency)
+
+    class Handler(socketserver.StreamRequestHandler):
+        disable_nagle_algorithm = True
+
+        def handle(self) -> None:
+            while True:
+                line = self.rfile.readline()
+                if not line.strip():
+                    return
+                came = time.monotonic()
+                operation, body = _request(line, self.rfile)
+                wait = stub.latency(operation)
+                if wait:
+                    time.sleep(wait)
+                answer = json.dumps(stub.answer(operation, json.loads(body or b"{}"))).encode()
+                call = Call(operation, len(body), len(answer), came, time.monotonic())
+                stub.calls.append(call)
+                self.wfile.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n"
+                    b"content-length: %d\r\n\r\n%b" % (len(answer), answer)
+                )
+
+    class Server(socketserver.ThreadingTCPServer):
+        allow_reuse_address = True
+        daemon_threads = True
+        request_queue_size = 256
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+        yield stub
+        server.shutdown()
+
+
+def _request(line: bytes, rest: Any) -> tuple[str, bytes]:
+    """The operation that AWS's JSON protocols name in a header, else the path; and the body."""
+    operation = line.split()[1].decode()
+    length = 0
+    while header := rest.readline().strip():
+        name, _, value = header.partition(b":")
+        if name.lower() == b"content-length":
+            length = int(value)
+        elif name.lower() == b"x-amz-target":
+            operation = value.decode().rpartition(".")[2]
+    return operation, rest.read(length)
+
+
+def sequential(calls: Sequence[Call]) -> int:
+    """The longest chain of calls of which each began after the one before it was answered."""
+    chain, answered = 0, float("-inf")
+    for call in sorted(calls, key=lambda call: call.answered):
+        if call.came >= answered:
+            chain, answered = chain + 1, call.answered
+    return chain

@@ -1,0 +1,84 @@
+"""What operations cost in capacity units, counted by an engine that reports them with its indexes.
+
+moto reports none for transactions, and DynamoDB Local none per index; so this runs on MiniStack.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.write_units import Meter, metered
+from heist_core.domain.inbox import notices_of
+from tests.builders import api_event, award, earned, heist, stream_event, stream_record
+from tests.integration.game import Game
+
+pytestmark = pytest.mark.parametrize("engine", ["ministack"], indirect=True)
+
+HEIST = 11  # five items in a transaction are 10, the owed marker's index entry 1
+AWARD = 5
+NOTICE = 5  # notice and inbox item in a transaction are 4, the unread index entry 1
+
+
+@pytest.fixture
+def meter(game: Game) -> Iterator[Meter]:
+    with metered(game.client) as meter:
+        yield meter
+
+
+def players(game: Game) -> None:
+    game.give("alice", tokens=2, name="Alice", email="alice@example.com")
+    game.give("bob", points=800, name="Bob", email="bob@example.com")
+
+
+def test_a_heist_an_award_and_points(game: Game, meter: Meter) -> None:
+    players(game)
+    meter.take()
+    assert game.rob("alice", "bob").status == 200
+    assert meter.writes == {"TransactWriteItems": HEIST, "UpdateItem": 1}  # and the rate counter
+    meter.take()
+    assert game.store.commit_award(award("alice", "new-friend"))
+    assert meter.take() == (AWARD, 0, 1)
+    assert game.store.commit_points(earned("bob", 5, "order-77"))
+    assert meter.take() == (6, 0, 1)
+
+
+def test_refused_and_repeated_attempts_are_cheap(game: Game, meter: Meter) -> None:
+    players(game)
+    game.rob("alice", "bob", "key")
+    meter.take()
+    assert game.rob("alice", "bob", "key").replayed
+    assert meter.take()[0] <= 1
+    assert game.rob("alice", "nobody").status == 400
+    assert meter.take()[0] == 2
+
+
+def test_a_notice_with_its_inbox_item(game: Game, meter: Meter) -> None:
+    event = heist()
+    for notice in notices_of(event):
+        assert game.store.deliver_notice(event, notice, game.time())
+        assert meter.take()[0] == NOTICE
+
+
+def test_telling_of_a_heist_in_all_and_settling_it(game: Game, meter: Meter) -> None:
+    """Two notices; for each mail a claim and a result; the marker, with its index entry."""
+    players(game)
+    game.rob("alice", "bob")
+    (item,) = (item for item in game.everything() if item["sk"] == "HEIST")
+    meter.take()
+    game.call("notify_players", stream_event(stream_record(item)))
+    writes, _, calls = meter.take()
+    assert writes == 2 * NOTICE + 4 + 1
+    assert calls == 2 * 2 + 1 + 4 + 1
+    game.call("publish_events", stream_event(stream_record(item)))
+    assert meter.take() == (3, 0, 2)  # off the marker 1; the marker away, and its index entry
+
+
+def test_a_page_of_the_inbox_costs_what_it_shows(game: Game, meter: Meter) -> None:
+    for number in range(30):
+        event = award("alice", f"friend-{number}")
+        game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    meter.take()
+    game.request("list_notifications", api_event("list_notifications", query={"limit": "10"}))
+    _, reads, calls = meter.take()
+    assert calls == 2
+    assert reads <= 4

@@ -1,0 +1,78 @@
+"""What a cold start costs: the modules that each function loads, and instructions.
+
+The whole comparison is `make bench`; docs/performance.md has its figures and their story.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import canned, cases, modules
+from benchmarks.artifact import Artifact, as_on_lambda
+from benchmarks.instructions import count, counter
+from benchmarks.round_trips import round_trips
+from benchmarks.stub import running_stub
+from local.console import ProblemError
+from local.tools import ENVIRONMENTS
+
+LISTS = Path(__file__).with_name("modules.txt")
+LIBRARIES = (
+    "import sys; sys.path.insert(0, sys.argv[1]); "
+    "import botocore.session, pydantic.main; from aws_lambda_powertools import Logger, Metrics"
+)
+COLD_START_ABOVE_LIBRARIES = 1.45
+SEQUENTIAL_CALLS = {
+    "execute_heist": (3, 2),
+    "check_target": (2, 1),
+    "get_tokens": (1, 1),
+    "list_notifications": (2, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory) -> Artifact:
+    if not (ENVIRONMENTS / "sam" / "bin" / "sam").exists():
+        pytest.skip("SAM CLI is not installed: run this through `make test`")
+    return as_on_lambda(tmp_path_factory.mktemp("lambda") / "artifact")
+
+
+def expected() -> dict[str, list[str]]:
+    paragraphs = [text.split() for text in LISTS.read_text("utf-8").split("\n\n")]
+    return {function: found for function, *found in paragraphs}
+
+
+def test_every_function_is_listed() -> None:
+    assert sorted(expected()) == modules.functions()
+
+
+@pytest.mark.parametrize("function", modules.functions())
+def test_a_function_loads_what_is_listed_and_no_more(artifact: Artifact, function: str) -> None:
+    newcomers = set(modules.loaded(artifact, function)) - set(expected()[function])
+    assert not newcomers, (
+        f"{function} now loads {', '.join(sorted(newcomers))}. Import it where it is used (wiring.py "
+        "shows how), or if the function needs it: "
+        "python -m benchmarks.modules > tests/template/modules.txt"
+    )
+
+
+@pytest.mark.parametrize("function", SEQUENTIAL_CALLS)
+def test_no_more_calls_wait_for_one_another_than_the_budget_has(
+    artifact: Artifact, function: str
+) -> None:
+    assert round_trips(cases.function(artifact, function)) == SEQUENTIAL_CALLS[function]
+
+
+def test_a_cold_start_costs_little_more_than_the_libraries_that_it_needs(
+    artifact: Artifact, tmp_path: Path
+) -> None:
+    """Execute up to its first answer, clients included, against the imports of its libraries alone."""
+    try:
+        counter()
+    except ProblemError as problem:
+        pytest.skip(str(problem))
+    with running_stub(canned.answer) as stub:
+        execute = cases.function(artifact, "execute_heist")
+        cold = execute.instructions(1, stub.url, tmp_path)
+        command = [cases.PYTHON, *cases.PYTHON_FLAGS, "-c", LIBRARIES, str(artifact.layer)]
+        libraries = count(command, execute.environment(stub.url), tmp_path)
+    assert cold / libraries < COLD_START_ABOVE_LIBRARIES
