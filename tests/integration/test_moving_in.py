@@ -101,6 +101,21 @@ def test_players_arrive_with_points_tokens_clocks_and_history(
     assert len([1 for pk, _ in everything(game) if pk.startswith("HEIST#imported-")]) == len(heists)
 
 
+def test_a_heist_of_the_old_system_can_be_reversed_with_its_token(
+    desk: Desk, game: Game, export: Path
+) -> None:
+    desk("import", str(export), *APPLY)
+    heists = [f"imported-{row['id']}" for row in rows_of(export, "Heist")[:5]]
+    earned = dict(audit_items(game.everything()).earned)
+    report = desk("reverse", *heists, "--refund-token", *APPLY)
+    assert report["counts"] == {"reversed": len(heists)}
+    game.sweep()
+    audit = audit_items(game.everything())
+    assert list(audit.violations()) == []
+    assert audit.earned == earned
+    assert {kind for kind, _ in game.bridge.published} == {"HeistReversed"}
+
+
 def test_points_of_earlier_months_are_what_their_point_events_add_up_to(
     desk: Desk, game: Game, old: OldSystem, export: Path
 ) -> None:

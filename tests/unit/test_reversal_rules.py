@@ -93,6 +93,12 @@ def test_the_cooldown_is_lifted_with_the_token_if_this_heist_started_it() -> Non
         assert not reversal.cooldown_lifted
 
 
+def test_a_heist_of_players_who_are_not_here_yet_is_not_reversed() -> None:
+    for robber, robbed in ((replace(ROBBER, version=0), ROBBED), (ROBBER, Player("bob"))):
+        with pytest.raises(NotReversible, match="not here"):
+            undone(robber, robbed)
+
+
 def test_a_token_that_was_not_spent_is_not_refunded() -> None:
     robber = replace(ROBBER, tokens_spent=0)
     with pytest.raises(NotReversible, match="no spent token"):

@@ -58,8 +58,11 @@ def plan_reversal(
 
     A refund gives the token back as if it had not been spent, and lifts the attacker's cooldown if
     it was this heist that started it. The victim's protection stays.
-    Raises NotReversible when no spent token is left to be refunded.
+    Raises NotReversible when a player is not there (an import may have brought the heist first), or no
+    spent token is left to be refunded.
     """
+    if not (attacker.exists and victim.exists):
+        raise NotReversible("one of its players is not here")
     if refund_token and attacker.tokens_spent < 1:
         raise NotReversible("the attacker has no spent token to be refunded")
     season, stolen = heist.plan.season, heist.plan.points_stolen
