@@ -1,6 +1,7 @@
 """Reverse heists: points go back, once, as far as the attacker has them.
 
-Takes ids of heists, or a file with one id per line (`#` begins a comment). Repeating is safe: what was reversed
+Takes ids of heists, or a file with one id per line (`#` begins a comment), and begins with the newest: whoever
+was robbed of what they had stolen has it back when their own heist's turn comes. Repeating is safe: what was reversed
 is said to be, and the rest is done. The exit code is 1 if a heist stays unreversed that was to be reversed.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 from heist_core.domain.errors import Contention, Misconfigured, NotReversible, Unavailable
 from heist_core.domain.heist import plural
 from heist_core.domain.reversal import Reversal
+from heist_core.storage import keys
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.reverse_heist import reverse_heist
 from ops.command import add_change_arguments, agreed, reason_of
@@ -21,6 +23,7 @@ from ops.output import Document, Output
 from ops.target import OperatorError, Target
 
 ID_LIMIT = 256
+BATCH = 100
 NOT_REVERSED = "not reversed"
 NO_ANSWER = "the table does not answer; the same command again is safe"
 
@@ -83,9 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     given = [*options.heists, *(ids_in(options.file) if options.file else ())]
-    heists = list(dict.fromkeys(given))
-    if not heists:
+    if not given:
         raise OperatorError("Name the heists: their ids, or --file")
+    heists = newest_first(target, list(dict.fromkeys(given)))
     if len(given) > len(heists):
         out.line(f"{len(given) - len(heists)} of {len(given)} ids are there twice")
     reason = reason_of(options)
@@ -117,6 +120,22 @@ def ids_in(file: Path) -> list[str]:
         raise OperatorError(f"Cannot read {file}: {error}") from error
     found = (line.partition("#")[0].strip() for line in lines)
     return [heist_id for heist_id in found if heist_id]
+
+
+def newest_first(target: Target, heists: Sequence[str]) -> list[str]:
+    """Heists in the order in which undoing them comes out even; what is no heist, last."""
+    ids = [heist_id for heist_id in heists if is_id(heist_id)]
+    dates: dict[object, str] = {}
+    for start in range(0, len(ids), BATCH):
+        wanted = [keys.heist(heist_id) for heist_id in ids[start : start + BATCH]]
+        for item in target.store.items_at(wanted):
+            dates[item["heistId"]] = str(item["createdAt"])
+    return sorted(heists, key=lambda heist_id: dates.get(heist_id, ""), reverse=True)
+
+
+def is_id(text: str) -> bool:
+    """Whether a heist could have this id."""
+    return text.isprintable() and len(text) <= ID_LIMIT
 
 
 def _each(
@@ -153,7 +172,7 @@ def _one(
     *,
     apply: bool,
 ) -> Outcome:
-    if not heist_id.isprintable() or len(heist_id) > ID_LIMIT:
+    if not is_id(heist_id):
         return Outcome(heist_id[:ID_LIMIT], NOT_REVERSED, problem="this is not the id of a heist")
     action = target.action("reverse", f"heist {heist_id}", reason, before={}, after={})
     try:
