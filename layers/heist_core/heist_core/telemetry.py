@@ -1,12 +1,13 @@
 """One logger and one set of metrics for every function.
 
-No name, address, token or IP is ever logged; player ids are opaque and are.
+No name, address, token or IP is ever logged; player ids are opaque and are. Nothing here raises
+over what could not be written: what was done stays done, and is told as done (SPEC section 2).
 """
 
 import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import Metrics, MetricUnit, single_metric
@@ -32,12 +33,16 @@ def _metrics() -> Metrics:
 def count(name: str, value: int = 1) -> None:
     """Add to a metric of this invocation."""
     if value:
-        _metrics().add_metric(name=name, unit=MetricUnit.Count, value=value)
+        with suppress(Exception):
+            _metrics().add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 
 def count_by(name: str, dimension: str, value: str) -> None:
     """Count one under a dimension, as a metric of its own."""
-    with single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric:
+    with (
+        suppress(Exception),
+        single_metric(name=name, unit=MetricUnit.Count, value=1, namespace=NAMESPACE) as metric,
+    ):
         metric.add_dimension(name=dimension, value=value)
 
 
@@ -62,7 +67,8 @@ def about(subject: str, correlation_id: str | None) -> Fields:
 
 def record(function: str, fields: Fields) -> None:
     """One line about one heist or award; `fields` begin with `about`."""
-    logger().info("record", extra={"function": function, **fields})
+    with suppress(Exception):
+        logger().info("record", extra={"function": function, **fields})
 
 
 def add(fields: Fields, name: str, value: int) -> None:
@@ -84,7 +90,8 @@ def invocation(kind: str, function: str, correlation_id: object = None) -> Itera
 
     def log(write: Callable[..., None]) -> None:
         ms = round((time.perf_counter() - started) * 1000)
-        write(kind, function=function, ms=ms, **fields)
+        with suppress(Exception):
+            write(kind, function=function, ms=ms, **fields)
 
     try:
         yield fields
@@ -94,5 +101,6 @@ def invocation(kind: str, function: str, correlation_id: object = None) -> Itera
     else:
         log(logger().info)
     finally:
-        if _metrics().metric_set:
-            _metrics().flush_metrics()
+        with suppress(Exception):
+            if _metrics().metric_set:
+                _metrics().flush_metrics()
