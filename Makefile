@@ -17,7 +17,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env import test torture bank-run mutants check format redrive audit reverse drill deploy lock clean tools python
+.PHONY: help run demo mails logs env config import test torture bank-run mutants check format redrive audit reverse drill deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -36,6 +36,10 @@ logs: dev ## what its functions logged; FOLLOW=1 goes on until Ctrl-C
 
 env: dev ## exports for AWS's tools: eval "$$(make -s env)"
 	@exec $(BIN)/python -m local env
+
+config: dev ## settings in effect; SET='HEIST_STEAL_PERCENTAGE=4' BACK=3 HISTORY=1 REASON= YES=1, here or on STAGE=
+	@exec $(BIN)/python -m ops config $(ON_STAGE) $(if $(HISTORY),--history) $(foreach one,$(SET),--set '$(one)') $(if $(BACK),--back $(BACK)) \
+	  $(if $(REASON),--reason "$$REASON") $(if $(SET)$(BACK),$(if $(YES),--apply,--ask))
 
 redrive: dev ## redo dead letters, on the running stack or on STAGE=; DRY=1 REFUSED=1 DOUBTFUL=1
 	@exec $(BIN)/python -m ops redrive $(ON_STAGE) $(if $(DRY),,--apply) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)

@@ -7,7 +7,7 @@ from heist_core.contracts import Envelope, ReferralCompleted
 from heist_core.domain.award import Award
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
-from heist_core.use_cases.retry import until_uncontended
+from heist_core.use_cases.award_token import Awarding, award_token
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
@@ -24,6 +24,7 @@ def _award(referral: ReferralCompleted, envelope: Envelope) -> Mapping[str, str 
         at=wiring.clock().now(),
         correlation_id=envelope.id,
     )
-    awarded = until_uncontended(lambda: wiring.store().commit_award(award), wiring.clock())
-    telemetry.count("TokensAwarded", int(awarded))
-    return {"player": award.referrer_id, "tokens": int(awarded)}
+    awarding = award_token(wiring.store(), wiring.settings(), wiring.clock(), award)
+    telemetry.count("TokensAwarded", int(awarding is Awarding.AWARDED))
+    telemetry.count("AwardsHeld", int(awarding is Awarding.HELD))
+    return {"player": award.referrer_id, "award": awarding.value}

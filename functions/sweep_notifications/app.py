@@ -32,7 +32,9 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
             _log,
         )
         fields.update(settled=swept.settled, waiting=swept.waiting, parked=swept.set_aside)
+        fields["awarded"] = swept.awarded
         telemetry.count("OwedSettledBySweeper", swept.settled)
+        telemetry.count("TokensAwarded", swept.awarded)
         telemetry.count("RecordsParked", swept.set_aside)
         telemetry.count_mails(swept.mails)
         return {"settled": swept.settled, "waiting": swept.waiting, "parked": swept.set_aside}

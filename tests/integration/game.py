@@ -139,6 +139,7 @@ class Game:
             wiring.bus(),
             wiring.dead_letters("NOTIFIER_DLQ_URL"),
             self.time.clock,
+            self.settings,
         )
 
     # Calls

@@ -20,6 +20,7 @@ class Desk:
 
     target: Target
     capsys: pytest.CaptureFixture[str]
+    variables: dict[str, str]
 
     def __call__(self, *arguments: str) -> Any:
         """The document that a command prints, which has to succeed."""
@@ -35,15 +36,32 @@ class Desk:
         assert tool.COMMANDS[options.command].run(self.target, options, Output(as_json=False)) == 0
         return self.capsys.readouterr().out
 
+    def code(self, *arguments: str) -> int:
+        """The exit code."""
+        options = tool.parser().parse_args(arguments)
+        return tool.COMMANDS[options.command].run(self.target, options, Output(as_json=False))
+
     def actions(self) -> list[Mapping[str, Any]]:
         """The log of operator actions, of this month."""
         found: list[Mapping[str, Any]] = self("actions")["actions"]
         return found
 
 
+class FakeLambda:
+    """A deployed function's configuration."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {"TABLE_NAME": "heist-core"}
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, object]:  # noqa: N803
+        assert FunctionName == "heist-core-local-execute-heist"
+        return {"Environment": {"Variables": self.variables}}
+
+
 def desk_of(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
     session = boto3.Session("test", "test", region_name="us-east-1")
     target = Target("local", {"TableName": game.table}, session, "http://localhost")
     # The engine itself, the store that tests can interfere with, and the game's clock.
-    target.__dict__.update(dynamodb=game.client, store=game.store, now=game.time)
-    return Desk(target, capsys)
+    functions = FakeLambda()
+    target.__dict__.update(dynamodb=game.client, store=game.store, now=game.time, lambdas=functions)
+    return Desk(target, capsys, functions.variables)

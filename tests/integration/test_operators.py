@@ -3,9 +3,11 @@
 import pytest
 
 from heist_core.domain.errors import Contention
-from heist_core.storage import operator
+from heist_core.storage import items, keys, operator
+from heist_core.storage.audit import audit_items
 from ops.target import OperatorError
-from tests.builders import action, api_event
+from tests.builders import action, api_event, bus_event
+from tests.fakes import Crash
 from tests.integration.game import Game
 from tests.integration.operators import Desk
 
@@ -126,3 +128,254 @@ def test_nobody_can_be_blocked_who_is_not_there_or_without_a_reason(game: Game, 
         desk("block", "eve#", *BLOCK)
     with pytest.raises(OperatorError, match="--reason"):
         desk("block", "eve", "--apply")
+
+
+# Settings
+
+
+WHY = ("--reason", "marketing asked", "--apply")
+
+
+def values(desk: Desk) -> dict[str, object]:
+    """What is in effect, by setting."""
+    shown = desk("config")["settings"]
+    return {name: setting["value"] for name, setting in shown.items()}
+
+
+def source(desk: Desk, name: str) -> str:
+    found: str = desk("config")["settings"][name]["from"]
+    return found
+
+
+def test_each_setting_is_shown_with_where_it_comes_from(game: Game, desk: Desk) -> None:
+    desk.variables["HEIST_COOLDOWN_HOURS"] = "12"
+    desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", *WHY)
+
+    assert source(desk, "HEIST_COOLDOWN_HOURS") == "variable"
+    assert source(desk, "HEIST_ENABLED") == "default"
+    assert source(desk, "HEIST_STEAL_PERCENTAGE") == "settings item, version 1"
+    found = values(desk)
+    assert (found["HEIST_COOLDOWN_HOURS"], found["HEIST_STEAL_PERCENTAGE"]) == (12, 4)
+    assert "marketing asked" in desk.shown("config")
+
+
+def test_a_change_is_in_effect_for_the_functions_with_version_history_and_log(
+    game: Game, desk: Desk
+) -> None:
+    game.give("alice", tokens=1, points=100)
+    game.give("bob", points=1000)
+    told = desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", "--set", "HEIST_ENABLED=TRUE", *WHY)
+
+    assert (told["done"], told["version"]) == (True, 1)
+    assert told["difference"]["HEIST_STEAL_PERCENTAGE"] == {"before": 5, "after": 4}
+    assert game.rob("alice", "bob").body["pointsStolen"] == 40
+    [version] = desk("config", "--history")["versions"]
+    assert (version["version"], version["author"]) == (1, desk.target.operator)
+    [entry] = desk.actions()
+    assert (entry["what"], entry["subject"]) == ("config", "settings")
+    assert entry["after"] == {"version": 1, "HEIST_STEAL_PERCENTAGE": 4, "HEIST_ENABLED": True}
+
+
+def test_back_to_any_version_and_to_none_at_all(desk: Desk) -> None:
+    desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", *WHY)
+    desk("config", "--set", "HEIST_STEAL_PERCENTAGE=9", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
+
+    assert desk("config", "--back", "1", *WHY)["version"] == 3
+    found = values(desk)
+    assert (found["HEIST_STEAL_PERCENTAGE"], found["HEIST_COOLDOWN_HOURS"]) == (4, 24)
+    assert desk("config", "--back", "0", *WHY)["version"] == 4
+    assert source(desk, "HEIST_STEAL_PERCENTAGE") == "default"
+    assert len(desk("config", "--history")["versions"]) == 4
+    with pytest.raises(OperatorError, match="no version 7"):
+        desk("config", "--back", "7", *WHY)
+
+
+def test_an_empty_value_goes_back_to_the_variable(desk: Desk) -> None:
+    desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
+    desk("config", "--set", "HEIST_STEAL_PERCENTAGE=", *WHY)
+
+    assert source(desk, "HEIST_STEAL_PERCENTAGE") == "default"
+    assert values(desk)["HEIST_COOLDOWN_HOURS"] == 1
+
+
+@pytest.mark.parametrize(
+    ("assignment", "problem"),
+    [
+        ("HEIST_STEAL_PERCENTAGE=101", "HEIST_STEAL_PERCENTAGE"),
+        ("HEIST_COOLDOWN_HOURS=24h", "HEIST_COOLDOWN_HOURS"),
+        ("HEIST_EMAIL_ENABLED=yes", "HEIST_EMAIL_ENABLED"),
+        ("HEIST_COOLDOWN_HOUR=1", "one of HEIST_ENABLED"),
+        ("HEIST_ENABLED", "NAME=VALUE"),
+    ],
+)
+def test_what_the_functions_would_not_take_is_not_written(
+    assignment: str, problem: str, desk: Desk
+) -> None:
+    with pytest.raises(OperatorError, match=problem):
+        desk("config", "--set", assignment, *WHY)
+    assert desk("config")["item"] == "none"
+
+
+def test_without_apply_a_change_is_only_shown(desk: Desk) -> None:
+    told = desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4")
+    assert not told["done"]
+    assert "--apply" in desk.shown("config", "--set", "HEIST_STEAL_PERCENTAGE=4")
+    assert desk("config")["item"] == "none"
+    assert desk.actions() == []
+    assert desk("config", "--set", "HEIST_STEAL_PERCENTAGE=", *WHY)["difference"] == {}
+
+
+def test_of_two_operators_at_once_one_is_told_to_look_again(game: Game, desk: Desk) -> None:
+    def meanwhile() -> None:
+        desk("config", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
+
+    game.once_before("transact_write_items", meanwhile)
+    with pytest.raises(OperatorError, match="Somebody else changed"):
+        desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", *WHY)
+
+    found = values(desk)
+    assert (found["HEIST_STEAL_PERCENTAGE"], found["HEIST_COOLDOWN_HOURS"]) == (5, 1)
+    assert len(desk.actions()) == 1
+
+
+@pytest.mark.parametrize("seen", [{}, {"HEIST_COOLDOWN_HOURS": 1}, None])
+def test_an_edit_by_hand_meanwhile_is_not_lost(
+    seen: dict[str, object] | None, game: Game, desk: Desk
+) -> None:
+    if seen is None:
+        desk("config", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
+    elif seen:
+        game.set_settings(**seen)
+
+    def by_hand() -> None:
+        game.set_settings(HEIST_ENABLED=False, version=1)
+
+    game.once_before("transact_write_items", by_hand)
+    with pytest.raises(OperatorError, match="Somebody else changed"):
+        desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", *WHY)
+    assert values(desk)["HEIST_ENABLED"] is False
+
+
+def test_an_item_by_hand_works_is_shown_as_such_and_can_be_taken_over(
+    game: Game, desk: Desk
+) -> None:
+    game.set_settings(HEIST_STEAL_PERCENTAGE="7")
+
+    assert source(desk, "HEIST_STEAL_PERCENTAGE") == "settings item, by hand"
+    assert "by hand" in desk.shown("config")
+    told = desk("config", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
+    assert told["version"] == 1
+    assert values(desk)["HEIST_STEAL_PERCENTAGE"] == 7
+    [entry] = desk.actions()
+    assert entry["before"] == {"version": None, "HEIST_STEAL_PERCENTAGE": "7"}
+
+
+def test_an_invalid_item_is_said_to_be_and_can_be_put_right(game: Game, desk: Desk) -> None:
+    game.set_settings(HEIST_COOLDOWN_HOURS="24h", HEIST_ENABLED=False)
+
+    assert desk.code("config") == 1
+    with pytest.raises(OperatorError, match="HEIST_COOLDOWN_HOURS"):
+        desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", *WHY)
+    desk("config", "--set", "HEIST_COOLDOWN_HOURS=2", *WHY)
+    found = values(desk)
+    assert (found["HEIST_COOLDOWN_HOURS"], found["HEIST_ENABLED"]) == (2, False)
+
+
+# The switch for awards
+
+
+def refer(game: Game, referrer: str, referred: str, name: str = "Eve") -> None:
+    detail = {"referralId": "r", "referrerUserId": referrer, "referredUserId": referred}
+    game.call("award_token", bus_event("award_token", **detail, referredUserName=name))
+
+
+def switch_awards(game: Game, *, on: bool) -> None:
+    game.set_settings(HEIST_AWARDS_ENABLED=on)
+    game.settings_are_due()
+
+
+def tokens(game: Game, player_id: str) -> int:
+    return game.player(player_id).tokens
+
+
+def test_while_awards_are_off_they_are_kept_and_given_afterwards(game: Game) -> None:
+    switch_awards(game, on=False)
+    refer(game, "alice", "eve")
+    game.time.pass_(days=20)
+
+    assert game.sweep()["settled"] == 0
+    assert (tokens(game, "alice"), game.inbox("alice")) == (0, [])
+    assert list(audit_items(game.everything()).violations()) == []
+
+    switch_awards(game, on=True)
+    game.sweep()
+
+    assert tokens(game, "alice") == 1
+    [told] = game.inbox("alice")
+    assert told.notice.metadata == {"referredUserName": "Eve"}
+    assert game.marked() == []
+    assert list(audit_items(game.everything()).violations()) == []
+
+
+def test_a_held_award_is_no_news_for_the_stream(game: Game) -> None:
+    switch_awards(game, on=False)
+    refer(game, "alice", "eve")
+    image = items.to_wire(game.item(keys.referral("eve")) or {})
+    record = {"eventName": "INSERT", "dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
+
+    for consumer in ("notify_players", "publish_events"):
+        answer = game.call(consumer, {"Records": [record]})
+        assert (answer["batchItemFailures"], answer["parked"]) == ([], 0)
+
+    assert game.inbox("alice") == []
+    assert game.bridge.published == []
+
+
+@pytest.mark.parametrize("first_on", [True, False])
+@pytest.mark.parametrize("then_on", [True, False])
+def test_a_referred_player_is_worth_one_token_in_whatever_order(
+    first_on: bool, then_on: bool, game: Game
+) -> None:
+    for on, referrer in ((first_on, "alice"), (then_on, "bob"), (not then_on, "carol")):
+        switch_awards(game, on=on)
+        refer(game, referrer, "eve")
+        refer(game, referrer, "eve")
+    switch_awards(game, on=True)
+    game.sweep()
+    refer(game, "dora", "eve")
+
+    assert [tokens(game, player) for player in ("alice", "bob", "carol", "dora")] == [1, 0, 0, 0]
+    assert list(audit_items(game.everything()).violations()) == []
+
+
+def test_two_sweeps_at_once_give_one_token(game: Game) -> None:
+    switch_awards(game, on=False)
+    refer(game, "alice", "eve")
+    switch_awards(game, on=True)
+    game.once_before("transact_write_items", game.sweep)
+
+    game.sweep()
+
+    assert tokens(game, "alice") == 1
+    assert len(game.inbox("alice")) == 1
+
+
+def test_an_award_given_by_a_sweep_that_then_died_is_told_by_the_next(game: Game) -> None:
+    switch_awards(game, on=False)
+    refer(game, "alice", "eve")
+    switch_awards(game, on=True)
+
+    def die(operation: str) -> None:
+        if operation == "transact_write_items":
+            game.undisturbed()
+            raise Crash
+
+    game.tap.after = die
+    with pytest.raises(Crash):
+        game.sweep()
+    assert (tokens(game, "alice"), game.inbox("alice")) == (1, [])
+    game.sweep()
+
+    assert tokens(game, "alice") == 1
+    assert len(game.inbox("alice")) == 1
+    assert game.marked() == []

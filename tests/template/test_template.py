@@ -94,11 +94,11 @@ def test_each_function_has_its_own_code_role_and_log_group(name: str) -> None:
     assert logs["LogGroupName"]["Fn::Sub"] == f"/aws/lambda/{function['FunctionName']['Fn::Sub']}"
 
 
-def test_the_eight_settings_are_on_every_function_that_uses_them() -> None:
+def test_the_nine_settings_are_on_every_function_that_uses_them() -> None:
     expected = {
         setting: {"Ref": setting.title().replace("_", "")} for setting in HeistSettings.model_fields
     }
-    users = ("ExecuteHeist", "CheckTarget", "NotifyPlayers", "SweepNotifications")
+    users = ("AwardToken", "ExecuteHeist", "CheckTarget", "NotifyPlayers", "SweepNotifications")
     for user in users:
         variables = FUNCTIONS[f"{user}Function"]["Environment"]["Variables"]
         assert {name: variables.get(name) for name in expected} == expected, user

@@ -259,7 +259,7 @@ class World:
             settings=settings,
             execute=ExecuteHeist(store, settings, self.time),
             notify=notify,
-            settle=SettleOwed(store, notify, bus, letters, self.time),
+            settle=SettleOwed(store, notify, bus, letters, self.time, settings),
         )
 
     def _letters(self, _: str = "") -> DeadLetters:

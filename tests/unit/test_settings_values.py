@@ -1,4 +1,4 @@
-"""The eight settings: refused by name when invalid, overridden live by the settings item."""
+"""The nine settings: refused by name when invalid, overridden live by the settings item."""
 
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ INTEGERS = {
     "HEIST_MIN_TARGET_POINTS": (0, 1_000_000),
     "HEIST_RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
 }
-SWITCHES = ("HEIST_ENABLED", "HEIST_EMAIL_ENABLED")
+SWITCHES = ("HEIST_ENABLED", "HEIST_EMAIL_ENABLED", "HEIST_AWARDS_ENABLED")
 NO_INTEGERS: tuple[object, ...] = (
     "abc",
     "",
@@ -77,6 +77,7 @@ def test_the_defaults_are_the_guides(monkeypatch: pytest.MonkeyPatch) -> None:
         "HEIST_MAX_STEAL_POINTS": 100,
         "HEIST_MIN_TARGET_POINTS": 20,
         "HEIST_EMAIL_ENABLED": True,
+        "HEIST_AWARDS_ENABLED": True,
         "HEIST_RATE_LIMIT_PER_MINUTE": 10,
     }
 

@@ -70,6 +70,7 @@ def every_request() -> dict[str, Request]:
         "settle": transactions.settle(TABLE, SUBJECT, [Owed.EVENT]),
         "put_back": transactions.put_back(TABLE, SUBJECT, NOW),
         "clear_marker": transactions.clear_marker(TABLE, SUBJECT),
+        "hold_award": transactions.hold_award(TABLE, award()),
         "set_aside": transactions.set_aside(TABLE, SUBJECT),
         "mark_read": transactions.mark_read(TABLE, "a", "0000000001", "0a1b2c3d", NOW),
         "seed_point_type": transactions.seed_point_type(TABLE, "HEIST_GAIN", "text"),
@@ -79,11 +80,16 @@ def every_request() -> dict[str, Request]:
         "commit_reversal": commit_reversal(),
         "commit_refund": commit_reversal(refunded=True, lifted=True),
         "commit_award": transactions.commit_award(TABLE, award()),
+        "release_award": transactions.release_award(TABLE, award()),
         "commit_points": transactions.commit_points(TABLE, earned()),
         "deliver_notice": transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
         "ask_mail_again": transactions.ask_mail_again(
             TABLE, SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
         ),
+        "change_settings": operator.change_settings(
+            TABLE, {"HEIST_ENABLED": True, "version": 2}, ("HEIST_ENABLED",), {}, 3, action()
+        ),
+        "first_settings": operator.change_settings(TABLE, None, (), {}, 1, action())[:1],
         "block": operator.block(TABLE, player("bob"), NOW, action()),
         "unblock": operator.unblock(TABLE, player("bob"), action()),
     }
@@ -138,6 +144,16 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("commit_refund.action", NEW),
         ("commit_award.referral", NEW),
         ("commit_award.referrer", None),
+        ("hold_award", NEW),
+        ("release_award.referral", "attribute_exists(heldAt)"),
+        ("release_award.referrer", None),
+        (
+            "change_settings.settings",
+            "attribute_exists(pk) AND HEIST_ENABLED = :HEIST_ENABLED AND version = :version",
+        ),
+        ("change_settings.version", NEW),
+        ("change_settings.action", NEW),
+        ("first_settings.settings", NEW),
         ("commit_points.event", NEW),
         ("commit_points.player", None),
         ("commit_points.ledger", None),
@@ -192,7 +208,7 @@ PLAYER_WRITES = [name for name, request in EVERY.items() if "STATE" in str(reque
 
 
 def test_every_write_to_a_player_bumps_the_version() -> None:
-    assert len(PLAYER_WRITES) == 12
+    assert len(PLAYER_WRITES) == 13
     for name in PLAYER_WRITES:
         request = EVERY[name]
         added = str(request["UpdateExpression"]).partition("ADD ")[2]

@@ -1,4 +1,4 @@
-"""The eight settings of the game: from variables, overridden live by the settings item.
+"""The nine settings of the game: from variables, overridden live by the settings item.
 
 SPEC section 7. Nothing is read at import.
 """
@@ -40,7 +40,7 @@ Switch = Annotated[bool, BeforeValidator(_boolean)]
 
 
 class HeistSettings(BaseModel):
-    """The eight settings under the names of their variables."""
+    """The nine settings under the names of their variables."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -51,6 +51,7 @@ class HeistSettings(BaseModel):
     HEIST_MAX_STEAL_POINTS: PositiveAmount = 100
     HEIST_MIN_TARGET_POINTS: Amount = 20
     HEIST_EMAIL_ENABLED: Switch = True
+    HEIST_AWARDS_ENABLED: Switch = True
     HEIST_RATE_LIMIT_PER_MINUTE: PositiveAmount = 10
 
     @property
@@ -85,6 +86,11 @@ def settings_from_variables() -> HeistSettings:
     return parse_settings({name: os.environ[name] for name in _NAMES if name in os.environ})
 
 
+def overrides_of(item: Mapping[str, object] | None) -> dict[str, object]:
+    """What a settings item sets, valid or not; whatever else stands in it is passed over."""
+    return {name: value for name, value in (item or {}).items() if name in _NAMES}
+
+
 _NAMES = tuple(HeistSettings.model_fields)
 
 
@@ -112,8 +118,7 @@ class LiveSettings:
     def refresh(self, item: Mapping[str, object] | None) -> None:
         """Take over a settings item just read; an invalid one leaves the last good values."""
         self._read_at = self._clock()
-        overrides = {name: value for name, value in (item or {}).items() if name in _NAMES}
         try:
-            self.current = parse_settings({**self._variables.model_dump(), **overrides})
+            self.current = parse_settings({**self._variables.model_dump(), **overrides_of(item)})
         except InvalidSettings:
             self._on_invalid()

@@ -33,7 +33,7 @@ def handle_records(
     store: "Store",
     dead_letters: "DeadLetters",
 ) -> BatchAnswer:
-    """Call `act` for the event of every record.
+    """Call `act` for the event of every record; an award that is held is none yet.
 
     What cannot be read is parked at once, whole and with the reason. What fails otherwise is
     reported, and Lambda delivers it and what follows it again.
@@ -46,7 +46,10 @@ def handle_records(
             about: telemetry.Fields = {}
             try:
                 try:
-                    event_out = _event_of(record)
+                    image = _image(record, "NewImage")
+                    if items.is_held(image):
+                        continue
+                    event_out = items.owed_event_from(image)
                     subject = items.subject_key(event_out)["pk"]
                     about = telemetry.about(subject, event_out.correlation_id)
                     did: telemetry.Fields = {}
@@ -87,10 +90,6 @@ def _image(record: object, name: str) -> dict[str, object]:
     if not isinstance(image, Mapping):
         raise Malformed(f"the record has no {name}")
     return items.from_wire(image)
-
-
-def _event_of(record: object) -> Event:
-    return items.owed_event_from(_image(record, "NewImage"))
 
 
 def _set_aside(record: object, store: "Store") -> None:

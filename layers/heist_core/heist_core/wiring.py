@@ -122,4 +122,11 @@ def notify_players() -> "NotifyPlayers":
 def settle_owed() -> "SettleOwed":
     from .use_cases.settle_owed import SettleOwed
 
-    return SettleOwed(store(), notify_players(), bus(), dead_letters("NOTIFIER_DLQ_URL"), clock())
+    return SettleOwed(
+        store(),
+        notify_players(),
+        bus(),
+        dead_letters("NOTIFIER_DLQ_URL"),
+        clock(),
+        settings(),
+    )

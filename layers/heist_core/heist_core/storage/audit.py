@@ -90,6 +90,7 @@ class Audit:
     owing: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     to_be_told: dict[str, set[str]] = field(default_factory=dict)
+    held: int = 0
     unreadable: list[Violation] = field(default_factory=list)
     items: int = 0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -113,6 +114,8 @@ class Audit:
                     self._take_heist(rest, item)
                 case "HEIST", "REVERSAL":
                     self._take_reversal(rest, item)
+                case "REFERRAL", "REFERRAL" if "heldAt" in item:
+                    self.held += 1
                 case "REFERRAL", "REFERRAL" if "imported" not in item:
                     self.players[str(item["referrerId"])].referrals += 1
                     self._take_owed(key, item, str(item["referrerId"]))

@@ -137,7 +137,8 @@ def profile_attributes(profile: Profile) -> dict[str, object]:
 # Heists
 
 
-def _owed(subject: keys.Key, since: datetime) -> dict[str, object]:
+def owing(subject: keys.Key, since: datetime) -> dict[str, object]:
+    """The marker of a record that owes everything."""
     return {
         "owed": {owed.value for owed in Owed},
         "owedBucket": keys.owed_bucket(subject),
@@ -172,7 +173,7 @@ def heist_item(heist: Heist) -> Item:
         "cooldownEndsAt": to_iso(plan.cooldown_ends_at),
         "attackerName": heist.attacker_name,
         "victimName": heist.victim_name,
-        **_owed(keys.heist(heist.attempt.id), plan.at),
+        **owing(keys.heist(heist.attempt.id), plan.at),
     }
 
 
@@ -271,7 +272,7 @@ def reversal_item(reversal: Reversal) -> Item:
         "victimPointsAfter": reversal.victim_points_after,
         "tokenRefunded": reversal.token_refunded,
         "cooldownLifted": reversal.cooldown_lifted,
-        **_owed(subject, reversal.at),
+        **owing(subject, reversal.at),
     }
 
 
@@ -315,18 +316,36 @@ def reversal_ledger_items(reversal: Reversal) -> tuple[Item, Item]:
 # Awards and points
 
 
-def award_item(award: Award) -> Item:
-    subject = keys.referral(award.referred_id)
+def _award_attributes(award: Award) -> dict[str, object]:
     return {
-        **subject,
+        **keys.referral(award.referred_id),
         "referredId": award.referred_id,
         "referrerId": award.referrer_id,
         "referralId": award.referral_id,
         "referredName": award.referred_name,
         "correlationId": award.correlation_id,
         "createdAt": to_iso(award.at),
-        **_owed(subject, award.at),
     }
+
+
+def award_item(award: Award) -> Item:
+    return {**_award_attributes(award), **owing(keys.referral(award.referred_id), award.at)}
+
+
+def held_award_item(award: Award) -> Item:
+    """The record of an award that waits until awards are switched on. It is nobody's token yet."""
+    at = to_iso(award.at)
+    return {
+        **_award_attributes(award),
+        "heldAt": at,
+        "owedBucket": keys.HELD_BUCKET,
+        "owedSince": at,
+    }
+
+
+def is_held(item: Item) -> bool:
+    """Whether an item is an award that nobody has got yet."""
+    return "heldAt" in item
 
 
 def award_from(item: Item) -> Award:

@@ -9,6 +9,7 @@ Key = dict[str, str]
 
 OWED_BUCKETS = tuple(str(number) for number in range(8))
 SET_ASIDE_BUCKET = "aside"
+HELD_BUCKET = "held"
 
 
 def player(player_id: str) -> Key:
@@ -57,6 +58,12 @@ def point_type(name: str) -> Key:
 
 
 SETTINGS: Key = {"pk": "SETTINGS", "sk": "HEIST"}
+SETTINGS_VERSION = "VERSION#"
+
+
+def settings_version(version: int) -> Key:
+    """The settings as an operator wrote them then."""
+    return {"pk": SETTINGS["pk"], "sk": f"{SETTINGS_VERSION}{version:06d}"}
 
 
 def rate(player_id: str, route: str, minute: datetime) -> Key:

@@ -1,5 +1,6 @@
 """Requests that only an operator sends. No function's role permits the changes that they make."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from heist_core.domain.action import Action
@@ -8,7 +9,7 @@ from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
 from . import items, keys
-from .items import Item
+from .items import Item, to_wire
 from .transactions import Step, Transaction, put, put_new, update
 
 
@@ -79,6 +80,46 @@ def commit_reversal(
         ),
         Step("given", {"Put": put(table, given)}),
         Step("returned", {"Put": put(table, returned)}),
+        record_action(table, action),
+    )
+
+
+def change_settings(
+    table: str,
+    seen: Item | None,
+    watched: Iterable[str],
+    overrides: Item,
+    version: int,
+    action: Action,
+) -> Transaction:
+    """The settings item, the same as a version of its own, and the log entry, or nothing.
+
+    `seen` is the item it was decided on: all that is `watched`, and its version, must still be so,
+    also if somebody edits the item by hand.
+    """
+    content = {
+        **overrides,
+        "version": version,
+        "author": action.who,
+        "reason": action.why,
+        "at": to_iso(action.at),
+    }
+    request = put_new(table, {**keys.SETTINGS, **content})
+    if seen is not None:
+        there = {name: seen[name] for name in (*watched, "version") if name in seen}
+        conditions = ["attribute_exists(pk)"]
+        conditions += [f"{name} = :{name}" for name in there]
+        conditions += [
+            f"attribute_not_exists({name})" for name in (*watched, "version") if name not in there
+        ]
+        request["ConditionExpression"] = " AND ".join(conditions)
+        if there:
+            request["ExpressionAttributeValues"] = to_wire(
+                {f":{name}": value for name, value in there.items()}
+            )
+    return (
+        Step("settings", {"Put": request}),
+        Step("version", {"Put": put_new(table, {**keys.settings_version(version), **content})}),
         record_action(table, action),
     )
 

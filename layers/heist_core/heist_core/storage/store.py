@@ -264,6 +264,34 @@ class Store:
         """False: this referred player has earned somebody a token already."""
         return self._transact_once(transactions.commit_award(self._table, award), "referral")
 
+    def hold_award(self, award: Award) -> bool:
+        """False: this referred player has earned somebody a token already, or one is held."""
+        try:
+            self._put(transactions.hold_award(self._table, award))
+        except _ConditionFailed:
+            return False
+        return True
+
+    def release_award(self, award: Award) -> bool:
+        """Give the token of a held award. False: it is not held any more."""
+        return self._transact_once(transactions.release_award(self._table, award), "referral")
+
+    def held_awards(self) -> Iterator[Award]:
+        """Every award that is held, oldest first."""
+        request: Request = {
+            "IndexName": "owed",
+            "KeyConditionExpression": "owedBucket = :bucket",
+            "ExpressionAttributeValues": to_wire({":bucket": keys.HELD_BUCKET}),
+        }
+        for entry in self._query(request):
+            item = self._get({"pk": str(entry["pk"]), "sk": str(entry["sk"])})
+            if item is not None and items.is_held(item):
+                yield items.award_from(item)
+
+    def settings_item(self) -> Item | None:
+        """What operators set over the variables."""
+        return self._get(keys.SETTINGS)
+
     def commit_points(self, earned: EarnedPoints) -> bool:
         """False: this event was counted already."""
         return self._transact_once(transactions.commit_points(self._table, earned), "event")

@@ -128,17 +128,52 @@ def commit_award(table: str, award: Award) -> Transaction:
     """One token, and the record that makes it the only one for this referred player."""
     return (
         Step("referral", {"Put": put_new(table, items.award_item(award))}),
+        _one_token(table, award),
+    )
+
+
+def _one_token(table: str, award: Award) -> Step:
+    return Step(
+        "referrer",
+        {
+            "Update": update(
+                table,
+                keys.player(award.referrer_id),
+                "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one",
+                {":at": to_iso(award.at), ":one": 1},
+            )
+        },
+    )
+
+
+def hold_award(table: str, award: Award) -> Request:
+    """Keep an award for later, unless this referred player has earned somebody a token already."""
+    return put_new(table, items.held_award_item(award))
+
+
+def release_award(table: str, award: Award) -> Transaction:
+    """One token for an award that is held, dated now; its notice and event are owed from now on."""
+    subject = keys.referral(award.referred_id)
+    marker = items.owing(subject, award.at)
+    return (
         Step(
-            "referrer",
+            "referral",
             {
                 "Update": update(
                     table,
-                    keys.player(award.referrer_id),
-                    "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one",
-                    {":at": to_iso(award.at), ":one": 1},
+                    subject,
+                    "SET createdAt = :at, owed = :owed, owedBucket = :bucket, owedSince = :at "
+                    "REMOVE heldAt",
+                    {
+                        ":at": to_iso(award.at),
+                        ":owed": marker["owed"],
+                        ":bucket": marker["owedBucket"],
+                    },
+                    condition="attribute_exists(heldAt)",
                 )
             },
         ),
+        _one_token(table, award),
     )
 
 

@@ -3,10 +3,13 @@
 import uuid
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
+from heist_core.domain.award import Award
 from heist_core.domain.errors import Malformed, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.domain.inbox import MAIL_AGAIN, Event, MailedEvent, MailState, NoticeType, Owed
@@ -18,6 +21,7 @@ from .retry import until_uncontended
 if TYPE_CHECKING:
     from heist_core.messaging.bus import Bus
     from heist_core.messaging.dead_letters import DeadLetters
+    from heist_core.settings import LiveSettings
     from heist_core.storage.store import OwedRecord, Store
 
     from .notify_players import NotifyPlayers, Told
@@ -32,11 +36,12 @@ _CONSUMERS = ("notify_players", "publish_events")
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep did, in records; `waiting` are those that still owe something."""
+    """What a sweep did, in records; `waiting` are those that still owe something, `awarded` held awards."""
 
     settled: int = 0
     waiting: int = 0
     set_aside: int = 0
+    awarded: int = 0
     mails: Counter[MailState] = field(default_factory=Counter)
 
 
@@ -48,12 +53,14 @@ class SettleOwed:
         bus: "Bus",
         dead_letters: "DeadLetters",
         clock: Clock,
+        settings: "LiveSettings",
     ) -> None:
         self._store = store
         self._notify = notify
         self._bus = bus
         self._dead_letters = dead_letters
         self._clock = clock
+        self._settings = settings
 
     def __call__(
         self,
@@ -80,9 +87,31 @@ class SettleOwed:
             if outcome in ("waiting", "failed"):
                 self._put_back(record)
             report(record.key["pk"], record.correlation_id, outcome)
+        self._release(out_of_time, swept, report)
         if defect is not None:
             raise defect
         return swept
+
+    def _release(self, out_of_time: Callable[[], bool], swept: Swept, report: Report) -> None:
+        """Give the tokens that were held, if awards are on again, and tell of them."""
+        if self._settings.stale:
+            self._settings.refresh(self._store.settings_item())
+        if not self._settings.current.HEIST_AWARDS_ENABLED:
+            return
+        for held in self._store.held_awards():
+            if out_of_time():
+                break
+            award = replace(held, at=self._clock.now())
+            if until_uncontended(partial(self._store.release_award, award), self._clock):
+                swept.awarded += 1
+                self._tell(award)
+                report(f"REFERRAL#{award.referred_id}", award.correlation_id, "awarded")
+
+    def _tell(self, award: Award) -> None:
+        """What fails here is owed, and the next sweep comes to it."""
+        self._published(award)
+        with suppress(Unavailable):
+            self._notify(award)
 
     def _outcome(self, record: "OwedRecord", swept: Swept) -> str:
         """`settled`, `waiting` or `parked`, which is counted."""

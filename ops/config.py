@@ -1,0 +1,273 @@
+"""Show what settings are in effect and where each comes from, or change them without redeploying.
+
+Without arguments it shows; --history lists the versions. --set NAME=VALUE (again for several; NAME= goes back to the
+variable) and --back VERSION show the difference first, check it with the functions' own rules, and with --apply or
+--ask write it as a new version. Version 0 is no overrides at all.
+"""
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from heist_core.domain.errors import Contention
+from heist_core.settings import (
+    SETTINGS_ITEM_SECONDS,
+    HeistSettings,
+    InvalidSettings,
+    overrides_of,
+    parse_settings,
+)
+from heist_core.storage import keys, operator
+from ops.command import add_change_arguments, agreed, reason_of
+from ops.output import Output
+from ops.target import OperatorError, Target
+
+NAMES = tuple(HeistSettings.model_fields)
+READS_FROM = "execute_heist"
+Values = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class InEffect:
+    """What the deployed variables say, and the settings item over them."""
+
+    variables: HeistSettings
+    item: Mapping[str, object] | None
+
+    @property
+    def overrides(self) -> dict[str, object]:
+        return overrides_of(self.item)
+
+    @property
+    def version(self) -> int | None:
+        """None: no item, or one that was written by hand."""
+        return None if self.item is None or "version" not in self.item else _number(self.item)
+
+    @property
+    def item_in_words(self) -> str:
+        if self.item is None:
+            return "none"
+        return "by hand" if self.version is None else f"version {self.version}"
+
+    def under(self, overrides: Values) -> HeistSettings:
+        """Raises InvalidSettings."""
+        return parse_settings({**self.variables.model_dump(), **overrides})
+
+    def source(self, name: str) -> str:
+        if name in self.overrides:
+            return f"settings item, {self.item_in_words}"
+        default = HeistSettings.model_fields[name].default
+        return "default" if getattr(self.variables, name) == default else "variable"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--set", action="append", metavar="NAME=VALUE", help="change a setting")
+    what.add_argument("--back", type=int, metavar="VERSION", help="the values of that version")
+    what.add_argument("--history", action="store_true", help="list the versions")
+    add_change_arguments(parser)
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    if options.history:
+        return show_history(target, out)
+    current = read(target)
+    if options.set:
+        return change(target, current, changed(current, options.set), options, out)
+    if options.back is not None:
+        return change(target, current, version_of(target, options.back), options, out)
+    return show(current, out)
+
+
+def read(target: Target) -> InEffect:
+    """Raises OperatorError when the variables are not there or not valid."""
+    configuration = target.lambdas.get_function_configuration(
+        FunctionName=target.function(READS_FROM)
+    )
+    variables = configuration["Environment"]["Variables"]
+    try:
+        settings = parse_settings({name: variables[name] for name in NAMES if name in variables})
+    except InvalidSettings as problem:
+        raise OperatorError(f"The variables of {READS_FROM} are not valid: {problem}") from problem
+    return InEffect(settings, target.store.settings_item())
+
+
+def show(current: InEffect, out: Output) -> int:
+    """What is in effect. An invalid item is in effect nowhere: 1."""
+    problem = ""
+    try:
+        settings = current.under(current.overrides)
+    except InvalidSettings as error:
+        problem, settings = str(error), current.variables
+    rows = [
+        (name, getattr(settings, name), "variable" if problem else current.source(name))
+        for name in NAMES
+    ]
+    out.table(("setting", "in effect", "from"), rows)
+    if current.version is not None and current.item is not None:
+        out.line(
+            f"Version {current.version}, {current.item.get('at')}, "
+            f"by {current.item.get('author')}: {current.item.get('reason')}"
+        )
+    elif current.item is not None:
+        out.line("The settings item was written by hand: it has no version.")
+    if problem:
+        out.line(f"The settings item is not valid: {problem}")
+        out.line(
+            "Instances keep the last good values they read; new ones have the variables, shown here."
+        )
+    out.document(
+        {
+            "version": current.version,
+            "item": current.item_in_words,
+            "problem": problem or None,
+            "settings": {name: {"value": value, "from": source} for name, value, source in rows},
+        }
+    )
+    return 1 if problem else 0
+
+
+def show_history(target: Target, out: Output) -> int:
+    versions = list(target.items(keys.SETTINGS["pk"], keys.SETTINGS_VERSION))
+    out.table(
+        ("version", "when", "who", "why", "sets"),
+        (
+            (
+                _number(each),
+                each["at"],
+                each["author"],
+                each["reason"],
+                ", ".join(f"{name} {value}" for name, value in overrides_of(each).items())
+                or "nothing",
+            )
+            for each in versions
+        ),
+    )
+    out.line(f"{len(versions)} versions; back to one: make config BACK=<version>")
+    out.document({"versions": versions})
+    return 0
+
+
+def changed(current: InEffect, assignments: list[str]) -> dict[str, object]:
+    """The overrides with these assignments. Raises OperatorError for an unknown name."""
+    overrides = current.overrides
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if name not in NAMES or not equals:
+            raise OperatorError(
+                f"{assignment}: must be NAME=VALUE, where NAME is one of {', '.join(NAMES)}"
+            )
+        overrides.pop(name, None)
+        if value:
+            overrides[name] = value
+    return overrides
+
+
+def version_of(target: Target, version: int) -> dict[str, object]:
+    """What a version sets. Raises OperatorError when there is none such."""
+    if version == 0:
+        return {}
+    wanted = keys.settings_version(version)
+    found = list(target.items(wanted["pk"], wanted["sk"]))
+    if version < 0 or not found:
+        raise OperatorError(f"There is no version {version}: make config HISTORY=1 lists them.")
+    return overrides_of(found[0])
+
+
+def change(
+    target: Target,
+    current: InEffect,
+    overrides: Values,
+    options: argparse.Namespace,
+    out: Output,
+) -> int:
+    """Show the difference, and write it if agreed to."""
+    try:
+        after = current.under(overrides)
+    except InvalidSettings as problem:
+        raise OperatorError(f"Not valid: {problem}") from problem
+    typed = {name: getattr(after, name) for name in NAMES if name in overrides}
+    try:
+        before = current.under(current.overrides)
+    except InvalidSettings:
+        before = current.variables
+    difference = [
+        (name, getattr(before, name), getattr(after, name), current.source(name))
+        for name in NAMES
+        if getattr(before, name) != getattr(after, name)
+        or (name in current.overrides) != (name in typed)
+    ]
+    document: dict[str, object] = {
+        "difference": {name: {"before": old, "after": new} for name, old, new, _ in difference},
+        "done": False,
+    }
+    if not difference:
+        out.line("Nothing to change: that is in effect already.")
+        out.document(document)
+        return 0
+    out.table(("setting", "now", "then", "now from"), difference)
+    if (options.apply or options.ask) and (reason := reason_of(options)) and agreed(options, out):
+        version = write(target, current, typed, reason)
+        seen_by = target.now() + timedelta(seconds=SETTINGS_ITEM_SECONDS)
+        document |= {"done": True, "version": version, "everywhereAt": f"{seen_by:%H:%M:%S}Z"}
+        verify(target, version, after)
+        out.line(f"Version {version} is in the table and valid.")
+        out.line(
+            f"Every instance has it by {seen_by:%H:%M:%S} UTC: each reads it with the first call "
+            f"{SETTINGS_ITEM_SECONDS:.0f} s after its last reading."
+        )
+        out.line(f"Back: make config BACK={current.version or 0}")
+    elif not options.ask:
+        agreed(options, out)
+    out.document(document)
+    return 0
+
+
+def write(target: Target, current: InEffect, overrides: Values, reason: str) -> int:
+    """The new version. Raises OperatorError when somebody else changed the settings meanwhile."""
+    versions = [_number(each) for each in target.items(keys.SETTINGS["pk"], keys.SETTINGS_VERSION)]
+    version = max(versions, default=0) + 1
+    action = target.action(
+        "config",
+        "settings",
+        reason,
+        before={"version": current.version, **_plain(current.overrides)},
+        after={"version": version, **overrides},
+    )
+    try:
+        target.store.commit(
+            operator.change_settings(target.table, current.item, NAMES, overrides, version, action)
+        )
+    except Contention as problem:
+        raise OperatorError(
+            "Somebody else changed the settings meanwhile; nothing was written. Look again: make config"
+        ) from problem
+    return version
+
+
+def verify(target: Target, version: int, expected: HeistSettings) -> None:
+    """Read what instances will read. Raises OperatorError unless it is what was written."""
+    found = read(target)
+    try:
+        valid = found.version == version and found.under(found.overrides) == expected
+    except InvalidSettings:
+        valid = False
+    if not valid:
+        raise OperatorError(
+            f"Version {version} was written, and is not what stands there now: make config shows it."
+        )
+
+
+def _plain(values: Values) -> dict[str, object]:
+    """Whatever was written by hand, fit for the log."""
+    return {
+        name: value if isinstance(value, bool) else str(value) for name, value in values.items()
+    }
+
+
+def _number(item: Values) -> int:
+    try:
+        return int(str(item["version"]))
+    except ValueError:
+        return 0
