@@ -379,3 +379,83 @@ def test_an_award_given_by_a_sweep_that_then_died_is_told_by_the_next(game: Game
     assert tokens(game, "alice") == 1
     assert len(game.inbox("alice")) == 1
     assert game.marked() == []
+
+
+# A player's story, and their data
+
+
+@pytest.fixture
+def played(game: Game, desk: Desk) -> Game:
+    """alice robbed bob of 40 points and was told; eve brought her a token; bob is blocked."""
+    game.give("alice", points=1000, name="Alice", email="alice@example.com")
+    game.give("bob", points=800, name="Bob\x1b[2J", email="bob@example.com")
+    refer(game, "alice", "eve")
+    assert game.rob("alice", "bob", "key-1").status == 200
+    refer(game, "alice", "zed")
+    assert game.rob("alice", "bob", "key-2").body["code"] == "COOLDOWN_ACTIVE"
+    game.sweep()
+    desk("block", "bob", *BLOCK)
+    return game
+
+
+def test_a_players_whole_story_is_on_one_screen(played: Game, desk: Desk) -> None:
+    shown = desk.shown("player", "bob")
+
+    for fact in (
+        "BLOCKED since",
+        "bob@example.com",
+        "2026-11: 760",
+        "HEIST_LOSS",
+        "Heists: 1",
+        "was robbed by",
+        "Alice (alice)",
+        "SENT",
+        "Oh no! Alice just pulled a heist on you",
+        "chargeback",
+    ):
+        assert fact in shown, fact
+    assert "\x1b" not in shown
+    assert "2 earned, 1 spent" in desk.shown("player", "alice")
+
+
+def test_the_story_as_json_is_complete_and_keeps_anothers_network(played: Game, desk: Desk) -> None:
+    story = desk("player", "bob")
+
+    assert [heist["pointsStolen"] for heist in story["heists"]] == [40]
+    assert "sourceNetwork" not in story["heists"][0]
+    assert "sourceNetwork" in desk("player", "alice")["heists"][0]
+    assert len(story["ledger"]) == 2
+    assert [entry["what"] for entry in story["actions"]] == ["block"]
+    assert [notice["mailState"] for notice in story["notices"]] == ["SENT"]
+    assert desk("player", "eve")["broughtBy"][0]["referrerId"] == "alice"
+
+
+def test_a_long_story_is_cut_and_says_so(game: Game, desk: Desk) -> None:
+    for _ in range(12):
+        game.give("bob", points=1)
+
+    assert "Ledger: 12, the newest 10; --limit 0 for all" in desk.shown("player", "bob")
+    assert "newest" not in desk.shown("player", "bob", "--limit", "0")
+
+
+def test_nobody_has_no_story_and_no_data(desk: Desk) -> None:
+    with pytest.raises(OperatorError, match="no player nobody"):
+        desk("player", "nobody")
+    with pytest.raises(OperatorError, match="nothing about nobody"):
+        desk("export", "nobody")
+
+
+def test_an_export_holds_all_that_is_about_a_person_and_nothing_else(
+    played: Game, desk: Desk
+) -> None:
+    found = desk("export", "alice")
+
+    assert found["state"][0]["email"] == "alice@example.com"
+    assert len(found["heists"]) == 1
+    assert [refused["code"] for refused in found["refused"]] == ["COOLDOWN_ACTIVE"]
+    assert [award["referrerId"] for award in found["referrals"]] == ["alice", "alice"]
+    assert {notice["type"] for notice in found["notices"]} == {"HEIST_SUCCESS", "TOKEN_EARNED"}
+    assert len(found["inbox"]) == 3
+    assert len(found["ledger"]) == 2
+    assert "bob@example.com" not in str(found)
+    assert "sourceNetwork" not in str(desk("export", "bob"))
