@@ -17,7 +17,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env config import test torture bank-run mutants check format redrive audit reverse drill deploy lock clean tools python
+.PHONY: help run demo mails logs env config import test torture bank-run mutants check format redrive audit reverse drill smoke deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -55,6 +55,9 @@ reverse: dev ## give stolen points back: HEIST=id or FILE=ids.txt, REASON=, REFU
 
 drill: dev ## restore a copy of the table, audit the copy, delete it, here or on STAGE=
 	@exec $(BIN)/python -m ops drill $(ON_STAGE) $(if $(KEEP),--keep)
+
+smoke: dev ## does the running stack, or STAGE=, answer as it should? PLAY=1 lets a player of its own play
+	@exec $(BIN)/python -m ops smoke $(ON_STAGE) $(if $(PLAY),--apply)
 
 test: tools ## the whole test suite
 	@exec $(BIN)/python -m local.suites

@@ -64,7 +64,7 @@ def answer(operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
             return _batch(request)
         case "GetItem":
             return {"Item": state(_text(request["Key"]["pk"]).partition("#")[2])}
-        case "Query":
+        case "Query" | "Scan":
             return {"Items": [], "Count": 0, "ScannedCount": 0}
         case "UpdateItem":
             return _update(request)

@@ -17,6 +17,7 @@ from ops import (
     player,
     redrive,
     reverse,
+    smoke,
     unblock,
 )
 from ops.command import Command
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "player": player,
     "redrive": redrive,
     "reverse": reverse,
+    "smoke": smoke,
     "unblock": unblock,
 }
 

@@ -302,6 +302,20 @@ def point_types_are_seeded(world: World) -> bool:
     return bool(answer["Status"] == "SUCCESS")
 
 
+def damage_is_found(world: World) -> bool:
+    """Scan finds a suspect, whose state and ledger are then read at one moment."""
+    table, damaged = world.outputs["TableName"], unique("damaged")
+    key = {"pk": {"S": f"PLAYER#{damaged}"}, "sk": {"S": "STATE"}}
+    client = world.client("dynamodb")
+    client.put_item(
+        TableName=table, Item={**key, "version": {"N": "1"}, "points#2026-11": {"N": "5"}}
+    )
+    try:
+        return bool(invoke(world, "audit_table", {}).get("violations", 0) > 0)
+    finally:
+        client.delete_item(TableName=table, Key=key)
+
+
 WORKS: dict[str, Callable[[World], bool]] = {
     "get_tokens": tokens_are_told,
     "execute_heist": heists_happen_and_are_refused,
@@ -315,6 +329,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "publish_events": events_are_published,
     "sweep_notifications": owed_things_are_settled,
     "seed_point_types": point_types_are_seeded,
+    "audit_table": damage_is_found,
 }
 
 

@@ -21,7 +21,7 @@ from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
-from heist_core.storage import items, keys
+from heist_core.storage import audit, items, keys
 from heist_core.storage.store import Store
 from heist_core.use_cases.execute_heist import ExecuteHeist, Outcome
 from heist_core.use_cases.notify_players import NotifyPlayers
@@ -44,6 +44,7 @@ FUNCTIONS = (
     *("list_notifications", "mark_notifications_read"),
     *("award_token", "upsert_player", "add_points"),
     *("notify_players", "publish_events", "sweep_notifications", "seed_point_types"),
+    "audit_table",
 )
 PLENTY = 29.0
 
@@ -105,8 +106,14 @@ class Game:
             "execute_heist": lambda: self.executor,
             "notify_players": lambda: self.notifier,
             "settle_owed": lambda: self.sweeper,
+            "audit_table": self.audited,
         }.items():
             monkeypatch.setattr(wiring, name, make)
+
+    def audited(self, progress: audit.Progress) -> tuple[audit.Audit, list[audit.Violation]]:
+        """The audit of the live table."""
+        table = audit.Table(self.client, self.table)
+        return audit.audit_table(table, rounds=wiring.AUDIT_ROUNDS, progress=progress)
 
     def restart(self, **variables: object) -> None:
         """A new instance: nothing is remembered, and these variables are set."""

@@ -1,15 +1,21 @@
 """What the functions tell an operator: one id from the request to the mail, and every metric."""
 
 import json
+import re
+from collections import Counter
 from io import StringIO
 from typing import Any
 
-from botocore.exceptions import ReadTimeoutError
+import pytest
+from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
+from functions.audit_table import app as audit_app
+from heist_core import telemetry, wiring
 from heist_core.storage import keys
-from tests.builders import bus_event, execute_event, stream_event, stream_record
-from tests.fakes import client_error
+from tests.builders import bus_event, execute_event, sample, stream_event, stream_record
+from tests.fakes import LambdaContext, client_error
 from tests.integration.game import Game
+from tests.template.test_template import RESOURCES
 
 ALICE, BOB = "alice@example.com", "bob@example.com"
 
@@ -89,3 +95,196 @@ def test_a_mail_that_ends_otherwise_than_sent_is_in_the_line_of_its_record(
     game.call("notify_players", stream_event(record))
     (line,) = [line for line in lines_of(log) if line.get("subject", "").startswith("HEIST#")]
     assert (line["mails"], line["mails_failed"]) == (0, 1)
+
+
+# Metrics: each name that template.yaml shows is held against the code in tests/template
+
+
+def totals(capsys: pytest.CaptureFixture[str]) -> Counter[str]:
+    """What the metrics written since the last look add up to; those by code as `name:code`."""
+    added: Counter[str] = Counter()
+    for line in capsys.readouterr().out.splitlines():
+        written = json.loads(line)
+        for block in written["_aws"]["CloudWatchMetrics"]:
+            assert block["Namespace"] == telemetry.NAMESPACE
+            for metric in block["Metrics"]:
+                name = metric["Name"]
+                code = f":{written['code']}" if "code" in written else ""
+                added[name + code] += sum(map(int, written[name]))
+    del added["ColdStarts"]
+    return added
+
+
+def test_a_heist_and_what_it_led_to_are_counted(
+    game: Game, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = heist_requested(game, "request-6")
+    game.call("notify_players", stream_event(record))
+    assert totals(capsys) == {
+        "HeistAttempts": 1,
+        "HeistsSucceeded": 1,
+        "PointsStolen": 40,
+        "OwedSettledBySweeper": 1,
+        "InboxItems": 2,
+        "MailsSent": 2,
+    }
+
+
+def test_refusals_are_counted_by_their_code_and_replays_apart(
+    game: Game, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game.give("bob", points=800)
+    for _ in range(3):
+        game.rob("alice", "bob", key="k")
+    assert totals(capsys) == {"HeistAttempts": 1, "HeistsRefused:NO_TOKENS": 1, "HeistReplays": 2}
+
+
+def test_rounds_lost_to_others_are_counted(game: Game, capsys: pytest.CaptureFixture[str]) -> None:
+    game.give("alice", tokens=1)
+    game.give("bob", points=800)
+    game.once_before("transact_write_items", lambda: game.give("bob", points=1))
+    assert game.rob("alice", "bob").status == 200
+    assert totals(capsys)["ContentionRounds"] == 1
+
+
+def test_mails_that_wait_for_an_operator_are_counted_as_undelivered_too(
+    game: Game, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = heist_requested(game, "request-7")
+    game.ses.fails(client_error("MessageRejected"))
+    totals(capsys)
+    game.call("notify_players", stream_event(record))
+    assert totals(capsys) == {
+        "InboxItems": 2,
+        "MailsFailed": 1,
+        "MailsUndelivered": 1,
+        "MailsSent": 1,
+    }
+
+
+def test_events_refused_and_records_that_fail_or_cannot_be_read_are_counted(
+    game: Game, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = heist_requested(game, "request-8")
+    totals(capsys)
+    game.call("upsert_player", bus_event("upsert_player", name=7))
+    game.bridge.fails(client_error("InternalFailure", 500))
+    game.call("publish_events", stream_event(record))
+    record["dynamodb"]["NewImage"].pop("season")
+    game.call("publish_events", stream_event(record))
+    assert totals(capsys) == {"EventsRefused": 1, "RecordsFailed": 1, "RecordsParked": 1}
+
+
+def test_an_invalid_settings_item_is_counted_by_the_real_wiring(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings = wiring.settings.__wrapped__()
+    with telemetry.invocation("request", "execute_heist"):
+        settings.refresh({"HEIST_STEAL_PERCENTAGE": "half"})
+    assert totals(capsys) == {"SettingsInvalid": 1}
+
+
+# Ready-made queries
+
+WORDS = frozenset(
+    [
+        "filter",
+        "fields",
+        "stats",
+        "sort",
+        "desc",
+        "by",
+        "and",
+        "count",
+        "pct",
+        "max",
+        "sum",
+        "bin",
+        "5m",
+        "50",
+        "99",
+        "500",
+    ]
+) | {"@timestamp"}
+QUERIES = {
+    name: resource["Properties"]["QueryString"]
+    for name, resource in RESOURCES.items()
+    if resource["Type"] == "AWS::Logs::QueryDefinition"
+}
+
+
+def fields_of(query: str) -> set[str]:
+    unquoted = re.sub(r'"[^"]*"', "", query)
+    return set(re.findall(r"[@\w]+", unquoted)) - WORDS
+
+
+def values_of(query: str) -> set[str]:
+    """What the query compares message and function with."""
+    return set(re.findall(r'(?:message|function) = "(\w+)"', query))
+
+
+def test_every_ready_made_query_asks_for_fields_and_values_that_log_lines_have(
+    game: Game, log: StringIO
+) -> None:
+    record = heist_requested(game, "request-9")
+    game.rob("alice", "bob")
+    for consumer in ("notify_players", "publish_events"):
+        game.call(consumer, stream_event(record))
+    game.bridge.fails(client_error("InternalFailure", 500))
+    game.call("publish_events", stream_event(record))
+    item = game.item(keys.player("alice"))
+    assert item is not None
+    game.put({**item, "tokens": 7})
+    game.call("audit_table", sample("audit_table"))
+    game.tap.before = unreachable
+    game.rob("alice", "bob")
+    lines = lines_of(log)
+    known = {name for line in lines for name in line}
+    values = {line[name] for line in lines for name in ("message", "function")}
+    assert len(QUERIES) == 6
+    for name, query in QUERIES.items():
+        assert fields_of(query) <= known, name
+        assert values_of(query) <= values, name
+
+
+def unreachable(operation: str, request: object) -> None:
+    raise EndpointConnectionError(endpoint_url="https://dynamodb")
+
+
+# The nightly audit
+
+
+def test_the_audit_finds_nothing_wrong_with_what_was_played(game: Game, log: StringIO) -> None:
+    heist_requested(game, "request-5")
+    counts = game.call("audit_table", sample("audit_table"))
+    assert counts == {"items": len(game.everything()), "violations": 0}
+    assert [line["message"] for line in lines_of(log) if line["function"] == "audit_table"] == [
+        "audit"
+    ]
+
+
+def test_the_audit_names_and_counts_damage_and_mends_nothing(
+    game: Game, log: StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game.give("alice", points=1000)
+    item = game.item(keys.player("alice"))
+    assert item is not None
+    game.put({**item, "points#2026-11": 1001})
+
+    assert game.call("audit_table", sample("audit_table"))["violations"] == 2
+
+    named, _season = [line for line in lines_of(log) if line["message"] == "violation"]
+    assert named["level"] == "ERROR"
+    assert named["violation"].startswith("player alice: the ledger adds up to the points")
+    metrics = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {"InvariantViolations": [2], "AuditsFinished": [1]}.items() <= metrics[-1].items()
+    assert game.points("alice") == 1001
+
+
+def test_an_audit_that_would_not_end_in_time_fails_and_does_not_count_as_finished(
+    game: Game, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game.give("alice", points=1000)
+    with pytest.raises(TimeoutError, match="not finished after"):
+        audit_app.handler({}, LambdaContext(milliseconds_left=14_000))
+    assert "AuditsFinished" not in capsys.readouterr().out

@@ -59,7 +59,7 @@ def test_every_function_imports_and_every_client_works_with_the_layer_alone(
     built: Path, layer: Path
 ) -> None:
     folders = [str(folder) for folder in functions_in(built)]
-    assert len(folders) == 12
+    assert len(folders) == len(list((ROOT / "functions").glob("*/app.py")))
     command = [sys.executable, "-I", "-S", "-c", IMPORT, str(layer), *folders]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

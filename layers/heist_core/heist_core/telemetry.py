@@ -53,9 +53,14 @@ def _count_cold_start(function: str) -> None:
 
 
 def count_mails(mails: Mapping[MailState, int]) -> None:
-    """Count mails by the state they moved to: MailsSent, MailsParked and so on."""
+    """Count mails by the state they moved to: MailsSent and so on.
+
+    MailsUndelivered are those that wait for an operator.
+    """
     for state, number in mails.items():
         count(f"Mails{state.value.title()}", number)
+        if state in (MailState.FAILED, MailState.PARKED):
+            count("MailsUndelivered", number)
 
 
 def about(subject: str, correlation_id: str | None) -> Fields:
@@ -69,6 +74,11 @@ def record(function: str, fields: Fields) -> None:
     """One line about one heist or award; `fields` begin with `about`."""
     with suppress(Exception):
         logger().info("record", extra={"function": function, **fields})
+
+
+def violation(function: str, text: str) -> None:
+    """One line about one broken invariant: ids and figures only."""
+    logger().error("violation", extra={"function": function, "violation": text})
 
 
 def add(fields: Fields, name: str, value: int) -> None:

@@ -25,11 +25,13 @@ if TYPE_CHECKING:
     from .messaging.bus import Bus
     from .messaging.dead_letters import DeadLetters
     from .settings import LiveSettings
+    from .storage.audit import Audit, Progress, Violation
     from .use_cases.execute_heist import ExecuteHeist
     from .use_cases.notify_players import NotifyPlayers
     from .use_cases.settle_owed import SettleOwed
 
 _THREADS = 8
+AUDIT_ROUNDS = 3
 
 
 def _config(attempts: int, read_timeout: int = 2) -> Config:
@@ -130,3 +132,12 @@ def settle_owed() -> "SettleOwed":
         clock(),
         settings(),
     )
+
+
+def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":
+    """Audit the live table. Its pages are large, so its reads may take longer than others."""
+    from .storage.audit import Table, audit_table
+
+    client = _client("dynamodb", _config(attempts=5, read_timeout=10))
+    table = Table(client, variable("TABLE_NAME"))
+    return audit_table(table, rounds=AUDIT_ROUNDS, progress=progress)
