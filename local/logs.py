@@ -54,7 +54,8 @@ def follow(stack: Stack) -> Iterator[str]:
 
 
 def readable(message: str, function: str, names: dict[str, str]) -> str | None:
-    """One log message as a short line; None for what Lambda and the metrics write.
+    """One log message as a short line; None for what Lambda and the metrics write, and for the lines of
+    single records, which their batch sums up.
 
     `names` maps player ids to what they are called here.
     """
@@ -68,7 +69,7 @@ def readable(message: str, function: str, names: dict[str, str]) -> str | None:
             if message.startswith(PLATFORM_LINES) or not message
             else f"{function:<23} {message}"
         )
-    if "_aws" in fields:
+    if "_aws" in fields or fields.get("message") == "record":
         return None
     parts = [f"{fields.get('function', function):<23}", f"{outcome(fields):<7}"]
     if "ms" in fields:
@@ -101,13 +102,15 @@ def story(fields: dict[str, Any], names: dict[str, str]) -> str:
     if fields.get("tokens"):
         parts.append(f"+{fields['tokens']} token")
     parts += [
-        str(fields[field]) for field in ("code", "cause", "exception_name") if field in fields
+        str(fields[field])
+        for field in ("code", "cause", "exception_name", "violation")
+        if field in fields
     ]
     counts = ("inbox", "mails", "published", "settled", "waiting", "parked", "failed")
     counted = [f"{fields[field]} {field}" for field in counts if fields.get(field)]
     if counted:
         parts.append(", ".join(counted))
-    if fields.get("message") not in ("request", "event", "batch", "sweep", "resource"):
+    if fields.get("message") not in ("request", "event", "batch", "sweep", "audit", "resource"):
         parts.append(str(fields.get("message", "")))
     if "exception" in fields:
         parts.append(str(fields["exception"]).strip().splitlines()[-1])

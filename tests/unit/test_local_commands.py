@@ -130,6 +130,17 @@ def test_what_lambda_and_metrics_write_is_left_out(message: str) -> None:
     assert readable(message, "folder", {}) is None
 
 
+def test_a_record_is_left_to_the_line_of_its_batch() -> None:
+    assert line(function="notify_players", message="record", subject="HEIST#h1", inbox=2) is None
+
+
+def test_a_violation_is_told_in_full() -> None:
+    told = line(function="audit_table", level="ERROR", message="violation", violation="alice: 5, 6")
+    assert told is not None
+    assert told.split()[:2] == ["audit_table", "ERROR"]
+    assert told.endswith("alice: 5, 6 violation")
+
+
 def test_what_is_not_json_is_shown_as_it_is() -> None:
     told = readable("Runtime.ImportModuleError: no module", "get_tokens", {})
     assert told is not None
