@@ -108,10 +108,14 @@ class Balance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MovedPlayer:
-    """Everything that the player item takes over. Balances of all seasons, one each."""
+    """Everything that the player item takes over. Balances of all seasons, one each.
+
+    `has_tokens`: whether the old system knew of tokens, be they none.
+    """
 
     id: str
     profile: Profile
+    has_tokens: bool
     tokens_earned: int
     tokens_spent: int
     last_earned_at: datetime | None
@@ -169,15 +173,8 @@ class MovedPlayer:
 
     def _update(self, table: str, seen: Player) -> dict[str, object]:
         """Adds to what live events brought meanwhile; of dates and profile fields the newest stand."""
-        numbers = {
-            "version": 1,
-            "tokens": self.tokens_earned - self.tokens_spent,
-            "tokensEarned": self.tokens_earned,
-            "tokensSpent": self.tokens_spent,
-            **{items.season_attribute(balance.season): balance.points for balance in self.balances},
-        }
-        added = {name: number for name, number in numbers.items() if number}
         attributes: dict[str, object] = {
+            "version": seen.version + 1,
             "importedEarned": self.tokens_earned,
             "importedSpent": self.tokens_spent,
             "lastEarnedAt": _newest(self.last_earned_at, seen.last_earned_at),
@@ -186,19 +183,24 @@ class MovedPlayer:
             "lastRobbedAt": _newest(self.last_robbed_at, seen.last_robbed_at),
             **items.profile_attributes(_merged(seen.profile, self.profile)),
         }
+        if self.has_tokens:
+            attributes["tokens"] = seen.tokens + self.tokens_earned - self.tokens_spent
+            attributes["tokensEarned"] = seen.tokens_earned + self.tokens_earned
+            attributes["tokensSpent"] = seen.tokens_spent + self.tokens_spent
+        for season, points, _ in self.balances:
+            if points:
+                attributes[items.season_attribute(season)] = seen.points_in(season) + points
         kept = {name: value for name, value in attributes.items() if value is not None}
-        names = {f"#{place}": name for place, name in enumerate([*kept, *added])}
+        names = {f"#{place}": name for place, name in enumerate(kept)}
         values: dict[str, object] = {
-            f":{place}": value for place, value in enumerate([*kept.values(), *added.values()])
+            f":{place}": value for place, value in enumerate(kept.values())
         }
-        sets = ", ".join(f"#{place} = :{place}" for place in range(len(kept)))
-        adds = ", ".join(f"#{place} :{place}" for place in range(len(kept), len(names)))
         if seen.exists:
             values[":seen"] = seen.version
         return update(
             table,
             self.key,
-            f"SET {sets} ADD {adds}",
+            "SET " + ", ".join(f"#{place} = :{place}" for place in range(len(kept))),
             values,
             condition="version = :seen AND attribute_not_exists(importedEarned)"
             if seen.exists

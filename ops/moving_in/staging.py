@@ -288,14 +288,15 @@ class Staging:
             itemgetter(0),
         )
         rows = self._db.execute(
-            "SELECT users.id, name, email, email_opt_out, changed_at, IFNULL(earned, 0), IFNULL(spent, 0), "
+            "SELECT users.id, name, email, email_opt_out, changed_at, "
+            "user_id IS NOT NULL, IFNULL(earned, 0), IFNULL(spent, 0), "
             "last_earned_at, last_spent_at, "
             "(SELECT MAX(at) FROM heists WHERE attacker = users.id), "
             "(SELECT MAX(at) FROM heists WHERE victim = users.id) "
             "FROM users LEFT JOIN tokens ON user_id = users.id ORDER BY users.id"
         )
         for row, (_, seasons) in zip(rows, balances, strict=True):
-            player_id, name, email, opt_out, changed_at, earned, spent, *times = row
+            player_id, name, email, opt_out, changed_at, has_tokens, earned, spent, *times = row
             last_earned_at, last_spent_at, last_heist_at, last_robbed_at = map(_moment, times)
             at = _moment(changed_at) or UNDATED
             yield MovedPlayer(
@@ -305,6 +306,7 @@ class Staging:
                     email=Dated(email, at) if email else Dated(),
                     email_opt_out=Dated() if opt_out is None else Dated(bool(opt_out), at),
                 ),
+                has_tokens=bool(has_tokens),
                 tokens_earned=earned,
                 tokens_spent=spent,
                 last_earned_at=last_earned_at,

@@ -12,6 +12,7 @@ from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.times import to_iso
+from heist_core.storage import keys
 from heist_core.storage.audit import audit_items
 from ops import __main__ as tool
 from ops.moving_in import loading
@@ -114,6 +115,16 @@ def test_a_heist_of_the_old_system_can_be_reversed_with_its_token(
     assert list(audit.violations()) == []
     assert audit.earned == earned
     assert {kind for kind, _ in game.bridge.published} == {"HeistReversed"}
+
+
+def test_a_balance_of_no_tokens_is_still_one(desk: Desk, game: Game, export: Path) -> None:
+    desk("import", str(export), *APPLY)
+    holding = {row["userId"]: int(row["balance"]) for row in rows_of(export, "HeistToken")}
+    assert 0 in holding.values()
+    for user in rows_of(export, "User"):
+        state = game.item(keys.player(user["id"]))
+        assert state is not None
+        assert state.get("tokens") == holding.get(user["id"])
 
 
 def test_points_of_earlier_months_are_what_their_point_events_add_up_to(

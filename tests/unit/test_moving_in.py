@@ -308,7 +308,7 @@ def table_of(staging: Staging) -> list[dict[str, object]]:
 
 
 def applied(update: Mapping[str, object]) -> dict[str, object]:
-    """What an update makes of nothing: SET and ADD alike put their values."""
+    """What an update makes of nothing: every attribute that it sets."""
     names: Mapping[str, str] = update["ExpressionAttributeNames"]  # type: ignore[assignment]
     values = from_wire(update["ExpressionAttributeValues"])  # type: ignore[arg-type]
     key = from_wire(update["Key"])  # type: ignore[arg-type]
