@@ -40,6 +40,9 @@ _EXECUTE = "use_cases/execute_heist.py"
 _NOTIFY = "use_cases/notify_players.py"
 _SETTLE = "use_cases/settle_owed.py"
 _STORE = "storage/store.py"
+_OPERATOR = "storage/operator.py"
+_REVERSE = "use_cases/reverse_heist.py"
+_REVERSAL = "domain/reversal.py"
 _HEIST = "domain/heist.py"
 _KILLED = 3
 _TESTS_FAILED = 1
@@ -58,7 +61,10 @@ for seed in range({SEEDS}):
         print(f"seed {{seed}}: {{found[0][:150]}}")
         sys.exit({_KILLED})
 """
-UNSEEN: dict[str, str] = {}
+UNSEEN = {
+    "condition of commit_reversal.reversal": "another reversal bumped both players, who are read before it",
+    "condition of commit_reversal.action": "the id is new",
+}
 """Mutants that no engine here can show, and why."""
 
 
@@ -282,6 +288,32 @@ MUTANTS = (
         "a mail asked for again is owed like everybody's notices",
         _SETTLE,
         ('owed = f"{MAIL_AGAIN}{uuid.uuid4().hex}"', "owed = Owed.NOTICES"),
+    ),
+    _mutant(
+        "a reversal bumps no version of the attacker",
+        _OPERATOR,
+        (
+            'changes + " ADD version :one"',
+            'changes.replace("SET ", "SET version = if_not_exists(version, :one), ")',
+        ),
+    ),
+    _mutant(
+        "a reversal bumps no version of the victim",
+        _OPERATOR,
+        (
+            '"SET #season = :points ADD version :one"',
+            '"SET #season = :points, version = if_not_exists(version, :one)"',
+        ),
+    ),
+    _mutant(
+        "a reversal whose answer was lost is taken for another operator's",
+        _REVERSE,
+        ("already=standing.action_id != action.id", "already=True"),
+    ),
+    _mutant(
+        "a reversal of a token lifts whatever cooldown there is",
+        _REVERSAL,
+        (" and attacker.last_heist_at == heist.plan.at", ""),
     ),
     _mutant(
         "settled whether told or not",
