@@ -28,6 +28,7 @@ def main() -> int:
     for seed in sorted(tally.failures)[:3]:
         print(tally.failures[seed])
     print(tally.report())
+    print(f"{len(tally.failures)} deviations")
     if tally.failures:
         print(f"Failed: {len(tally.failures)} of {tally.seeds}. Each one again:")
         for seed in sorted(tally.failures)[:20]:
