@@ -279,6 +279,32 @@ def test_every_function_logs_one_line_of_what_it_did(game: Game, log: StringIO) 
     assert by_function["publish_events"]["published"] == 2
 
 
+def test_heists_and_refusals_are_counted_once_and_refusals_by_their_code(
+    game: Game, capsys: pytest.CaptureFixture[str]
+) -> None:
+    game.give("alice", tokens=1)
+    game.give("bob", points=800)
+    capsys.readouterr()
+    for target in ("nobody", "bob"):
+        for _ in range(2):  # the second is a replay
+            game.rob("alice", target, target)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    refused = [line for line in lines if "HeistsRefused" in line]
+    assert [(line["code"], line["HeistsRefused"]) for line in refused] == [
+        ("TARGET_NOT_FOUND", [1])
+    ]
+    counted = {
+        name: sum(sum(line.get(name, [])) for line in lines)
+        for name in ("HeistAttempts", "HeistReplays", "HeistsSucceeded", "PointsStolen")
+    }
+    assert counted == {
+        "HeistAttempts": 2,
+        "HeistReplays": 2,
+        "HeistsSucceeded": 1,
+        "PointsStolen": 40,
+    }
+
+
 def test_letters_of_refused_events_hold_them_whole_and_the_reason_names_nobody(
     game: Game,
 ) -> None:
