@@ -18,7 +18,7 @@ from local.stack import OUTPUTS, Answer, Outputs, Stack
 from local.tools import ROOT
 
 SECONDS_TO_START = 240
-SECONDS_TO_STOP = 30
+SECONDS_TO_STOP = 120
 
 
 def environment(**variables: str) -> dict[str, str]:
