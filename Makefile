@@ -68,6 +68,10 @@ torture: dev ## short games full of faults and races: SEEDS=1000 of them, or SEE
 bank-run: tools ## 10,000 operations at once, a fifth of the writes faulted, every point accounted for; OPERATIONS=30000 ENGINE=ministack
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture.bank_run $(if $(OPERATIONS),--operations $(OPERATIONS)) $(if $(ENGINE),--engine $(ENGINE))
 
+bench: tools ## what it costs, beside its budgets; docs/performance.md says how to read it
+	@$(PYTHON) local/tools.py peers
+	@exec $(BIN)/python -m benchmarks
+
 mutants: dev ## break the rules and the requests in every small way, and every condition in a race: something must notice
 	@$(BIN)/python -m tests.mutation
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture.mutants

@@ -1,0 +1,120 @@
+"""`make bench`: every budget's figure in one table, in counts and ratios from one run.
+
+Exit code 1 when a figure is over its budget. Details go to .local/bench.json.
+"""
+
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+from local.console import ProblemError, plain_streams, show
+from local.tools import ROOT
+
+from . import cases, cold_and_warm
+from .artifact import LIBRARIES, Artifact, as_on_lambda, zipped_megabytes
+from .instructions import counter
+from .round_trips import round_trips
+
+_NO_COOKBOOK = "HANDLER_COOKBOOK names no folder: docs/performance.md has the recipe"
+
+
+class Figure(NamedTuple):
+    """A measured figure beside its budget; `why` stands for a figure that could not be had."""
+
+    what: str
+    value: float | None
+    budget: float
+    stretch: float | None = None
+    why: str = ""
+
+    @property
+    def verdict(self) -> str:
+        if self.value is None:
+            return self.why
+        if self.value > self.budget:
+            return "OVER"
+        return "stretch" if self.stretch is not None and self.value <= self.stretch else "ok"
+
+
+def main() -> int:
+    """Measures all and prints it; the number of figures over their budgets."""
+    plain_streams()
+    started = time.monotonic()
+    try:
+        counter()
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            artifact = as_on_lambda(folder / "artifact")
+            figures, details = _measure(artifact, folder)
+            _make_removable(folder)
+    except ProblemError as problem:
+        show(f"✘ {problem}")
+        return 1
+    show(f"{'':<62}{'figure':>8}{'budget':>8}{'stretch':>9}")
+    for figure in figures:
+        value = "" if figure.value is None else f"{figure.value:.2f}"
+        stretch = "" if figure.stretch is None else f"{figure.stretch:.2f}"
+        show(f"{figure.what:<62}{value:>8}{figure.budget:>8.2f}{stretch:>9}  {figure.verdict}")
+    show(f"{time.monotonic() - started:.0f} s; details in .local/bench.json")
+    table = [{**figure._asdict(), "verdict": figure.verdict} for figure in figures]
+    report = json.dumps({"figures": table, **details}, indent=1)
+    (ROOT / ".local" / "bench.json").write_text(report + "\n", "utf-8")
+    return sum(figure.verdict == "OVER" for figure in figures)
+
+
+def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str, object]]:
+    routes = ("execute_heist", "check_target", "get_tokens", "list_notifications")
+    trips = {name: round_trips(cases.function(artifact, name)) for name in routes}
+    found = cold_and_warm.measure_all(artifact, scratch)
+    execute, typical = found["execute"], found["typical stack"]
+    fresh = found["execute, byte code made on the spot"]
+    alone, powertools = found["handler alone"], found["handler on full Powertools"]
+    cookbook = found.get("cookbook create-order")
+    roots = (artifact.layer, artifact.function("execute_heist"))
+    figures = [
+        *(
+            Figure(f"1  sequential DynamoDB calls, {name}", trips[name].sequential, budget)
+            for name, budget in zip(routes, (2, 1, 1, 1), strict=True)
+        ),
+        Figure("2  cold start of execute / typical stack", execute.cold / typical.cold, 0.70, 0.60),
+        Figure(
+            "3  cold start of execute / cookbook's create-order",
+            execute.cold / cookbook.cold if cookbook else None,
+            0.50,
+            0.30,
+            _NO_COOKBOOK,
+        ),
+        Figure("4  cold start as packed / with fresh byte code", execute.cold / fresh.cold, 1.05),
+        Figure("5  warm handler alone / on full Powertools", alone.warm / powertools.warm, 0.40),
+        Figure(
+            "6  warm execute / cookbook's create-order",
+            execute.warm / cookbook.warm if cookbook else None,
+            0.95,
+            0.50,
+            _NO_COOKBOOK,
+        ),
+        Figure("8  layer and function, MB zipped", zipped_megabytes(roots, (), scratch), 10),
+        Figure(
+            "8  the same without botocore, MB zipped",
+            zipped_megabytes(roots, LIBRARIES, scratch),
+            7,
+        ),
+    ]
+    details: dict[str, object] = {
+        "round trips": {name: trip._asdict() for name, trip in trips.items()},
+        "millions of instructions": {name: asdict(one) for name, one in found.items()},
+    }
+    return figures, details
+
+
+def _make_removable(folder: Path) -> None:
+    for path in (path for path in folder.rglob("*") if path.is_dir()):
+        path.chmod(0o755)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
