@@ -25,6 +25,8 @@ class Case:
     event: Path
     folders: tuple[Path, ...]
     variables: tuple[tuple[str, str], ...] = ()
+    cwd: Path = ROOT
+    """Where it runs: the cookbook looks for its own sources there."""
 
     def command(self, calls: int, *options: str) -> list[str]:
         """What runs it that many times in a process of its own."""
@@ -58,6 +60,7 @@ class Case:
         done = subprocess.run(
             self.command(calls, *options),
             env=self.environment(endpoint),
+            cwd=self.cwd,
             capture_output=True,
             text=True,
             check=False,
@@ -66,9 +69,9 @@ class Case:
             raise ProblemError(f"{self.handler} failed:\n{done.stderr[-3000:]}")
         return done.stdout
 
-    def instructions(self, calls: int, endpoint: str, scratch: Path) -> int:
+    def instructions(self, calls: int, endpoint: str) -> int:
         """Of a whole process that makes so many calls."""
-        return count(self.command(calls), self.environment(endpoint), scratch)
+        return count(self.command(calls), self.environment(endpoint), self.cwd)
 
 
 def bare_python(scratch: Path) -> int:
@@ -131,4 +134,5 @@ def cookbook() -> Case | None:
         HERE / "stacks" / "create_order.json",
         (Path(folder),),
         (*variables.items(), *_TRACING_OFF),
+        cwd=Path(folder),
     )

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from local.console import ProblemError
+
 from . import canned, cases
 from .artifact import Artifact, with_fresh_byte_code
 from .cases import Case
@@ -20,12 +22,13 @@ class Instructions:
     warm: float
 
 
-def measure(case: Case, bare: int, scratch: Path) -> Instructions:
+def measure(case: Case, bare: int) -> Instructions:
     """Three processes: one imports, one answers once, one goes on."""
     with running_stub(canned.answer) as stub:
-        case.run(1, stub.url)
+        if '"statusCode": 200' not in case.run(2, stub.url):
+            raise ProblemError(f"{case.handler} does not answer with a 200")
         imports, once, often = (
-            case.instructions(calls, stub.url, scratch) for calls in (0, 1, 1 + _WARM_CALLS)
+            case.instructions(calls, stub.url) for calls in (0, 1, 1 + _WARM_CALLS)
         )
     return Instructions(
         imports=(imports - bare) / 1e6,
@@ -47,4 +50,4 @@ def measure_all(artifact: Artifact, scratch: Path) -> dict[str, Instructions]:
         "handler on full Powertools": cases.handler_on_powertools(artifact),
         "cookbook create-order": cases.cookbook(),
     }
-    return {name: measure(case, bare, scratch) for name, case in wanted.items() if case is not None}
+    return {name: measure(case, bare) for name, case in wanted.items() if case is not None}

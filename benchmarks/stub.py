@@ -57,6 +57,7 @@ def running_stub(answer: Answer, latency: Callable[[str], float] = lambda _: 0.0
                 stub.calls.append(call)
                 self.wfile.write(
                     b"HTTP/1.1 200 OK\r\ncontent-type: application/x-amz-json-1.0\r\n"
+                    b"next-poll-configuration-token: next\r\n"  # AppConfig's; nobody else looks
                     b"content-length: %d\r\n\r\n%b" % (len(answer), answer)
                 )
 

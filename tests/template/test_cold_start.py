@@ -72,7 +72,7 @@ def test_a_cold_start_costs_little_more_than_the_libraries_that_it_needs(
         pytest.skip(str(problem))
     with running_stub(canned.answer) as stub:
         execute = cases.function(artifact, "execute_heist")
-        cold = execute.instructions(1, stub.url, tmp_path)
+        cold = execute.instructions(1, stub.url)
         command = [cases.PYTHON, *cases.PYTHON_FLAGS, "-c", LIBRARIES, str(artifact.layer)]
         libraries = count(command, execute.environment(stub.url), tmp_path)
     assert cold / libraries < COLD_START_ABOVE_LIBRARIES
