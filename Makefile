@@ -17,7 +17,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env config import test torture bank-run mutants check format redrive audit reverse drill smoke deploy lock clean tools python
+.PHONY: help run demo mails logs env config import test torture bank-run mutants check format redrive report audit reverse drill smoke deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -40,6 +40,9 @@ env: dev ## exports for AWS's tools: eval "$$(make -s env)"
 config: dev ## settings in effect; SET='HEIST_STEAL_PERCENTAGE=4' BACK=3 HISTORY=1 REASON= YES=1, here or on STAGE=
 	@exec $(BIN)/python -m ops config $(ON_STAGE) $(if $(HISTORY),--history) $(foreach one,$(SET),--set '$(one)') $(if $(BACK),--back $(BACK)) \
 	  $(if $(REASON),--reason "$$REASON") $(if $(SET)$(BACK),$(if $(YES),--apply,--ask))
+
+report: dev ## heists per day, token balances, top robbers; here or on STAGE=, JSON=1
+	@exec $(BIN)/python -m ops report $(ON_STAGE) $(if $(JSON),--json)
 
 redrive: dev ## redo dead letters, on the running stack or on STAGE=; DRY=1 REFUSED=1 DOUBTFUL=1
 	@exec $(BIN)/python -m ops redrive $(ON_STAGE) $(if $(DRY),,--apply) $(if $(REFUSED),--refused) $(if $(DOUBTFUL),--doubtful)

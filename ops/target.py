@@ -18,6 +18,7 @@ import urllib3
 from heist_core.domain.action import Action
 from heist_core.domain.times import to_milliseconds
 from heist_core.storage.items import from_wire
+from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.use_cases.clock import Clock
 
@@ -72,6 +73,10 @@ class Target:
     def store(self) -> Store:
         """The table, by the functions' own code."""
         return Store(self.dynamodb, self.table, ThreadPoolExecutor(_THREADS))
+
+    @cached_property
+    def statistics(self) -> StatisticsStore:
+        return StatisticsStore(self.dynamodb, self.table, ThreadPoolExecutor(_THREADS))
 
     @cached_property
     def operator(self) -> str:

@@ -1,4 +1,4 @@
-"""Schedule: whatever the stream left owed; and, asked by an operator, one mail again"""
+"""Schedule: whatever the stream left owed, and standings kept short; and, asked by an operator, one mail again"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -26,13 +26,18 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
             fields["settled"] = int(settled)
             return {"settled": settled}
         grace_seconds = event.get("graceSeconds")
+
+        def out_of_time() -> bool:
+            return context.get_remaining_time_in_millis() < _MILLISECONDS_TO_STOP_AT
+
         swept = wiring.settle_owed()(
-            lambda: context.get_remaining_time_in_millis() < _MILLISECONDS_TO_STOP_AT,
+            out_of_time,
             timedelta(seconds=grace_seconds) if isinstance(grace_seconds, int) else GRACE,
             _log,
         )
         fields.update(settled=swept.settled, waiting=swept.waiting, parked=swept.set_aside)
         fields["awarded"] = swept.awarded
+        fields["trimmed"] = wiring.keep_statistics().trim(out_of_time)
         telemetry.count("OwedSettledBySweeper", swept.settled)
         telemetry.count("TokensAwarded", swept.awarded)
         telemetry.count("RecordsParked", swept.set_aside)

@@ -1,9 +1,20 @@
 """What we tell other systems, read from the bus by a queue of the test's own (SPEC section 6)."""
 
+import json
 from datetime import UTC, datetime
+from typing import Any
 
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from local.tools import ROOT
 from tests.e2e.conftest import Heard
 from tests.e2e.world import World, eventually, unique
+
+
+def assert_as_published(event: Any) -> None:
+    """It is what the schema for other teams says."""
+    schema = ROOT / "docs" / "events-out" / f"{event['detail-type']}.schema.json"
+    Draft202012Validator(json.loads(schema.read_text("utf-8"))).validate(event)
 
 
 def test_a_heist_is_announced_with_both_totals(world: World, heard: Heard) -> None:
@@ -13,6 +24,7 @@ def test_a_heist_is_announced_with_both_totals(world: World, heard: Heard) -> No
 
     event = eventually(lambda: heard(heist["heistId"]), lambda seen: seen)[0]
 
+    assert_as_published(event)
     assert event["source"] == "heist"
     assert event["detail-type"] == "HeistCommitted"
     detail = event["detail"]
@@ -37,6 +49,7 @@ def test_an_award_is_announced(world: World, heard: Heard) -> None:
         {"referralId": unique("r"), "referrerUserId": player.id, "referredUserId": newcomer},
     )
     event = eventually(lambda: heard(newcomer), lambda seen: seen)[0]
+    assert_as_published(event)
     assert event["source"] == "heist"
     assert event["detail-type"] == "TokenAwarded"
     assert set(event["detail"]) == {"userId", "referredUserId", "createdAt"}

@@ -18,6 +18,7 @@ import pytest
 from tests.e2e.world import World, eventually, now_iso, unique
 from tests.template.test_template import FUNCTIONS, RESOURCES, as_list, folder, statements
 
+REPORTS = ("heists-per-day", "token-distribution", "top-robbers")
 NOT_SEEN_LOCALLY = {
     "logs:CreateLogStream": "the emulator writes logs itself, whatever the role allows",
     "logs:PutLogEvents": "the emulator writes logs itself, whatever the role allows",
@@ -191,7 +192,7 @@ def heist_image(attacker: str, victim: str) -> dict[str, dict[str, object]]:
     return {
         **{name: {"S": value} for name, value in texts.items()},
         **{name: {"N": str(value)} for name, value in numbers.items()},
-        "owed": {"SS": ["notices", "event"]},
+        "owed": {"SS": ["notices", "event", "statistics"]},
     }
 
 
@@ -247,9 +248,22 @@ def players_are_notified(world: World) -> bool:
     return len(world.mails_to(address)) == 2 and parks(world, "notify_players")
 
 
-def events_are_published(world: World) -> bool:
-    answer = invoke(world, "publish_events", records(heist_image(unique("p"), unique("p"))))
-    return bool(answer == {"batchItemFailures": [], "parked": 0} and parks(world, "publish_events"))
+def events_are_published_and_counted(world: World) -> bool:
+    """Whatever is not done stays on the marker."""
+    image = heist_image(unique("p"), unique("p"))
+    client, table = world.client("dynamodb"), world.outputs["TableName"]
+    key = {"pk": image["pk"], "sk": image["sk"]}
+    put_owing(world, image)
+    try:
+        answer = invoke(world, "publish_and_count", records(image))
+        left = client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]["owed"]
+        return bool(
+            answer == {"batchItemFailures": [], "parked": 0}
+            and left == {"SS": ["notices"]}
+            and parks(world, "publish_and_count")
+        )
+    finally:
+        client.delete_item(TableName=table, Key=key)  # made up: nobody won these points
 
 
 def owed_things_are_settled(world: World) -> bool:
@@ -291,6 +305,11 @@ class Answers(BaseHTTPRequestHandler):
         return
 
 
+def reports_are_shown(world: World) -> bool:
+    operator = world.operator()
+    return [operator.get(f"/admin/stats/{name}").status for name in REPORTS] == [200] * 3
+
+
 def point_types_are_seeded(world: World) -> bool:
     handler = type("Handler", (Answers,), {"seen": []})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
@@ -326,7 +345,8 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "upsert_player": players_are_updated,
     "add_points": points_are_added,
     "notify_players": players_are_notified,
-    "publish_events": events_are_published,
+    "publish_and_count": events_are_published_and_counted,
+    "show_statistics": reports_are_shown,
     "sweep_notifications": owed_things_are_settled,
     "seed_point_types": point_types_are_seeded,
     "audit_table": damage_is_found,

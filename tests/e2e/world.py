@@ -40,6 +40,9 @@ ROUTES = (
     ("GET", "/can-rob/someone"),
     ("GET", "/notifications"),
     ("POST", "/notifications/read"),
+    ("GET", "/admin/stats/heists-per-day"),
+    ("GET", "/admin/stats/token-distribution"),
+    ("GET", "/admin/stats/top-robbers"),
 )
 CHECKS_BEFORE_A_NEW_SCOUT = 25
 _OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.yaml"
@@ -300,11 +303,16 @@ class World:
 
     def sign_up(self, username: str) -> Player:
         cognito = self.client("cognito-idp")
-        pool, app = self.outputs["UserPoolId"], self.outputs["UserPoolClientId"]
+        pool = self.outputs["UserPoolId"]
         cognito.admin_create_user(UserPoolId=pool, Username=username, MessageAction="SUPPRESS")
         cognito.admin_set_user_password(
             UserPoolId=pool, Username=username, Password=PASSWORD, Permanent=True
         )
+        return self.sign_in(username)
+
+    def sign_in(self, username: str) -> Player:
+        cognito = self.client("cognito-idp")
+        pool, app = self.outputs["UserPoolId"], self.outputs["UserPoolClientId"]
         issued = cognito.initiate_auth(
             AuthFlow="USER_PASSWORD_AUTH",
             ClientId=app,
@@ -313,6 +321,15 @@ class World:
         user = cognito.admin_get_user(UserPoolId=pool, Username=username)
         player_id = next(a["Value"] for a in user["UserAttributes"] if a["Name"] == "sub")
         return Player(self, player_id, issued["AccessToken"], issued["IdToken"])
+
+    def operator(self) -> Player:
+        """A new account in the group that may see the reports."""
+        username = f"operator-{next(self._names)}-{uuid.uuid4().hex[:12]}"
+        self.sign_up(username)
+        self.client("cognito-idp").admin_add_user_to_group(
+            UserPoolId=self.outputs["UserPoolId"], Username=username, GroupName="operators"
+        )
+        return self.sign_in(username)
 
     def robber(self, tokens: int = 1, name: str | None = None, email: str | None = None) -> Player:
         """A new player who can rob."""

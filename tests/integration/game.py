@@ -22,9 +22,13 @@ from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import audit, items, keys
+from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.use_cases.execute_heist import ExecuteHeist, Outcome
+from heist_core.use_cases.keep_statistics import KeepStatistics
 from heist_core.use_cases.notify_players import NotifyPlayers
+from heist_core.use_cases.publish_and_count import PublishAndCount
+from heist_core.use_cases.report import Report
 from heist_core.use_cases.reverse_heist import Reversed, reverse_heist
 from heist_core.use_cases.settle_owed import SettleOwed
 from tests.builders import Event, action, award, earned, execute_event
@@ -43,8 +47,8 @@ FUNCTIONS = (
     *("get_tokens", "execute_heist", "check_target"),
     *("list_notifications", "mark_notifications_read"),
     *("award_token", "upsert_player", "add_points"),
-    *("notify_players", "publish_events", "sweep_notifications", "seed_point_types"),
-    "audit_table",
+    *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
+    *("audit_table", "show_statistics"),
 )
 PLENTY = 29.0
 
@@ -75,6 +79,9 @@ class Game:
         self.tap = Tap()
         self.time = FakeClock()
         self.store = Store(Tapped(client, self.tap).as_dynamodb, table, SameThread())
+        self.statistics_store = StatisticsStore(
+            Tapped(client, self.tap).as_dynamodb, table, SameThread()
+        )
         self.ses = FakeSes()
         self.events_queue = FakeQueue()
         self.notifier_queue = FakeQueue()
@@ -107,6 +114,9 @@ class Game:
             "notify_players": lambda: self.notifier,
             "settle_owed": lambda: self.sweeper,
             "audit_table": self.audited,
+            "keep_statistics": lambda: self.statistics,
+            "report": lambda: Report(self.statistics_store, self.time.clock),
+            "publish_and_count": lambda: PublishAndCount(self.store, wiring.bus(), self.statistics),
         }.items():
             monkeypatch.setattr(wiring, name, make)
 
@@ -144,10 +154,15 @@ class Game:
             self.store,
             self.notifier,
             wiring.bus(),
+            self.statistics,
             wiring.dead_letters("NOTIFIER_DLQ_URL"),
             self.time.clock,
             self.settings,
         )
+
+    @property
+    def statistics(self) -> KeepStatistics:
+        return KeepStatistics(self.statistics_store, self.time.clock)
 
     # Calls
 

@@ -96,3 +96,26 @@ def _checkpoint(answer: Mapping[str, Any] | None, batch: list[Event]) -> int | N
 
 def _sequence(record: Event) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
+
+
+class FaultAt:
+    """A fault before or after the n-th call of anything: storage, SES, queue or bus."""
+
+    def __init__(self, game: Game, number: int, moment: str, strike: Callable[[], None]) -> None:
+        self.operation = ""
+        self._left = number
+        self._moment = moment
+        self._strike = strike
+        game.tap.before, game.tap.after = self.before, self.after
+
+    def before(self, operation: str, request: Mapping[str, Any]) -> None:
+        self._left -= 1
+        if self._left == 0:
+            self.operation = operation
+            if self._moment == "before":
+                self._strike()
+
+    def after(self, operation: str) -> None:
+        if self._left == 0 and self._moment == "after":
+            self._left = -1
+            self._strike()

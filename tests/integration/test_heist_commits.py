@@ -160,7 +160,7 @@ def test_a_refused_attempt_is_kept_with_its_reason_for_thirty_days(playing: Game
     assert item is not None
     assert (item["status"], item["code"]) == ("FAILED", "TARGET_NOT_FOUND")
     assert item["expiresAt"] == int((NOW + timedelta(days=30)).timestamp())
-    assert "owed" not in item
+    assert item["owed"] == {"statistics"}
 
 
 def test_a_refusal_moves_nothing_and_spends_no_token(playing: Game) -> None:

@@ -323,7 +323,7 @@ def test_a_held_award_is_no_news_for_the_stream(game: Game) -> None:
     image = items.to_wire(game.item(keys.referral("eve")) or {})
     record = {"eventName": "INSERT", "dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
 
-    for consumer in ("notify_players", "publish_events"):
+    for consumer in ("notify_players", "publish_and_count"):
         answer = game.call(consumer, {"Records": [record]})
         assert (answer["batchItemFailures"], answer["parked"]) == ([], 0)
 

@@ -1,5 +1,6 @@
 """What is owed stays visible until it is done, and the sweeper does what the stream did not."""
 
+import itertools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -18,7 +19,7 @@ from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 
 LOST = ReadTimeoutError(endpoint_url="https://aws")
-BOTH = frozenset(Owed)
+ALL = frozenset(Owed)
 
 
 def owes_again(game: Game, heist: Heist) -> None:
@@ -39,40 +40,40 @@ def committed(game: Game) -> Heist:
     game.bridge.published.clear()
     outcome = game.heist(game.rob("alice", "bob").body["heistId"])
     assert isinstance(outcome, Heist)
-    assert [owed for _, owed in game.owed()] == [BOTH]
+    assert [owed for _, owed in game.owed()] == [ALL]
     return outcome
 
 
 # The marker
 
 
-def test_a_committed_heist_and_an_award_owe_notices_and_an_event(game: Game) -> None:
+def test_a_committed_heist_and_an_award_owe_notices_an_event_and_statistics(game: Game) -> None:
     game.give("alice", tokens=1)
     game.give("bob", points=800)
     game.rob("alice", "bob")
-    assert [owed for _, owed in game.owed()] == [BOTH, BOTH]
+    assert [owed for _, owed in game.owed()] == [ALL, ALL]
 
 
-def test_points_profiles_and_refusals_owe_nothing(game: Game) -> None:
+def test_points_and_profiles_owe_nothing_and_refusals_statistics(game: Game) -> None:
     game.give("alice", points=1, name="Alice")
-    game.rob("alice", "bob")
     assert game.owed() == []
+    game.rob("alice", "bob")
+    assert [owed for _, owed in game.owed()] == [frozenset({Owed.STATISTICS})]
 
 
-@pytest.mark.parametrize("order", [list(Owed), list(Owed)[::-1]])
-def test_the_two_consumers_in_either_order_leave_no_marker(
-    game: Game, committed: Heist, order: list[Owed]
+@pytest.mark.parametrize("order", list(itertools.permutations(Owed)))
+def test_the_consumers_in_any_order_leave_no_marker(
+    game: Game, committed: Heist, order: tuple[Owed, ...]
 ) -> None:
-    first, second = order
-    game.store.settle(committed, first)
-    assert [owed for _, owed in game.owed()] == [frozenset({second})]
-    game.store.settle(committed, second)
+    for done, owed in enumerate(order):
+        assert [left for _, left in game.owed()] == [frozenset(order[done:])]
+        game.store.settle(committed, owed)
     assert game.marked() == []
 
 
 def test_a_repeated_consumer_settles_only_its_own(game: Game, committed: Heist) -> None:
     for _ in range(3):
-        game.store.settle(committed, Owed.EVENT)
+        game.store.settle(committed, Owed.EVENT, Owed.STATISTICS)
     assert [owed for _, owed in game.owed()] == [frozenset({Owed.NOTICES})]
 
 
@@ -84,7 +85,7 @@ def test_the_other_consumer_between_any_two_steps_leaves_no_marker(
         game.store.settle(committed, Owed.NOTICES)
 
     game.once_before("update_item", other, skip=skip)
-    game.store.settle(committed, Owed.EVENT)
+    game.store.settle(committed, Owed.EVENT, Owed.STATISTICS)
     game.store.settle(committed, Owed.NOTICES)
     assert game.marked() == []
 
@@ -101,7 +102,7 @@ def test_both_consumers_at_once_leave_no_marker(game: Game, crowd: ThreadPoolExe
 def test_a_debt_that_comes_back_between_the_two_steps_is_not_forgotten(
     game: Game, committed: Heist
 ) -> None:
-    game.store.settle(committed, Owed.EVENT)
+    game.store.settle(committed, Owed.EVENT, Owed.STATISTICS)
     game.once_before("update_item", lambda: owes_again(game, committed), skip=1)
     game.store.settle(committed, Owed.NOTICES)
     assert [owed for _, owed in game.owed()] == [frozenset({"mail#1"})]
@@ -110,7 +111,7 @@ def test_a_debt_that_comes_back_between_the_two_steps_is_not_forgotten(
 def test_a_crash_between_the_two_steps_is_cleaned_up_by_the_sweeper(
     game: Game, committed: Heist
 ) -> None:
-    game.store.settle(committed, Owed.EVENT)
+    game.store.settle(committed, Owed.EVENT, Owed.STATISTICS)
 
     def crash() -> None:
         raise Crash
@@ -260,7 +261,7 @@ def test_a_record_that_cannot_be_read_is_set_aside_as_a_letter_for_each_consumer
     assert game.sweep() == {"settled": 1, "waiting": 0, "parked": 1}
     assert [(letter["consumer"], letter["key"]) for letter in game.notifier_queue] == [
         ("notify_players", key),
-        ("publish_events", key),
+        ("publish_and_count", key),
     ]
     assert all(letter["reason"] for letter in game.notifier_queue)
     assert game.sweep() == {"settled": 0, "waiting": 0, "parked": 0}

@@ -218,7 +218,7 @@ def play_everything(game: Game) -> None:
     broken["dynamodb"]["NewImage"]["season"] = {"S": ""}
     broken["dynamodb"]["NewImage"]["createdAt"] = {"S": ADDRESS}
     game.call("notify_players", stream_event(*records, broken))
-    game.call("publish_events", stream_event(*records, broken))
+    game.call("publish_and_count", stream_event(*records, broken))
     game.sweep()
 
 
@@ -237,7 +237,7 @@ def play_badly(game: Game) -> None:
     for function in API_FUNCTIONS:
         game.request(function, api_event(function, "alice", source_ip=IP))
     game.call("notify_players", stream_event(record))
-    game.call("publish_events", stream_event(record))
+    game.call("publish_and_count", stream_event(record))
     for function, detail in (
         ("upsert_player", {"name": NAME, "email": ADDRESS}),
         ("award_token", {"referredUserName": NAME}),
@@ -276,7 +276,7 @@ def test_every_function_logs_one_line_of_what_it_did(game: Game, log: StringIO) 
     assert (robbed["caller"], robbed["target"], robbed["status"]) == ("alice", "bob", 200)
     notified = by_function["notify_players"]
     assert (notified["records"], notified["parked"], notified["inbox"]) == (3, 1, 3)
-    assert by_function["publish_events"]["published"] == 2
+    assert by_function["publish_and_count"]["published"] == 2
 
 
 def test_heists_and_refusals_are_counted_once_and_refusals_by_their_code(
@@ -371,7 +371,7 @@ def test_the_functions_work_as_they_are_wired(deployed: str) -> None:
     assert status("get_tokens", sample("get_tokens")) == 200
     done = {"batchItemFailures": [], "parked": 0}
     assert call("notify_players", sample("notify_players")) == done
-    assert call("publish_events", sample("publish_events")) == done
+    assert call("publish_and_count", sample("publish_and_count")) == done
     assert call("notify_players", stream_event({})) == {"batchItemFailures": [], "parked": 1}
     assert call("sweep_notifications", {"graceSeconds": 0}) == {
         "settled": 2,

@@ -1,5 +1,7 @@
 """Every handler takes its own sample of events/, the files that operators use too."""
 
+import pytest
+
 from tests.builders import sample
 from tests.integration.game import FUNCTIONS, Answer, Game
 
@@ -34,10 +36,52 @@ def test_a_game_can_be_played_with_nothing_but_the_samples(game: Game) -> None:
 def test_the_samples_of_the_stream_are_taken(game: Game) -> None:
     done = {"batchItemFailures": [], "parked": 0}
     assert game.call("notify_players", sample("notify_players")) == done
-    assert game.call("publish_events", sample("publish_events")) == done
+    assert game.call("publish_and_count", sample("publish_and_count")) == done
     assert [item.notice.type.value for item in game.inbox(ALICE)] == ["HEIST_SUCCESS"]
     assert [item.notice.type.value for item in game.inbox(BOB)] == ["HEIST_VICTIM"]
     assert [kind for kind, _ in game.bridge.published] == ["HeistCommitted"]
+
+
+def test_an_operator_sees_what_the_stream_told_of(game: Game) -> None:
+    game.time.pass_(minutes=1)
+    game.call("award_token", sample("award_token"))
+    game.call("upsert_player", sample("upsert_player"))
+    game.call("add_points", sample("add_points"))
+    game.call("execute_heist", sample("execute_heist"))
+    game.sweep()
+    reports = {}
+    for name in ("heists-per-day", "token-distribution", "top-robbers"):
+        event = sample("show_statistics")
+        event["routeKey"] = f"GET /api/heist/admin/stats/{name}"
+        answer = Answer(game.call("show_statistics", event))
+        assert answer.status == 200, answer
+        reports[name] = answer.body
+    assert reports == {
+        "heists-per-day": {
+            "since": "2026-11-15T12:00:00.000Z",
+            "days": [
+                {
+                    "date": "2026-11-22",
+                    "successfulHeists": 1,
+                    "failedHeists": 0,
+                    "avgPointsStolen": 40.0,
+                }
+            ],
+        },
+        "token-distribution": {"balances": [{"balance": 0, "userCount": 1}]},
+        "top-robbers": {
+            "since": "2026-10-23T12:00:00.000Z",
+            "robbers": [{"userId": ALICE, "name": None, "heistCount": 1, "totalStolen": 40}],
+        },
+    }
+
+
+@pytest.mark.parametrize("groups", [None, "[players]", "[operators-emeriti]"])
+def test_nobody_else_does(game: Game, groups: str | None) -> None:
+    event = sample("show_statistics")
+    event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = groups
+    answer = Answer(game.call("show_statistics", event))
+    assert (answer.status, answer.body["error"]) == (403, "FORBIDDEN")
 
 
 def test_there_is_a_sample_for_every_function() -> None:

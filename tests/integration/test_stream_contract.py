@@ -16,7 +16,7 @@ from heist_core.use_cases.notify_players import LEASE
 from tests.builders import NOW, Event, award, heist, reversal, stream_event, stream_record
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
-from tests.integration.stream import Consumer, Stream
+from tests.integration.stream import Consumer, FaultAt, Stream
 
 LOST = ReadTimeoutError(endpoint_url="https://aws")
 DONE = {"batchItemFailures": [], "parked": 0}
@@ -39,7 +39,7 @@ def notifier(game: Game, **options: Any) -> Consumer:
 
 
 def publisher(game: Game, **options: Any) -> Consumer:
-    return Consumer(partial(game.call, "publish_events"), **options)
+    return Consumer(partial(game.call, "publish_and_count"), **options)
 
 
 def assert_all_told_once(game: Game, count: int) -> None:
@@ -166,14 +166,38 @@ def test_a_throttled_ses_holds_up_nothing(game: Game) -> None:
     assert_all_told_once(game, 3)
 
 
-def test_a_bus_that_is_down_is_asked_again(game: Game) -> None:
-    records = robberies(game, 2)
-    game.bridge.refused_entries = 2
-    consumer = publisher(game, batch_size=2)
+def test_a_bus_that_is_down_holds_up_no_statistics_and_is_left_to_the_sweeper(game: Game) -> None:
+    records = robberies(game, 3)
+    game.bridge.refused_entries = 1
+    consumer = publisher(game, batch_size=3)
     consumer.deliver(records)
-    assert consumer.on_failure == []
-    kinds = {detail["heistId"] for _, detail in game.bridge.published}
-    assert len(kinds) == 2
+    assert (consumer.invocations, consumer.on_failure) == (1, [])
+    assert game.bridge.published == []
+    assert [day.succeeded.heists for day in game.statistics_store.days(1, game.time())] == [3]
+    game.sweep()
+    announced = [detail["heistId"] for kind, detail in game.bridge.published if "Heist" in kind]
+    assert len(set(announced)) == len(announced) == 3
+    assert game.marked() == []
+
+
+def test_statistics_that_cannot_be_kept_hold_up_no_event_and_are_left_to_the_sweeper(
+    game: Game,
+) -> None:
+    records = robberies(game, 3)
+
+    def broken(operation: str, request: Mapping[str, Any]) -> None:
+        if operation == "transact_write_items":
+            raise client_error("ValidationException")
+
+    game.tap.before = broken
+    consumer = publisher(game, batch_size=3)
+    consumer.deliver(records)
+    assert (consumer.invocations, consumer.on_failure) == (1, [])
+    assert len(game.bridge.published) == 3
+    game.undisturbed()
+    game.sweep()
+    assert [day.succeeded.heists for day in game.statistics_store.days(1, game.time())] == [3]
+    assert game.marked() == []
 
 
 # A fault at every single call
@@ -192,29 +216,6 @@ ONE_ENGINE = pytest.mark.parametrize("engine", ["moto"], indirect=True)
 
 # Ending after a call is ending before the next one.
 FAULTS = [("before", crash), ("before", lose), ("after", lose)]
-
-
-class FaultAt:
-    """A fault before or after the n-th call of anything: storage, SES, queue or bus."""
-
-    def __init__(self, game: Game, number: int, moment: str, strike: Callable[[], None]) -> None:
-        self.operation = ""
-        self._left = number
-        self._moment = moment
-        self._strike = strike
-        game.tap.before, game.tap.after = self.before, self.after
-
-    def before(self, operation: str, request: Mapping[str, Any]) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self.operation = operation
-            if self._moment == "before":
-                self._strike()
-
-    def after(self, operation: str) -> None:
-        if self._left == 0 and self._moment == "after":
-            self._left = -1
-            self._strike()
 
 
 def scenes(

@@ -41,7 +41,7 @@ def test_the_requests_id_is_in_every_line_about_its_heist_and_in_both_mails(
     game: Game, log: StringIO
 ) -> None:
     record = heist_requested(game, "JKJaXmPLvHcESHA=")
-    for consumer in ("notify_players", "publish_events"):
+    for consumer in ("notify_players", "publish_and_count"):
         game.call(consumer, stream_event(record))
 
     about = [line for line in lines_of(log) if line.get("correlation_id") == "JKJaXmPLvHcESHA="]
@@ -49,7 +49,7 @@ def test_the_requests_id_is_in_every_line_about_its_heist_and_in_both_mails(
     assert [line["function"] for line in about] == [
         "execute_heist",
         "notify_players",
-        "publish_events",
+        "publish_and_count",
     ]
     request, told, published = about
     assert told["subject"] == published["subject"] == f"HEIST#{request['heist_id']}"
@@ -66,12 +66,14 @@ def test_the_sweepers_line_has_the_id_too(game: Game, log: StringIO) -> None:
     assert (line["message"], line["outcome"]) == ("record", "settled")
 
 
-def test_the_line_of_a_record_that_fails_has_the_id_too(game: Game, log: StringIO) -> None:
+def test_the_line_of_an_event_that_the_bus_did_not_take_has_the_id_too(
+    game: Game, log: StringIO
+) -> None:
     record = heist_requested(game, "request-3")
     game.bridge.fails(client_error("InternalFailure", 500), client_error("InternalFailure", 500))
-    game.call("publish_events", stream_event(record))
-    (line,) = [line for line in lines_of(log) if line["message"] == "record failed"]
-    assert (line["function"], line["correlation_id"]) == ("publish_events", "request-3")
+    game.call("publish_and_count", stream_event(record))
+    (line,) = [line for line in lines_of(log) if line.get("published") == 0 and "subject" in line]
+    assert (line["function"], line["correlation_id"]) == ("publish_and_count", "request-3")
 
 
 def test_an_awards_lines_have_the_id_of_the_event_that_brought_it(
@@ -169,9 +171,9 @@ def test_events_refused_and_records_that_fail_or_cannot_be_read_are_counted(
     totals(capsys)
     game.call("upsert_player", bus_event("upsert_player", name=7))
     game.bridge.fails(client_error("InternalFailure", 500))
-    game.call("publish_events", stream_event(record))
+    game.call("publish_and_count", stream_event(record))
     record["dynamodb"]["NewImage"].pop("season")
-    game.call("publish_events", stream_event(record))
+    game.call("publish_and_count", stream_event(record))
     assert totals(capsys) == {"EventsRefused": 1, "RecordsFailed": 1, "RecordsParked": 1}
 
 
@@ -228,10 +230,10 @@ def test_every_ready_made_query_asks_for_fields_and_values_that_log_lines_have(
 ) -> None:
     record = heist_requested(game, "request-9")
     game.rob("alice", "bob")
-    for consumer in ("notify_players", "publish_events"):
+    for consumer in ("notify_players", "publish_and_count"):
         game.call(consumer, stream_event(record))
     game.bridge.fails(client_error("InternalFailure", 500))
-    game.call("publish_events", stream_event(record))
+    game.call("publish_and_count", stream_event(record))
     item = game.item(keys.player("alice"))
     assert item is not None
     game.put({**item, "tokens": 7})

@@ -9,13 +9,23 @@ import pytest
 
 from benchmarks.write_units import Meter, metered
 from heist_core.domain.inbox import notices_of
-from tests.builders import api_event, award, earned, heist, stream_event, stream_record
+from heist_core.storage import items
+from tests.builders import (
+    api_event,
+    award,
+    earned,
+    heist,
+    stream_event,
+    stream_record,
+)
 from tests.integration.game import Game
 
 pytestmark = pytest.mark.parametrize("engine", ["ministack"], indirect=True)
 
 HEIST = 11  # five items in a transaction are 10, the owed marker's index entry 1
 AWARD = 5
+HEIST_COUNTED = 11  # record, day, robber, holding, distribution in transactions; standing 1
+REFUSAL_COUNTED = 5  # record and day in a transaction; the marker's index entry 1
 NOTICE = 5  # notice and inbox item in a transaction are 4, the unread index entry 1
 
 
@@ -49,7 +59,7 @@ def test_refused_and_repeated_attempts_are_cheap(game: Game, meter: Meter) -> No
     assert game.rob("alice", "bob", "key").replayed
     assert meter.take()[0] <= 1
     assert game.rob("alice", "nobody").status == 400
-    assert meter.take()[0] == 2
+    assert meter.take()[0] == 3  # the rate counter; the record, with its marker's index entry
 
 
 def test_a_notice_with_its_inbox_item(game: Game, meter: Meter) -> None:
@@ -69,8 +79,26 @@ def test_telling_of_a_heist_in_all_and_settling_it(game: Game, meter: Meter) -> 
     writes, _, calls = meter.take()
     assert writes == 2 * NOTICE + 4 + 1
     assert calls == 2 * 2 + 1 + 4 + 1
-    game.call("publish_events", stream_event(stream_record(item)))
-    assert meter.take() == (3, 0, 2)  # off the marker 1; the marker away, and its index entry
+    game.call("publish_and_count", stream_event(stream_record(item)))
+    writes, reads, calls = meter.take()
+    assert writes == HEIST_COUNTED + 3  # off the marker 1; the marker away, and its index entry
+    assert (reads <= 4, calls) == (True, 7)
+
+
+def test_counting_a_refused_heist_and_a_robbers_second(game: Game, meter: Meter) -> None:
+    players(game)
+    game.rob("alice", "bob")
+    game.sweep()
+    assert game.rob("alice", "bob").status == 400
+    (item,) = (item for item in game.everything() if item.get("status") == "FAILED")
+    meter.take()
+    game.call("publish_and_count", stream_event(stream_record(item)))
+    assert meter.take()[0] == REFUSAL_COUNTED
+    again = heist(heist_id="f" * 32, at=game.time())
+    game.put({**items.heist_item(again), "owed": {"statistics"}})
+    meter.take()
+    game.statistics([again])
+    assert meter.take()[0] == HEIST_COUNTED + 1 - 4  # the standing moves; no tokens did
 
 
 def test_a_page_of_the_inbox_costs_what_it_shows(game: Game, meter: Meter) -> None:

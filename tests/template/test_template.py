@@ -14,6 +14,7 @@ import yaml
 from build_layer import OPERATIONS
 from heist_core.domain.inbox import MailState
 from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
+from heist_core.storage import keys
 from heist_core.telemetry import NAMESPACE
 from heist_core.use_cases.execute_heist import BEGIN_ROUNDS_FOR_SECONDS, LONGEST_ROUND_SECONDS
 from heist_core.use_cases.notify_players import LEASE
@@ -209,8 +210,12 @@ def test_only_the_three_sources_are_matched() -> None:
 
 def test_the_two_stream_consumers_are_bounded_and_keep_what_fails() -> None:
     consumers = {name: found for name in FUNCTIONS if (found := events(name, "DynamoDB"))}
-    assert consumers.keys() == {"NotifyPlayersFunction", "PublishEventsFunction"}  # AWS allows two
-    for (stream,) in consumers.values():
+    assert consumers.keys() == {
+        "NotifyPlayersFunction",
+        "PublishAndCountFunction",
+    }  # AWS allows two
+    buckets = {}
+    for name, (stream,) in consumers.items():
         assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert stream["BisectBatchOnFunctionError"] is True
         assert 1 <= stream["MaximumRetryAttempts"] <= 10
@@ -219,10 +224,13 @@ def test_the_two_stream_consumers_are_bounded_and_keep_what_fails() -> None:
         destination = stream["DestinationConfig"]["OnFailure"]["Destination"]
         assert destination == {"Fn::GetAtt": "NotifierDeadLetterQueue.Arn"}
         (only,) = stream["FilterCriteria"]["Filters"]
-        assert json.loads(only["Pattern"]) == {
-            "eventName": ["INSERT"],
-            "dynamodb": {"NewImage": {"owedBucket": {"S": [{"exists": True}]}}},
-        }
+        pattern = json.loads(only["Pattern"])
+        assert pattern["eventName"] == ["INSERT"]
+        buckets[name] = pattern["dynamodb"]["NewImage"]["owedBucket"]["S"]
+    assert buckets == {
+        "NotifyPlayersFunction": [{"anything-but": list(keys.REFUSED_BUCKETS)}],
+        "PublishAndCountFunction": [{"exists": True}],
+    }
 
 
 def test_the_table_survives_mistakes() -> None:

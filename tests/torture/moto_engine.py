@@ -32,7 +32,12 @@ REGION = "us-east-1"
 ACCOUNT = "123456789012"
 
 
-_INDEX_KEYS = {None: ("pk", "sk"), "unread": ("pk", "unread"), "owed": ("owedBucket", "owedSince")}
+_INDEX_KEYS = {
+    None: ("pk", "sk"),
+    "unread": ("pk", "unread"),
+    "owed": ("owedBucket", "owedSince"),
+    "standings": ("standingShard", "standing"),
+}
 _KEY_CONDITION = re.compile(r"(\w+) = (:\w+)(?: AND (\w+) (<=?) (:\w+))?")
 _FILTER = "expiresAt > :now"
 

@@ -34,7 +34,7 @@ from functions.get_tokens import app as get_tokens
 from functions.list_notifications import app as list_notifications
 from functions.mark_notifications_read import app as mark_notifications_read
 from functions.notify_players import app as notify_players
-from functions.publish_events import app as publish_events
+from functions.publish_and_count import app as publish_and_count
 from functions.sweep_notifications import app as sweep_notifications
 from functions.upsert_player import app as upsert_player
 from heist_core import telemetry, wiring
@@ -43,10 +43,13 @@ from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import HeistSettings, LiveSettings
+from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.execute_heist import ExecuteHeist, heist_id_of
+from heist_core.use_cases.keep_statistics import KeepStatistics
 from heist_core.use_cases.notify_players import NotifyPlayers
+from heist_core.use_cases.publish_and_count import PublishAndCount
 from heist_core.use_cases.settle_owed import SettleOwed
 
 from .injector import body_of, reply
@@ -73,7 +76,10 @@ EVENTS: Mapping[str, Callable[[Mapping[str, object], Any], object]] = {
     "UserUpserted": upsert_player.handler,
     "PointsEarned": add_points.handler,
 }
-CONSUMERS = {"notify_players": notify_players.handler, "publish_events": publish_events.handler}
+CONSUMERS = {
+    "notify_players": notify_players.handler,
+    "publish_and_count": publish_and_count.handler,
+}
 sweep = sweep_notifications.handler
 
 
@@ -164,6 +170,8 @@ class Instance:
     settings: LiveSettings
     execute: ExecuteHeist
     notify: NotifyPlayers
+    statistics: KeepStatistics
+    relay: PublishAndCount
     settle: SettleOwed
 
 
@@ -254,12 +262,17 @@ class World:
         mailer = Mailer(self._clients.ses, "heists@example.com")
         notify = NotifyPlayers(store, mailer, letters, settings, self.time)
         bus = Bus(self._clients.events, "bus")
+        statistics = KeepStatistics(
+            StatisticsStore(self._clients.dynamodb, self.table, self._executor), self.time
+        )
         return Instance(
             store=store,
             settings=settings,
             execute=ExecuteHeist(store, settings, self.time),
             notify=notify,
-            settle=SettleOwed(store, notify, bus, letters, self.time, settings),
+            statistics=statistics,
+            relay=PublishAndCount(store, bus, statistics),
+            settle=SettleOwed(store, notify, bus, statistics, letters, self.time, settings),
         )
 
     def _letters(self, _: str = "") -> DeadLetters:
@@ -283,6 +296,8 @@ class World:
             "execute_heist": lambda: self.instance.execute,
             "notify_players": lambda: self.instance.notify,
             "settle_owed": lambda: self.instance.settle,
+            "keep_statistics": lambda: self.instance.statistics,
+            "publish_and_count": lambda: self.instance.relay,
         }
         quiet: dict[str, Any] = {
             "logger": lambda: self.logger,

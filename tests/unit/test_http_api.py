@@ -17,6 +17,7 @@ from heist_core.domain.errors import (
     InvalidInput,
     Issue,
     Misconfigured,
+    NotAnOperator,
     RateLimited,
     Unavailable,
 )
@@ -37,6 +38,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
     InvalidInput: (InvalidInput([Issue("missing", ("a", 0), "a.0: is required")]), 400),
     HeistRefused: (HeistRefused("NO_TOKENS", "You need at least 1 Heist Token"), 400),
     CallerUnknown: (CallerUnknown(), 403),
+    NotAnOperator: (NotAnOperator(), 403),
     IdempotencyMismatch: (IdempotencyMismatch(), 422),
     RateLimited: (RateLimited(17), 429),
     Unavailable: (Unavailable(), 503),
@@ -297,3 +299,25 @@ def test_only_the_network_of_an_address_is_kept(address: Any, network: str | Non
 
 def test_the_time_left_is_told_in_seconds() -> None:
     assert read_request(api_event("get_tokens"), LambdaContext(1500)).seconds_left == 1.5
+
+
+# Operators
+
+
+@pytest.mark.parametrize(
+    ("claim", "groups"),
+    [
+        ("[operators]", {"operators"}),  # as API Gateway hands a list over
+        ("[players operators]", {"players", "operators"}),
+        (["operators"], {"operators"}),
+        ("[not-operators]", {"not-operators"}),
+        ("", set()),
+        (None, set()),
+        (7, set()),
+        ({"operators": True}, set()),
+    ],
+)
+def test_groups_are_those_of_the_verified_claim(claim: object, groups: set[str]) -> None:
+    event = api_event("show_statistics")
+    event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = claim
+    assert read_request(event, LambdaContext()).groups == groups

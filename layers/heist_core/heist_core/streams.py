@@ -1,11 +1,12 @@
 """Turns records of the table's stream into calls, one by one: a bad record stops no other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from . import telemetry
 from .domain.errors import Malformed
-from .domain.inbox import Event
+from .domain.heist import RefusedHeist
+from .domain.inbox import Event, Fact
 from .storage import items
 
 if TYPE_CHECKING:
@@ -58,16 +59,8 @@ def handle_records(
                     for name, number in did.items():
                         telemetry.add(fields, name, int(number))
                 except Malformed as malformed:
-                    dead_letters.put(
-                        {
-                            "kind": "record",
-                            "consumer": consumer,
-                            "record": record,
-                            "reason": str(malformed),
-                        }
-                    )
+                    _park(record, consumer, malformed, store, dead_letters)
                     parked += 1
-                    _set_aside(record, store)
             except Exception:  # noqa: BLE001 - reported to Lambda, which delivers it again
                 telemetry.logger().exception("record failed", extra={"function": consumer, **about})
                 failures.append({"itemIdentifier": _sequence_number(record)})
@@ -76,6 +69,54 @@ def handle_records(
         telemetry.count("RecordsParked", parked)
         telemetry.count("RecordsFailed", len(failures))
     return {"batchItemFailures": failures, "parked": parked}
+
+
+def handle_batch(
+    event: Mapping[str, object],
+    consumer: str,
+    act: Callable[[Sequence[Fact], telemetry.Fields], Sequence[telemetry.Fields]],
+    store: "Store",
+    dead_letters: "DeadLetters",
+) -> BatchAnswer:
+    """Call `act` once, with the facts of all records that can be read; the others are parked.
+
+    It returns what it did about each. If `act` fails, or a record cannot be parked, all are delivered again.
+    """
+    with telemetry.invocation("batch", consumer) as fields:
+        records = event.get("Records")
+        records = records if isinstance(records, list) else []
+        facts: list[Fact] = []
+        unreadable: list[tuple[object, Malformed]] = []
+        for record in records:
+            try:
+                image = _image(record, "NewImage")
+                if not items.is_held(image):
+                    facts.append(items.fact_from(image))
+            except Malformed as malformed:
+                unreadable.append((record, malformed))
+        for fact, did in zip(facts, act(facts, fields), strict=True):
+            if not isinstance(fact, RefusedHeist):
+                about = telemetry.about(items.subject_key(fact)["pk"], fact.correlation_id)
+                telemetry.record(consumer, {**about, **did})
+        for record, reason in unreadable:
+            _park(record, consumer, reason, store, dead_letters)
+        fields.update(records=len(records), parked=len(unreadable))
+        telemetry.count("RecordsParked", len(unreadable))
+    return {"batchItemFailures": [], "parked": len(unreadable)}
+
+
+def _park(
+    record: object,
+    consumer: str,
+    malformed: Malformed,
+    store: "Store",
+    dead_letters: "DeadLetters",
+) -> None:
+    """Keep a record that cannot be read, whole and with the reason, out of the sweeper's way."""
+    dead_letters.put(
+        {"kind": "record", "consumer": consumer, "record": record, "reason": str(malformed)}
+    )
+    _set_aside(record, store)
 
 
 def _stream_part(record: object) -> Record:

@@ -21,13 +21,19 @@ from .use_cases.clock import Clock
 from .variables import variable
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from .mail.mailer import Mailer
     from .messaging.bus import Bus
     from .messaging.dead_letters import DeadLetters
     from .settings import LiveSettings
     from .storage.audit import Audit, Progress, Violation
+    from .storage.statistics import StatisticsStore
     from .use_cases.execute_heist import ExecuteHeist
+    from .use_cases.keep_statistics import KeepStatistics
     from .use_cases.notify_players import NotifyPlayers
+    from .use_cases.publish_and_count import PublishAndCount
+    from .use_cases.report import Report
     from .use_cases.settle_owed import SettleOwed
 
 _THREADS = 8
@@ -69,8 +75,18 @@ def new_id() -> str:
 
 @functools.cache
 def store() -> Store:
-    client = _client("dynamodb", _config(attempts=2))
-    return Store(client, variable("TABLE_NAME"), ThreadPoolExecutor(_THREADS))
+    return Store(_dynamodb(), variable("TABLE_NAME"), _executor())
+
+
+@functools.cache
+def _dynamodb() -> "DynamoDBClient":
+    client: DynamoDBClient = _client("dynamodb", _config(attempts=2))
+    return client
+
+
+@functools.cache
+def _executor() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_THREADS)
 
 
 @functools.cache
@@ -128,6 +144,7 @@ def settle_owed() -> "SettleOwed":
         store(),
         notify_players(),
         bus(),
+        keep_statistics(),
         dead_letters("NOTIFIER_DLQ_URL"),
         clock(),
         settings(),
@@ -141,3 +158,31 @@ def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":
     client = _client("dynamodb", _config(attempts=5, read_timeout=10))
     table = Table(client, variable("TABLE_NAME"))
     return audit_table(table, rounds=AUDIT_ROUNDS, progress=progress)
+
+
+@functools.cache
+def publish_and_count() -> "PublishAndCount":
+    from .use_cases.publish_and_count import PublishAndCount
+
+    return PublishAndCount(store(), bus(), keep_statistics())
+
+
+@functools.cache
+def statistics_store() -> "StatisticsStore":
+    from .storage.statistics import StatisticsStore
+
+    return StatisticsStore(_dynamodb(), variable("TABLE_NAME"), _executor())
+
+
+@functools.cache
+def report() -> "Report":
+    from .use_cases.report import Report
+
+    return Report(statistics_store(), clock())
+
+
+@functools.cache
+def keep_statistics() -> "KeepStatistics":
+    from .use_cases.keep_statistics import KeepStatistics
+
+    return KeepStatistics(statistics_store(), clock())

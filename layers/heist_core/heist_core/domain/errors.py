@@ -28,6 +28,10 @@ class CallerUnknown(HeistCoreError):
     """The verified token does not name a player."""
 
 
+class NotAnOperator(HeistCoreError):
+    """The caller's verified token does not say that they are an operator."""
+
+
 class HeistRefused(HeistCoreError):
     """The rules say no. Stored with the attempt, so that every repeat says the same."""
 

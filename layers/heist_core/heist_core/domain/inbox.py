@@ -6,13 +6,15 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from .award import Award
-from .heist import Heist, plural
+from .heist import Heist, RefusedHeist, plural
 from .reversal import Reversal
 
 MailedEvent: TypeAlias = Heist | Reversal
 """What players get a mail for as well."""
 Event: TypeAlias = MailedEvent | Award
 """What players and other systems are told of."""
+Fact: TypeAlias = Event | RefusedHeist
+"""What is counted."""
 
 
 class NoticeType(StrEnum):
@@ -23,10 +25,11 @@ class NoticeType(StrEnum):
 
 
 class Owed(StrEnum):
-    """What an event still owes to the outside."""
+    """What an event still owes to the outside; a refused heist owes statistics only."""
 
     NOTICES = "notices"
     EVENT = "event"
+    STATISTICS = "statistics"
 
 
 MAIL_AGAIN = "mail#"

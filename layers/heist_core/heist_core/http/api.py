@@ -17,6 +17,7 @@ from heist_core.domain.errors import (
     IdempotencyMismatch,
     InvalidInput,
     Issue,
+    NotAnOperator,
     RateLimited,
     Unavailable,
 )
@@ -35,9 +36,13 @@ class LambdaContext(Protocol):
 
 
 class Request(NamedTuple):
-    """A request whose caller is known. `query` and `path` hold decoded text."""
+    """A request whose caller is known. `query` and `path` hold decoded text, `route` is the template's.
 
+    `groups` are those that the verified token puts the caller into."""
+
+    route: str
     caller_id: str
+    groups: frozenset[str]
     path: Mapping[str, str]
     query: Mapping[str, str]
     headers: Mapping[str, str]
@@ -74,6 +79,8 @@ def error_response(error: HeistCoreError) -> Response:
             )
         case CallerUnknown():
             return Response(_failure("FORBIDDEN", "The token does not name a player"), 403)
+        case NotAnOperator():
+            return Response(_failure("FORBIDDEN", "Only operators may see this"), 403)
         case IdempotencyMismatch():
             message = "This Idempotency-Key was used with another target"
             return Response(_failure("IDEMPOTENCY_MISMATCH", message), 422)
@@ -150,8 +157,11 @@ def api_handler(
 def read_request(event: Event, context: LambdaContext) -> Request:
     """Raises CallerUnknown, or InvalidInput for a body that is not what it claims to be."""
     headers = {name.lower(): value for name, value in _texts(event, "headers").items()}
+    claims = _claims(event, headers)
     return Request(
-        caller_id=_caller_id(event, headers),
+        route=str(event.get("routeKey")),
+        caller_id=_caller_id(claims),
+        groups=_groups(claims),
         path={name: unquote(value) for name, value in _texts(event, "pathParameters").items()},
         query=_texts(event, "queryStringParameters"),
         headers=headers,
@@ -189,8 +199,8 @@ def _body(event: Event) -> bytes:
         raise InvalidInput([Issue("invalid_body", (), "the body must be JSON in UTF-8")]) from error
 
 
-def _caller_id(event: Event, headers: Mapping[str, str]) -> str:
-    """The id in the verified token's claim (SPEC section 1), from the authorizer and nowhere else.
+def _claims(event: Event, headers: Mapping[str, str]) -> Event:
+    """The verified token's claims, from the authorizer and nowhere else.
 
     SAM CLI's local API has no authorizers. There, and only there, the claim is read from the
     bearer token without verifying it.
@@ -199,10 +209,23 @@ def _caller_id(event: Event, headers: Mapping[str, str]) -> str:
     claims = _child(_child(authorizer, "jwt"), "claims")
     if not authorizer and in_sam_local():
         claims = _unverified_claims(headers.get("authorization", ""))
+    return claims
+
+
+def _caller_id(claims: Event) -> str:
+    """SPEC section 1."""
     try:
         return canonical_player_id(claims.get(variable("USER_ID_CLAIM", "sub")))
     except ValueError as error:
         raise CallerUnknown from error
+
+
+def _groups(claims: Event) -> frozenset[str]:
+    """API Gateway hands a claim that is a list over as text: `[operators players]`."""
+    groups = claims.get("cognito:groups")
+    if isinstance(groups, str):
+        groups = groups.removeprefix("[").removesuffix("]").split()
+    return frozenset(map(str, groups)) if isinstance(groups, list) else frozenset()
 
 
 def _unverified_claims(authorization: str) -> Event:

@@ -13,6 +13,7 @@ from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
 from heist_core.domain.inbox import (
     MAIL_AGAIN,
     Event,
+    Fact,
     InboxItem,
     MailRecord,
     MailState,
@@ -77,7 +78,8 @@ def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else to_iso(moment)
 
 
-def _expiry(moment: datetime, kept: timedelta) -> int:
+def expiry(moment: datetime, kept: timedelta) -> int:
+    """`expiresAt`, from which on DynamoDB may delete an item: seconds since 1970."""
     return int((moment + kept).timestamp())
 
 
@@ -146,6 +148,14 @@ def owing(subject: keys.Key, since: datetime) -> dict[str, object]:
     }
 
 
+def _owed_statistics(subject: keys.Key, since: datetime) -> dict[str, object]:
+    return {
+        "owed": {Owed.STATISTICS.value},
+        "owedBucket": keys.refused_bucket(subject),
+        "owedSince": to_iso(since),
+    }
+
+
 def _attempt_attributes(attempt: Attempt) -> dict[str, object]:
     return {
         **keys.heist(attempt.id),
@@ -185,7 +195,8 @@ def refused_heist_item(refused: RefusedHeist) -> Item:
         "code": refused.refusal.code,
         "message": refused.refusal.message,
         "details": refused.refusal.details,
-        "expiresAt": _expiry(refused.at, REFUSALS_KEPT),
+        "expiresAt": expiry(refused.at, REFUSALS_KEPT),
+        **_owed_statistics(keys.heist(refused.attempt.id), refused.at),
     }
 
 
@@ -396,6 +407,11 @@ def owed_event_from(item: Item) -> Event:
     raise Malformed("sk names no successful heist, reversal or referral")
 
 
+def fact_from(item: Item) -> Fact:
+    """As `owed_event_from`; a refused heist, too, is a fact to be counted."""
+    return heist_from(item) if item.get("sk") == "HEIST" else owed_event_from(item)
+
+
 def owed_of(item: Item) -> frozenset[str]:
     """What the item's marker says is still owed: `Owed`, and mails asked for again."""
     owed = frozenset(map(str, _optional(item, "owed", set) or ()))
@@ -404,7 +420,7 @@ def owed_of(item: Item) -> frozenset[str]:
     return owed
 
 
-def subject_key(event: Event) -> keys.Key:
+def subject_key(event: Fact) -> keys.Key:
     if isinstance(event, Award):
         return keys.referral(event.referred_id)
     if isinstance(event, Reversal):
@@ -422,7 +438,7 @@ def notice_item(subject: keys.Key, notice: Notice) -> Item:
         "type": notice.type.value,
         "createdAt": to_iso(notice.created_at),
         "mailState": None if notice.heist_id is None else MailState.PENDING.value,
-        "expiresAt": _expiry(notice.created_at, NOTICES_KEPT),
+        "expiresAt": expiry(notice.created_at, NOTICES_KEPT),
     }
 
 
@@ -452,7 +468,7 @@ def inbox_item(sequence: int, tag: str, notice: Notice, arrived_at: datetime) ->
         "heistId": notice.heist_id,
         "metadata": notice.metadata,
         "createdAt": to_iso(notice.created_at),
-        "expiresAt": _expiry(arrived_at, INBOX_KEPT),
+        "expiresAt": expiry(arrived_at, INBOX_KEPT),
     }
 
 

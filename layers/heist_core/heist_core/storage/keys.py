@@ -8,6 +8,8 @@ from heist_core.domain.times import to_iso
 Key = dict[str, str]
 
 OWED_BUCKETS = tuple(str(number) for number in range(8))
+REFUSED_BUCKETS = tuple(f"refused-{number}" for number in range(4))
+"""Apart, so that the notifier's filter can leave refusals out and no flood of them delays a notice."""
 SET_ASIDE_BUCKET = "aside"
 HELD_BUCKET = "held"
 
@@ -83,5 +85,14 @@ def actions(month: str) -> str:
 
 def owed_bucket(key: Key) -> str:
     """Spreads what is owed over a few index partitions, so that one does not throttle all heists."""
-    digest = hashlib.sha256(key["pk"].encode()).digest()
-    return OWED_BUCKETS[digest[0] % len(OWED_BUCKETS)]
+    return OWED_BUCKETS[spread(key["pk"], len(OWED_BUCKETS))]
+
+
+def refused_bucket(key: Key) -> str:
+    """As `owed_bucket`, for refused heists."""
+    return REFUSED_BUCKETS[spread(key["pk"], len(REFUSED_BUCKETS))]
+
+
+def spread(text: str, shards: int) -> int:
+    """Which of up to 256 shards a text belongs to."""
+    return hashlib.sha256(text.encode()).digest()[0] % shards

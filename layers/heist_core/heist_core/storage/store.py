@@ -25,7 +25,7 @@ from botocore.parsers import ResponseParserError
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import Contention, Malformed, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import Event, InboxItem, MailedEvent, MailRecord, Notice
+from heist_core.domain.inbox import Event, Fact, InboxItem, MailedEvent, MailRecord, Notice
 from heist_core.domain.player import Player, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
@@ -108,9 +108,9 @@ class OwedRecord(NamedTuple):
         found = self.item.get("correlationId", self.item.get("actionId"))
         return found if isinstance(found, str) else None
 
-    def event(self) -> Event:
+    def fact(self) -> Fact:
         """Raises Malformed."""
-        return items.owed_event_from(self.item)
+        return items.fact_from(self.item)
 
     def owed(self) -> frozenset[str]:
         """Raises Malformed."""
@@ -348,7 +348,7 @@ class Store:
         )
         return self._transact_once(request, "mail")
 
-    def settle(self, event: Event, *owed: str) -> None:
+    def settle(self, event: Fact, *owed: str) -> None:
         """Take `owed` off the marker, and the marker away when nothing is left on it."""
         subject = items.subject_key(event)
         try:
@@ -373,24 +373,25 @@ class Store:
             return
 
     def owed_before(self, moment: datetime) -> Iterator[OwedRecord]:
-        """Everything owed since before a moment, oldest first."""
-        queues = [
-            self._query(
-                {
-                    "IndexName": "owed",
-                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
-                    "ExpressionAttributeValues": to_wire(
-                        {":bucket": bucket, ":before": to_iso(moment)}
-                    ),
-                }
-            )
-            for bucket in keys.OWED_BUCKETS
-        ]
-        for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
-            key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
-            item = self._get(key)
-            if item is not None and item.get("owedBucket") == entry["owedBucket"]:
-                yield OwedRecord(key, item)
+        """Everything owed since before a moment, oldest first; refused heists after all others."""
+        for buckets in (keys.OWED_BUCKETS, keys.REFUSED_BUCKETS):
+            queues = [
+                self._query(
+                    {
+                        "IndexName": "owed",
+                        "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
+                        "ExpressionAttributeValues": to_wire(
+                            {":bucket": bucket, ":before": to_iso(moment)}
+                        ),
+                    }
+                )
+                for bucket in buckets
+            ]
+            for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
+                key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
+                item = self._get(key)
+                if item is not None and item.get("owedBucket") == entry["owedBucket"]:
+                    yield OwedRecord(key, item)
 
     # Inbox
 

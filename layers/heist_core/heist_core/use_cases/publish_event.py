@@ -9,7 +9,10 @@ if TYPE_CHECKING:
     from heist_core.storage.store import Store
 
 
-def publish_event(store: "Store", bus: "Bus", event: Event) -> None:
-    """Publish, then take the debt off the marker. Raises Unavailable when the bus did not take it."""
+def publish_event(store: "Store", bus: "Bus", event: Event, *done: Owed) -> None:
+    """Publish, then take the debt (and others already `done`) off the marker.
+
+    Raises Unavailable when the bus did not take it.
+    """
     bus.publish(event)
-    store.settle(event, Owed.EVENT)
+    store.settle(event, Owed.EVENT, *done)

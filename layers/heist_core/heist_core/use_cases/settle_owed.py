@@ -11,8 +11,16 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Malformed, Unavailable
-from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MAIL_AGAIN, Event, MailedEvent, MailState, NoticeType, Owed
+from heist_core.domain.heist import Heist, RefusedHeist
+from heist_core.domain.inbox import (
+    MAIL_AGAIN,
+    Event,
+    Fact,
+    MailedEvent,
+    MailState,
+    NoticeType,
+    Owed,
+)
 
 from .clock import Clock
 from .publish_event import publish_event
@@ -24,6 +32,7 @@ if TYPE_CHECKING:
     from heist_core.settings import LiveSettings
     from heist_core.storage.store import OwedRecord, Store
 
+    from .keep_statistics import KeepStatistics
     from .notify_players import NotifyPlayers, Told
 
 GRACE = timedelta(minutes=1)
@@ -31,7 +40,7 @@ GRACE = timedelta(minutes=1)
 
 Report = Callable[[str, str | None, str], None]
 
-_CONSUMERS = ("notify_players", "publish_events")
+_CONSUMERS = ("notify_players", "publish_and_count")
 
 
 @dataclass(slots=True)
@@ -51,12 +60,14 @@ class SettleOwed:
         store: "Store",
         notify: "NotifyPlayers",
         bus: "Bus",
+        keep_statistics: "KeepStatistics",
         dead_letters: "DeadLetters",
         clock: Clock,
         settings: "LiveSettings",
     ) -> None:
         self._store = store
         self._notify = notify
+        self._keep_statistics = keep_statistics
         self._bus = bus
         self._dead_letters = dead_letters
         self._clock = clock
@@ -112,6 +123,7 @@ class SettleOwed:
         self._published(award)
         with suppress(Unavailable):
             self._notify(award)
+        self._counted(award)
 
     def _outcome(self, record: "OwedRecord", swept: Swept) -> str:
         """`settled`, `waiting` or `parked`, which is counted."""
@@ -130,7 +142,11 @@ class SettleOwed:
 
     def _settle(self, record: "OwedRecord", swept: Swept) -> bool:
         """Whether nothing is owed any more."""
-        event, owed = record.event(), record.owed()
+        fact, owed = record.fact(), record.owed()
+        told = isinstance(fact, RefusedHeist) or self._told(fact, owed, swept)
+        return (Owed.STATISTICS not in owed or self._counted(fact)) and told
+
+    def _told(self, event: Event, owed: frozenset[str], swept: Swept) -> bool:
         published = Owed.EVENT not in owed or self._published(event)
         mails_again = owed - set(Owed)
         if Owed.NOTICES in owed or mails_again:
@@ -142,6 +158,14 @@ class SettleOwed:
         if not owed:
             self._store.settle(event, Owed.NOTICES)
         return published
+
+    def _counted(self, fact: Fact) -> bool:
+        try:
+            self._keep_statistics([fact])
+            self._store.settle(fact, Owed.STATISTICS)
+        except Unavailable:
+            return False
+        return True
 
     def _published(self, event: Event) -> bool:
         """A bus that is down keeps no player from being told."""

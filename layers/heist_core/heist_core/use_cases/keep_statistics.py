@@ -1,0 +1,91 @@
+"""Counts what happened, once each, in the statistics that the operators' reports are read from."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
+
+from heist_core.domain.award import Award
+from heist_core.domain.heist import Heist, RefusedHeist
+from heist_core.domain.inbox import Fact
+from heist_core.domain.reversal import Reversal
+from heist_core.domain.statistics import ROBBERS_WINDOW, hour_of, strongest, window_start
+
+from .clock import Clock
+from .retry import until_uncontended
+
+if TYPE_CHECKING:
+    from heist_core.storage.statistics import StatisticsStore
+
+AT_ONCE = 40
+"""As many facts or players go into one transaction."""
+
+T = TypeVar("T")
+
+
+class KeepStatistics:
+    def __init__(self, store: "StatisticsStore", clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    def __call__(self, facts: Sequence[Fact], generation: int | None = None) -> None:
+        """Count facts that are in the table, in the generation that is written to (or another).
+
+        May be called any number of times with the same facts, also at the same moment. Raises
+        Contention or Unavailable: some of them may then be counted, and others not.
+        """
+        if generation is None:
+            generation = self._store.generation().written
+        self.hold((_holder(fact) for fact in facts), generation)
+        self.count(facts, generation)
+
+    def count(self, facts: Iterable[Fact], generation: int) -> None:
+        """Count heists and refusals by day and robber."""
+        attempts = {
+            fact.attempt.id: fact for fact in facts if isinstance(fact, Heist | RefusedHeist)
+        }
+        for some in _chunks(attempts.values()):
+            self._again(partial(self._store.count, some, generation, self._clock.now()))
+
+    def hold(self, player_ids: Iterable[str | None], generation: int) -> None:
+        """Bring the distribution of tokens up to what these players hold now."""
+        for some in _chunks(sorted({player_id for player_id in player_ids if player_id})):
+            self._again(partial(self._store.hold, some, generation))
+
+    def trim(self, out_of_time: Callable[[], bool]) -> int:
+        """Leave what is over out of the standings that a report would have to read past; how many.
+
+        Reports are right without it. It keeps them cheap. Raises Unavailable.
+        """
+        generation, now = self._store.generation().read, self._clock.now()
+        since = hour_of(window_start(now, ROBBERS_WINDOW))
+        trimmed = 0
+        _, stale = strongest(self._store.standings(generation), since)
+        for robber in stale:
+            if out_of_time():
+                break
+            self._store.trim(robber, since, generation, now)
+            trimmed += 1
+        return trimmed
+
+    def _again(self, action: Callable[[], None]) -> None:
+        until_uncontended(action, self._clock)
+
+
+def _holder(fact: Fact) -> str | None:
+    """Whose tokens a fact changed."""
+    match fact:
+        case Award():
+            return fact.referrer_id
+        case Heist():
+            return fact.attempt.attacker_id
+        case Reversal():
+            return fact.attacker_id
+        case RefusedHeist():
+            return None
+
+
+def _chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    rest = iter(values)
+    while some := list(islice(rest, AT_ONCE)):
+        yield some

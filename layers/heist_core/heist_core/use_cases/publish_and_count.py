@@ -1,0 +1,73 @@
+"""What follows from facts of the stream beside notices: an event on the bus, and statistics.
+
+Neither waits for the other. What fails stays on the marker, for the sweeper, so that a bus that is
+down does not hold up the stream.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from heist_core.domain.errors import Unavailable
+from heist_core.domain.heist import RefusedHeist
+from heist_core.domain.inbox import Event, Fact, Owed
+
+from .publish_event import publish_event
+
+if TYPE_CHECKING:
+    from heist_core.messaging.bus import Bus
+    from heist_core.storage.store import Store
+
+    from .keep_statistics import KeepStatistics
+
+
+@dataclass(slots=True)
+class Relayed:
+    """What a call did, in facts; `left` to the sweeper are those that still owe something.
+
+    `defects` are the errors among the reasons that no repetition mends.
+    """
+
+    published: list[Event] = field(default_factory=list)
+    counted: int = 0
+    left: int = 0
+    defects: list[Exception] = field(default_factory=list)
+
+
+class PublishAndCount:
+    def __init__(self, store: "Store", bus: "Bus", keep_statistics: "KeepStatistics") -> None:
+        self._store = store
+        self._bus = bus
+        self._keep_statistics = keep_statistics
+
+    def __call__(self, facts: Sequence[Fact]) -> Relayed:
+        """Count all, publish each that other systems are told of, and settle what is done."""
+        relayed = Relayed()
+        counted = self._count(facts, relayed)
+        events = [fact for fact in facts if not isinstance(fact, RefusedHeist)]
+        self._publish(events, (Owed.STATISTICS,) if counted else (), relayed)
+        relayed.left = (len(events) - len(relayed.published)) if counted else len(facts)
+        return relayed
+
+    def _count(self, facts: Sequence[Fact], relayed: Relayed) -> bool:
+        try:
+            self._keep_statistics(facts)
+        except Unavailable:
+            return False
+        except Exception as error:  # noqa: BLE001 - told to the caller
+            relayed.defects.append(error)
+            return False
+        relayed.counted += len(facts)
+        return True
+
+    def _publish(self, events: Sequence[Event], done: Sequence[Owed], relayed: Relayed) -> None:
+        """Once the bus does not answer, the rest is not tried: that could take longer than there is."""
+        for event in events:
+            try:
+                publish_event(self._store, self._bus, event, *done)
+            except Unavailable:
+                return
+            except Exception as error:  # noqa: BLE001 - told to the caller
+                relayed.defects.append(error)
+            else:
+                relayed.published.append(event)

@@ -1,0 +1,128 @@
+"""Make the statistics anew from the records, while the stream goes on.
+
+New items are made beside the old ones; reports are read from the old ones, and stand still, until the
+new ones are complete. Broken off, the same command goes on where it stopped. Needed after an import, and
+on a table that is older than its statistics; it changes nothing but statistics.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from heist_core.domain.errors import Malformed
+from heist_core.domain.heist import Heist, RefusedHeist
+from heist_core.storage import items, keys
+from heist_core.storage.audit import Table
+from heist_core.storage.statistics import (
+    AT_ONCE,
+    HOUR_KEPT,
+    Generation,
+    StatisticsStore,
+    generation_of,
+    moment_of,
+)
+from heist_core.use_cases.clock import Clock
+from heist_core.use_cases.keep_statistics import KeepStatistics
+from ops.command import add_change_arguments, agreed
+from ops.output import Output
+from ops.target import Target
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_change_arguments(parser, reason=False)
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    generation = target.statistics.generation()
+    state = "is under way and would go on" if generation.rebuilding else "would begin"
+    out.line(f"Reports are read from generation {generation.read}; a rebuild {state}.")
+    if not agreed(options, out):
+        out.document({"applied": False, "read": generation.read, "written": generation.written})
+        return 0
+    table = Table(target.dynamodb, target.table)
+
+    def delete(key: keys.Key) -> None:
+        target.dynamodb.delete_item(TableName=target.table, Key=items.to_wire(key))
+
+    done = Rebuild(target.statistics, table, delete, target.clock)(out.items_read)
+    out.line(
+        f"{done.facts} heists and refusals and {done.players} players counted, {done.unreadable} records "
+        f"could not be read, {done.deleted} items of older generations deleted."
+    )
+    out.line(f"Reports are read from generation {done.generation}.")
+    out.document(
+        {
+            "applied": True,
+            "read": done.generation,
+            "written": done.generation,
+            "facts": done.facts,
+            "players": done.players,
+            "unreadable": done.unreadable,
+            "deleted": done.deleted,
+        }
+    )
+    return 1 if done.unreadable else 0
+
+
+@dataclass
+class Done:
+    """What a rebuild went through; heists are those that a report may still look at."""
+
+    generation: int
+    facts: int = 0
+    players: int = 0
+    unreadable: int = 0
+    deleted: int = 0
+
+
+@dataclass
+class Rebuild:
+    """docs/decisions.md, "Statistics", says why nothing is missed and nothing counted twice."""
+
+    store: StatisticsStore
+    table: Table
+    delete: Callable[[keys.Key], None]
+    clock: Clock
+    _facts: list[Heist | RefusedHeist] = field(default_factory=list)
+    _holders: list[str] = field(default_factory=list)
+
+    def __call__(self, progress: Callable[[int], None]) -> Done:
+        """Raises Contention when another rebuild ended meanwhile."""
+        seen = self.store.generation()
+        if not seen.rebuilding:
+            seen = self.store.move_generation(seen, Generation(seen.read, seen.written + 1))
+        done = Done(seen.written)
+        for item in self.table.scan(progress):
+            self._take(item, seen, done)
+        self._flush(done, at_least=1)
+        self.store.move_generation(seen, Generation(seen.written, seen.written))
+        return done
+
+    def _take(self, item: items.Item, seen: Generation, done: Done) -> None:
+        pk, sk = str(item["pk"]), str(item["sk"])
+        kind, _, rest = pk.partition("#")
+        if (kind, sk) == ("PLAYER", "STATE") and "tokens" in item:
+            self._holders.append(rest)
+        elif (kind, sk) == ("HEIST", "HEIST"):
+            try:
+                fact = items.heist_from(item)
+            except Malformed:
+                done.unreadable += 1
+                return
+            if moment_of(fact) > self.clock.now() - HOUR_KEPT:
+                self._facts.append(fact)
+        elif generation_of(pk) not in (None, seen.read, seen.written):
+            self.delete({"pk": pk, "sk": sk})
+            done.deleted += 1
+        self._flush(done, at_least=AT_ONCE)
+
+    def _flush(self, done: Done, at_least: int) -> None:
+        keep = KeepStatistics(self.store, self.clock)
+        if len(self._facts) >= at_least:
+            keep.count(self._facts, done.generation)
+            done.facts += len(self._facts)
+            self._facts = []
+        if len(self._holders) >= at_least:
+            keep.hold(self._holders, done.generation)
+            done.players += len(self._holders)
+            self._holders = []

@@ -1,0 +1,131 @@
+"""The contract with teams that listen: the published schemas, what is emitted, and the consumer to start from."""
+
+import importlib.util
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import boto3
+import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from moto import mock_aws
+
+from heist_core.messaging import bus
+from heist_core.messaging.bus import SOURCE, event_of
+from tests.builders import MILLISECOND, NOW, award, heist, reversal
+
+FOLDER = Path(__file__).parents[2] / "docs" / "events-out"
+NAMES = sorted(path.name.removesuffix(".schema.json") for path in FOLDER.glob("*.schema.json"))
+TABLE = "leaderboard"
+
+
+def schema(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / f"{name}.schema.json").read_text("utf-8"))
+    return found
+
+
+def emitted(fact: Any) -> dict[str, Any]:
+    detail_type, detail = event_of(fact)
+    return {"source": SOURCE, "detail-type": detail_type, "detail": dict(detail)}
+
+
+EVENTS = {event["detail-type"]: event for event in map(emitted, (heist(), reversal(), award()))}
+
+
+def test_every_event_out_has_a_schema() -> None:
+    assert sorted(EVENTS) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_emitted_is_what_the_schema_says_member_by_member(name: str) -> None:
+    Draft202012Validator.check_schema(schema(name))
+    Draft202012Validator(schema(name)).validate(EVENTS[name])
+    required = schema(name)["properties"]["detail"]["required"]
+    assert set(required) == set(getattr(bus, name).__annotations__)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_member_that_is_missing_or_of_another_type_breaks_the_contract(name: str) -> None:
+    validator = Draft202012Validator(schema(name))
+    for member in EVENTS[name]["detail"]:
+        changes: list[dict[str, object]] = [{}, {member: []}]
+        for change in changes:
+            rest = {key: value for key, value in EVENTS[name]["detail"].items() if key != member}
+            assert not validator.is_valid({**EVENTS[name], "detail": {**rest, **change}}), member
+
+
+# The consumer to start from
+
+
+@pytest.fixture
+def consumer(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("LEADERBOARD_TABLE", TABLE)
+    spec = importlib.util.spec_from_file_location("sample", FOLDER / "leaderboard_cache.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with mock_aws():
+        boto3.client("dynamodb").create_table(
+            TableName=TABLE,
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[
+                {"AttributeName": "season", "KeyType": "HASH"},
+                {"AttributeName": "playerId", "KeyType": "RANGE"},
+            ],
+            AttributeDefinitions=[
+                {"AttributeName": "season", "AttributeType": "S"},
+                {"AttributeName": "playerId", "AttributeType": "S"},
+            ],
+        )
+        yield module
+
+
+def lines() -> dict[str, int | None]:
+    found = boto3.client("dynamodb").scan(TableName=TABLE)["Items"]
+    return {
+        item["playerId"]["S"]: int(item["points"]["N"]) if "points" in item else None
+        for item in found
+    }
+
+
+FIRST = emitted(heist(attacker_before=0, victim_before=800, stolen=40))
+SECOND = emitted(
+    heist(
+        "carol",
+        "bob",
+        "second",
+        attacker_before=5,
+        victim_before=760,
+        stolen=38,
+        at=NOW + MILLISECOND,
+    )
+)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([FIRST, SECOND, FIRST, SECOND])))
+def test_however_events_are_repeated_and_ordered_the_cache_ends_the_same(
+    consumer: ModuleType, order: tuple[dict[str, Any], ...]
+) -> None:
+    for event in order:
+        consumer.handler(event, None)
+    assert lines() == {"alice": 40, "bob": 722, "carol": 43}
+
+
+def test_a_reversal_makes_both_lines_be_asked_for_anew_and_others_are_left(
+    consumer: ModuleType,
+) -> None:
+    consumer.handler(FIRST, None)
+    reversed_later = EVENTS["HeistReversed"] | {
+        "detail": {**EVENTS["HeistReversed"]["detail"], "createdAt": "2027-01-01T00:00:00.000Z"}
+    }
+    consumer.handler(reversed_later, None)
+    consumer.handler(EVENTS["TokenAwarded"], None)
+    consumer.handler({"source": "heist", "detail-type": "SomethingNew", "detail": {}}, None)
+    assert lines() == {"alice": None, "bob": None}
