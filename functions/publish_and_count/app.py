@@ -18,5 +18,7 @@ def _relay(facts: Sequence[Fact], fields: telemetry.Fields) -> Sequence[telemetr
     fields.update(published=len(relayed.published), counted=relayed.counted, left=relayed.left)
     telemetry.count("LeftToSweeper", relayed.left)
     for defect in relayed.defects:
-        telemetry.logger().error("left to the sweeper", exc_info=defect)
+        telemetry.logger().error(
+            "left to the sweeper", exc_info=defect, extra={"function": "publish_and_count"}
+        )
     return [{"published": int(fact in relayed.published)} for fact in facts]

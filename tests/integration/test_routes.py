@@ -141,7 +141,7 @@ def test_a_request_of_the_wrong_shape_is_a_400_that_touches_nothing(
     assert all(set(error) == {"code", "path", "message"} for error in answer.body["errors"])
 
 
-API_FUNCTIONS = FUNCTIONS[:5]
+API_FUNCTIONS = (*FUNCTIONS[:5], "show_statistics")
 
 
 @pytest.mark.parametrize("function", API_FUNCTIONS)

@@ -174,7 +174,22 @@ def test_events_refused_and_records_that_fail_or_cannot_be_read_are_counted(
     game.call("publish_and_count", stream_event(record))
     record["dynamodb"]["NewImage"].pop("season")
     game.call("publish_and_count", stream_event(record))
-    assert totals(capsys) == {"EventsRefused": 1, "RecordsFailed": 1, "RecordsParked": 1}
+    assert totals(capsys) == {"EventsRefused": 1, "LeftToSweeper": 1, "RecordsParked": 1}
+
+
+def test_a_record_that_the_notifier_fails_on_is_counted(
+    game: Game, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = heist_requested(game, "request-9")
+    totals(capsys)
+
+    def refuse(operation: str, request: object) -> None:
+        if operation == "transact_write_items":
+            raise client_error("InternalServerError", 500)
+
+    game.tap.before = refuse
+    game.call("notify_players", stream_event(record))
+    assert totals(capsys) == {"RecordsFailed": 1}
 
 
 def test_an_invalid_settings_item_is_counted_by_the_real_wiring(
@@ -232,14 +247,13 @@ def test_every_ready_made_query_asks_for_fields_and_values_that_log_lines_have(
     game.rob("alice", "bob")
     for consumer in ("notify_players", "publish_and_count"):
         game.call(consumer, stream_event(record))
-    game.bridge.fails(client_error("InternalFailure", 500))
-    game.call("publish_and_count", stream_event(record))
     item = game.item(keys.player("alice"))
     assert item is not None
     game.put({**item, "tokens": 7})
     game.call("audit_table", sample("audit_table"))
     game.tap.before = unreachable
     game.rob("alice", "bob")
+    game.call("notify_players", stream_event(record))
     lines = lines_of(log)
     known = {name for line in lines for name in line}
     values = {line[name] for line in lines for name in ("message", "function")}
