@@ -73,7 +73,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_allow(
             check=False,
         )
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
-    assert "5 selected / 5 total" in done.stdout
+    assert "8 selected / 8 total" in done.stdout
     answers = Counter(
         map(kind_of_answer, json.loads((tmp_path / "requests.har").read_text())["log"]["entries"])
     )

@@ -432,7 +432,7 @@ def moment(text: str) -> datetime:
 
 def _owes_notices(owed: Iterable[str]) -> bool:
     """Whether a marker speaks of notices or of mails asked for again."""
-    return bool(set(owed) - {"event"})
+    return bool(set(owed) - {"event", "statistics"})
 
 
 def _is_negative(value: object) -> bool:

@@ -170,6 +170,7 @@ class Instance:
     settings: LiveSettings
     execute: ExecuteHeist
     notify: NotifyPlayers
+    statistics_store: StatisticsStore
     statistics: KeepStatistics
     relay: PublishAndCount
     settle: SettleOwed
@@ -262,14 +263,14 @@ class World:
         mailer = Mailer(self._clients.ses, "heists@example.com")
         notify = NotifyPlayers(store, mailer, letters, settings, self.time)
         bus = Bus(self._clients.events, "bus")
-        statistics = KeepStatistics(
-            StatisticsStore(self._clients.dynamodb, self.table, self._executor), self.time
-        )
+        statistics_store = StatisticsStore(self._clients.dynamodb, self.table, self._executor)
+        statistics = KeepStatistics(statistics_store, self.time)
         return Instance(
             store=store,
             settings=settings,
             execute=ExecuteHeist(store, settings, self.time),
             notify=notify,
+            statistics_store=statistics_store,
             statistics=statistics,
             relay=PublishAndCount(store, bus, statistics),
             settle=SettleOwed(store, notify, bus, statistics, letters, self.time, settings),
