@@ -178,7 +178,7 @@ def message_of(notice: Notice) -> str:
                 f"and stole {data['pointsLost']} of your monthly points!"
             )
         case NoticeType.HEIST_REVERSED:
-            stolen = plural(int(data["pointsStolen"] or 0), "point")
+            stolen = plural(int(str(data["pointsStolen"])), "point")
             back = f"{data['pointsReturned']} of {stolen}" if data["shortfall"] else stolen
             if "attackerId" in data:
                 return f"A heist on you was reversed: you got {back} back."
