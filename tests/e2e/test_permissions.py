@@ -144,7 +144,8 @@ def tokens_are_awarded(world: World) -> bool:
         "referrerUserId": unique("p"),
         "referredUserId": unique("p"),
     }
-    answer = invoke(world, "award_token", bus_event("referrals", "ReferralCompleted", detail))
+    with world.settings(("award_token",)):  # a fresh instance, which has yet to read the settings
+        answer = invoke(world, "award_token", bus_event("referrals", "ReferralCompleted", detail))
     return bool(answer == {"status": "ok"} and refuses(world, "award_token"))
 
 
