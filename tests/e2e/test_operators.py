@@ -1,0 +1,92 @@
+"""The operator's tool on the deployed application: settings, switches, a block, a story."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+
+from ops import __main__ as tool
+from ops.output import Output
+from ops.target import Target
+from tests.e2e.world import World
+
+WHY = ("--reason", "a test", "--apply")
+
+
+class Desk:
+    def __init__(self, target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+        self.target = target
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> Any:
+        options = tool.parser().parse_args([*arguments, "--json"])
+        self._capsys.readouterr()
+        assert tool.COMMANDS[options.command].run(self.target, options, Output(as_json=True)) == 0
+        return json.loads(self._capsys.readouterr().out)
+
+
+@pytest.fixture
+def desk(world: World, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
+    """The tool on this stack; the settings are what they were afterwards."""
+    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
+    target = Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
+    yield Desk(target, capsys)
+    world.client("dynamodb").delete_item(
+        TableName=world.outputs["TableName"], Key={"pk": {"S": "SETTINGS"}, "sk": {"S": "HEIST"}}
+    )
+
+
+def test_a_setting_changes_for_fresh_instances_and_back(world: World, desk: Desk) -> None:
+    robber, victim = world.robber(tokens=2), world.victim(points=1000)
+    before = desk("config")
+    written = desk(
+        "config", "--set", "HEIST_STEAL_PERCENTAGE=1", "--set", "HEIST_COOLDOWN_HOURS=0", *WHY
+    )
+    with world.settings(("execute_heist",)):  # which leaves fresh instances behind
+        assert robber.rob(victim)["pointsStolen"] == 10
+
+        desk("config", "--back", "0", *WHY)
+    assert desk("config")["settings"] == before["settings"]
+    assert written["version"] in [
+        each["version"] for each in desk("config", "--history")["versions"]
+    ]
+
+
+def test_a_referral_while_awards_are_off_earns_its_token_when_they_are_on(
+    world: World, desk: Desk
+) -> None:
+    player = world.player()
+    sweep = {"FunctionName": world.function("sweep_notifications"), "Payload": b"{}"}
+    desk("config", "--set", "HEIST_AWARDS_ENABLED=false", *WHY)
+    with world.settings(("award_token", "sweep_notifications")):
+        world.award(player.id)
+        world.client("lambda").invoke(**sweep)
+        assert player.tokens()["balance"] == 0
+
+        desk("config", "--back", "0", *WHY)
+    with world.settings(("sweep_notifications",)):
+        world.client("lambda").invoke(**sweep)
+    assert player.tokens()["balance"] == 1
+    player.inbox(1)
+
+
+def test_a_blocked_player_is_kept_out_until_unblocked(world: World, desk: Desk) -> None:
+    robber, victim = world.robber(), world.victim()
+    desk("block", robber.id, *WHY)
+    reply = robber.execute(victim)
+    assert (reply.code, reply.body["message"]) == (
+        "ATTACKER_BLOCKED",
+        "You cannot take part in heists",
+    )
+    assert robber.can_rob(victim).body["code"] == "ATTACKER_BLOCKED"
+    desk("unblock", robber.id, *WHY)
+    desk("block", victim, *WHY)
+    assert robber.execute(victim).code == "TARGET_NOT_FOUND"
+    desk("unblock", victim, *WHY)
+    robber.rob(victim)
+
+    story = desk("player", robber.id)
+    assert [entry["what"] for entry in story["actions"]] == ["unblock", "block"]
+    assert len(story["heists"]) == 1
