@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from heist_core import telemetry, wiring
 from heist_core.contracts import Envelope, PointsEarned
 from heist_core.domain.award import EarnedPoints
+from heist_core.domain.errors import Erased
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
 from heist_core.use_cases.retry import until_uncontended
@@ -23,7 +24,11 @@ def _add(event: PointsEarned, envelope: Envelope) -> Mapping[str, str | int]:
         point_event_type=event.pointEventType,
         occurred_at=event.occurredAt or envelope.time,
     )
-    added = until_uncontended(lambda: wiring.store().commit_points(earned), wiring.clock())
+    try:
+        added = until_uncontended(lambda: wiring.store().commit_points(earned), wiring.clock())
+    except Erased:
+        added = False
+        telemetry.count("EventsForErased")
     points = earned.points if added else 0
     telemetry.count("PointsEarned", points)
     return {"player": earned.player_id, "points": points}

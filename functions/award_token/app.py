@@ -26,5 +26,6 @@ def _award(referral: ReferralCompleted, envelope: Envelope) -> Mapping[str, str 
     )
     awarding = award_token(wiring.store(), wiring.settings(), wiring.clock(), award)
     telemetry.count("TokensAwarded", int(awarding is Awarding.AWARDED))
+    telemetry.count("EventsForErased", int(awarding is Awarding.ERASED))
     telemetry.count("AwardsHeld", int(awarding is Awarding.HELD))
     return {"player": award.referrer_id, "award": awarding.value}

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from heist_core import wiring
+from heist_core import telemetry, wiring
 from heist_core.contracts import Envelope, UserUpserted
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
@@ -15,5 +15,6 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
 
 
 def _upsert(update: UserUpserted, envelope: Envelope) -> Mapping[str, str | int]:
-    upsert_player(wiring.store(), wiring.clock(), update, envelope.time)
+    taken = upsert_player(wiring.store(), wiring.clock(), update, envelope.time)
+    telemetry.count("EventsForErased", int(not taken))
     return {"player": update.userId}

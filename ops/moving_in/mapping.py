@@ -181,7 +181,9 @@ class MovedPlayer:
             "lastSpentAt": _newest(self.last_spent_at, seen.last_spent_at),
             "lastHeistAt": _newest(self.last_heist_at, seen.last_heist_at),
             "lastRobbedAt": _newest(self.last_robbed_at, seen.last_robbed_at),
-            **items.profile_attributes(_merged(seen.profile, self.profile)),
+            **items.profile_attributes(
+                Profile() if seen.erased else _merged(seen.profile, self.profile)
+            ),
         }
         if self.has_tokens:
             attributes["tokens"] = seen.tokens + self.tokens_earned - self.tokens_spent

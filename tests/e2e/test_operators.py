@@ -1,4 +1,4 @@
-"""The operator's tool on the deployed application: settings, switches, a block, a story."""
+"""The operator's tool on the deployed application: settings, switches, a block, a story, an erasure."""
 
 import json
 from collections.abc import Iterator
@@ -7,10 +7,11 @@ from typing import Any
 import boto3
 import pytest
 
+from heist_core.storage.audit import Table, audit_table
 from ops import __main__ as tool
 from ops.output import Output
 from ops.target import Target
-from tests.e2e.world import World
+from tests.e2e.world import World, eventually, unique
 
 WHY = ("--reason", "a test", "--apply")
 
@@ -90,3 +91,28 @@ def test_a_blocked_player_is_kept_out_until_unblocked(world: World, desk: Desk) 
     story = desk("player", robber.id)
     assert [entry["what"] for entry in story["actions"]] == ["unblock", "block"]
     assert len(story["heists"]) == 1
+
+
+def test_an_erased_player_is_gone_for_everybody_and_the_table_is_sound(
+    world: World, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.erase.SETTLING", 2 * (desk.target.now() - desk.target.now()))
+    name, address = unique("Name"), f"{unique('mail')}@example.com"
+    robber, friend = world.robber(name=name, email=address), world.player()
+    victim = world.victim(points=500)
+    robber.rob(victim)
+    robber.inbox(2)
+    eventually(lambda: world.mails_to(address), lambda mails: len(mails) == 1)
+
+    desk("erase", robber.id, *WHY)
+
+    world.profile(robber.id, name=name)
+    world.award(robber.id)
+    assert robber.tokens() == friend.tokens()
+    assert robber.notifications()["notifications"] == []
+    assert robber.execute(victim).code == "NO_TOKENS"
+    client = world.client("dynamodb")
+    table = Table(client, world.outputs["TableName"])
+    assert name not in str(list(table.scan(lambda _: None)))
+    _, violations = audit_table(table, rounds=3)
+    assert [each for each in violations if robber.id in each.subject] == []

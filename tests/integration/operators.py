@@ -63,5 +63,11 @@ def desk_of(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
     target = Target("local", {"TableName": game.table}, session, "http://localhost")
     # The engine itself, the store that tests can interfere with, and the game's clock.
     functions = FakeLambda()
-    target.__dict__.update(dynamodb=game.client, store=game.store, now=game.time, lambdas=functions)
+    target.__dict__.update(
+        dynamodb=game.client,
+        store=game.store,
+        now=game.time,
+        lambdas=functions,
+        clock=game.time.clock,
+    )
     return Desk(target, capsys, functions.variables)

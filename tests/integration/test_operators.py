@@ -459,3 +459,159 @@ def test_an_export_holds_all_that_is_about_a_person_and_nothing_else(
     assert len(found["ledger"]) == 2
     assert "bob@example.com" not in str(found)
     assert "sourceNetwork" not in str(desk("export", "bob"))
+
+
+# Erasure
+
+
+ERASE = ("--reason", "request 17", "--apply")
+
+
+def sound(game: Game) -> bool:
+    return list(audit_items(game.everything()).violations()) == []
+
+
+def test_an_erased_person_is_in_no_record_and_no_sum_has_changed(played: Game, desk: Desk) -> None:
+    refer(played, "carol", "bob", name="Bobby")
+    played.sweep()
+    told = desk("erase", "bob", *ERASE)
+
+    assert told["erased"] == {
+        "heists": 1,
+        "inbox items": 1,
+        "notices of others": 2,
+        "referrals": 1,
+    }
+    left = str(played.everything())
+    assert "bob@example.com" not in left
+    assert "Bob" not in left
+    assert "Alice" in left
+    assert played.points("bob") == 760
+    assert sound(played)
+    [message] = [item.notice.metadata for item in played.inbox("alice") if item.notice.heist_id]
+    assert message["victimName"] is None
+    entries = desk.actions()
+    assert entries[-1]["id"] == told["receipt"]
+    assert entries[-1]["after"] == {"erased": told["erased"]}
+
+
+def test_an_erasure_says_what_it_would_do_and_does_it_once(played: Game, desk: Desk) -> None:
+    before = played.everything()
+    told = desk("erase", "bob", "--reason", "request 17")
+    assert (told["done"], told["found"]["heists"]) == (False, 1)
+    assert played.everything() == before
+
+    first = desk("erase", "bob", *ERASE)
+    again = desk("erase", "bob", *ERASE)
+    assert (again["receipt"], again["erased"]) == (first["receipt"], {})
+
+
+def test_events_that_come_late_do_not_bring_a_person_back(game: Game, desk: Desk) -> None:
+    game.give("bob", points=100, tokens=1, name="Bob", email="bob@example.com")
+    desk("erase", "bob", *ERASE)
+    before = game.item(keys.player("bob"))
+
+    game.call("upsert_player", bus_event("upsert_player", userId="bob", name="Bob"))
+    game.call("add_points", bus_event("add_points", userId="bob", eventId="late"))
+    refer(game, "bob", "eve")
+    refer(game, "carol", "bob", name="Bob")
+    game.sweep()
+
+    assert game.item(keys.player("bob")) == before
+    assert "Bob" not in str(game.everything())
+    assert tokens(game, "carol") == 1
+    assert game.events_queue.letters == []
+    assert sound(game)
+
+
+def test_a_person_never_heard_of_can_be_erased_before_their_events(game: Game, desk: Desk) -> None:
+    desk("erase", "bob", *ERASE)
+    game.call("upsert_player", bus_event("upsert_player", userId="bob", name="Bob"))
+    assert game.player("bob").name is None
+    assert sound(game)
+
+
+def test_to_the_api_an_erased_player_is_one_never_seen(game: Game, desk: Desk) -> None:
+    game.give("bob", points=800, tokens=2)
+    game.give("alice", points=100, tokens=1)
+    desk("erase", "bob", *ERASE)
+
+    mine = game.request("get_tokens", api_event("get_tokens", "bob"))
+    assert mine.body == game.request("get_tokens", api_event("get_tokens", "nobody")).body
+    assert game.rob("bob", "alice").body["code"] == "NO_TOKENS"
+    assert game.rob("alice", "bob").body == game.rob("alice", "nobody").body
+    assert game.inbox("bob") == []
+
+
+@pytest.mark.parametrize("erased", ["alice", "bob"])
+def test_an_erasure_between_read_and_commit_stops_the_heist(erased: str, game: Game) -> None:
+    game.give("alice", tokens=1, points=100, name="Alice")
+    game.give("bob", points=800, name="Bob")
+
+    def freeze() -> None:
+        player = game.player(erased)
+        game.store.commit(operator.freeze(game.table, player, game.time(), action()))
+
+    game.once_before("transact_write_items", freeze)
+
+    assert game.rob("alice", "bob").body["code"] in ("NO_TOKENS", "TARGET_NOT_FOUND")
+    assert game.points("bob") == 800
+    assert sound(game)
+
+
+@pytest.mark.parametrize("erased", ["alice", "bob"])
+def test_an_old_picture_of_a_heist_tells_nobody_the_name(
+    erased: str, game: Game, desk: Desk
+) -> None:
+    game.give("alice", tokens=1, points=100, name="Alice", email="alice@example.com")
+    game.give("bob", points=800, name="Bob", email="bob@example.com")
+    heist_id = game.rob("alice", "bob").body["heistId"]
+    image = items.to_wire(game.item(keys.heist(heist_id)) or {})
+    desk("erase", erased, *ERASE)
+    record = {"eventName": "INSERT", "dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
+    game.call("notify_players", {"Records": [record]})
+
+    name = erased.title()
+    assert name not in str(game.everything())
+    assert game.inbox(erased) == []
+    [other] = {"alice", "bob"} - {erased}
+    assert next(item.notice.heist_id for item in game.inbox(other)) == heist_id
+    assert name not in str(game.ses.mails)
+    assert f"{erased}@example.com" not in str(game.ses.mails)
+    assert sound(game)
+
+
+def test_points_between_read_and_freeze_are_not_lost(game: Game, desk: Desk) -> None:
+    game.give("bob", points=10)
+    game.once_before("transact_write_items", lambda: game.give("bob", points=5))
+    desk("erase", "bob", *ERASE)
+    assert game.points("bob") == 15
+    assert sound(game)
+
+
+def test_an_erasure_that_died_is_finished_by_the_next(played: Game, desk: Desk) -> None:
+    def die(operation: str) -> None:
+        if operation == "transact_write_items":
+            played.undisturbed()
+            raise Crash
+
+    played.tap.after = die
+    with pytest.raises(Crash):
+        desk("erase", "bob", *ERASE)
+    assert sound(played)
+    assert "Bob" in str(played.everything())
+
+    desk("erase", "bob", *ERASE)
+    assert "Bob" not in str(played.everything())
+    assert sound(played)
+
+
+def test_a_held_award_of_an_erased_referrer_is_given_to_nobody(game: Game, desk: Desk) -> None:
+    switch_awards(game, on=False)
+    refer(game, "alice", "eve")
+    desk("erase", "alice", *ERASE)
+    switch_awards(game, on=True)
+    game.sweep()
+    game.sweep()
+    assert tokens(game, "alice") == 0
+    assert sound(game)

@@ -18,6 +18,7 @@ from heist_core.storage import keys
 from heist_core.telemetry import NAMESPACE
 from heist_core.use_cases.execute_heist import BEGIN_ROUNDS_FOR_SECONDS, LONGEST_ROUND_SECONDS
 from heist_core.use_cases.notify_players import LEASE
+from ops.erase import SETTLING
 
 ROOT = Path(__file__).parents[2]
 
@@ -547,3 +548,11 @@ def test_locked_requirements_have_hashes_and_no_addresses(path: Path) -> None:
     assert not re.findall(r"^-", text, re.MULTILINE)
     packages = re.findall(r"^\S+==\S+(?: ; .*)? \\\n    --hash=sha256:", text, re.MULTILINE)
     assert len(packages) == len(re.findall(r"^\S+==", text, re.MULTILINE)) > 0
+
+
+def test_no_function_that_writes_outlasts_what_an_erasure_waits_for() -> None:
+    for name, function in FUNCTIONS.items():
+        policies = RESOURCES[name.removesuffix("Function") + "Role"]["Properties"]["Policies"]
+        actions = {each for one in statements(policies) for each in as_list(one["Action"])}
+        if actions & {"dynamodb:PutItem", "dynamodb:UpdateItem"}:
+            assert function["Timeout"] < SETTLING.total_seconds(), name

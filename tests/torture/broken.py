@@ -15,6 +15,7 @@ from tests.unit.test_transactions import EVERY
 BUILDERS = {
     "claim_mail": "move_mail",
     "commit_refund": "commit_reversal",
+    "freeze_unknown": "freeze",
     "first_settings": "change_settings",
     "end_mail": "move_mail",
     "save_first_profile": "save_profile",

@@ -63,7 +63,7 @@ def test_what_a_caller_is_not_told_about_has_none() -> None:
     ]
     untold = {kind.__name__ for kind in kinds if not issubclass(kind, HeistCoreError)}
     assert untold == {
-        *("Malformed", "NotReversible"),
+        *("Erased", "Malformed", "NotReversible"),
         *("MailError", "MailDeferred", "MailRefused", "MailDoubtful"),
     }
 

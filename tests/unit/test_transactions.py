@@ -27,6 +27,7 @@ from tests.builders import (
 
 TABLE = "the-table"
 NEW = "attribute_not_exists(pk)"
+NOT_ERASED = "attribute_not_exists(erasedAt)"
 SUBJECT = keys.heist("h1")
 WITHIN_LIMIT = (
     "contains(attempts, :attempt) OR attribute_not_exists(attempts) OR size(attempts) < :limit"
@@ -70,6 +71,7 @@ def every_request() -> dict[str, Request]:
         "settle": transactions.settle(TABLE, SUBJECT, [Owed.EVENT]),
         "put_back": transactions.put_back(TABLE, SUBJECT, NOW),
         "clear_marker": transactions.clear_marker(TABLE, SUBJECT),
+        "note_only": transactions.note_only(TABLE, SUBJECT, NOTICE),
         "hold_award": transactions.hold_award(TABLE, award()),
         "set_aside": transactions.set_aside(TABLE, SUBJECT),
         "mark_read": transactions.mark_read(TABLE, "a", "0000000001", "0a1b2c3d", NOW),
@@ -90,6 +92,9 @@ def every_request() -> dict[str, Request]:
             TABLE, {"HEIST_ENABLED": True, "version": 2}, ("HEIST_ENABLED",), {}, 3, action()
         ),
         "first_settings": operator.change_settings(TABLE, None, (), {}, 1, action())[:1],
+        "freeze": operator.freeze(TABLE, player("bob"), NOW, action()),
+        "freeze_unknown": operator.freeze(TABLE, Player("bob"), NOW, action())[:1],
+        "certify": operator.certify(TABLE, "bob", "0a1b", action()),
         "block": operator.block(TABLE, player("bob"), NOW, action()),
         "unblock": operator.unblock(TABLE, player("bob"), action()),
     }
@@ -138,10 +143,19 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("commit_reversal.action", NEW),
         ("commit_refund.attacker", "version = :seen"),
         ("commit_award.referral", NEW),
-        ("commit_award.referrer", None),
+        ("commit_award.referrer", NOT_ERASED),
+        ("note_only", NEW),
+        ("freeze.player", "version = :seen"),
+        ("freeze.action", NEW),
+        ("freeze_unknown.player", "attribute_not_exists(version)"),
+        (
+            "certify.player",
+            "attribute_exists(erasedAt) AND attribute_not_exists(erasureReceipt)",
+        ),
+        ("certify.action", NEW),
         ("hold_award", NEW),
         ("release_award.referral", "attribute_exists(heldAt)"),
-        ("release_award.referrer", None),
+        ("release_award.referrer", NOT_ERASED),
         (
             "change_settings.settings",
             "attribute_exists(pk) AND HEIST_ENABLED = :HEIST_ENABLED AND version = :version",
@@ -150,7 +164,7 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("change_settings.action", NEW),
         ("first_settings.settings", NEW),
         ("commit_points.event", NEW),
-        ("commit_points.player", None),
+        ("commit_points.player", NOT_ERASED),
         ("commit_points.ledger", None),
         ("block.player", "version = :seen"),
         ("block.action", NEW),
@@ -203,7 +217,7 @@ PLAYER_WRITES = [name for name, request in EVERY.items() if "STATE" in str(reque
 
 
 def test_every_write_to_a_player_bumps_the_version() -> None:
-    assert len(PLAYER_WRITES) == 12
+    assert len(PLAYER_WRITES) == 15
     for name in PLAYER_WRITES:
         request = EVERY[name]
         added = str(request["UpdateExpression"]).partition("ADD ")[2]

@@ -70,6 +70,10 @@ class Misconfigured(Unavailable):
     """Storage refuses this function, or is not there. Repeating within the request does not help."""
 
 
+class Erased(Exception):
+    """The player's data was erased: nothing reaches them any more. Never shown to a client."""
+
+
 class Malformed(Exception):
     """Stored or streamed data that cannot be read as what it should be. Never shown to a client."""
 

@@ -94,7 +94,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) ->
         raise HeistRefused("FEATURE_DISABLED", "Heist feature is currently disabled")
     if attacker.blocked:
         raise HeistRefused("ATTACKER_BLOCKED", "You cannot take part in heists")
-    if attacker.tokens < 1:
+    if attacker.tokens < 1 or attacker.erased:
         raise HeistRefused("NO_TOKENS", "You need at least 1 Heist Token")
     if attacker.last_heist_at is not None:
         ends_at = attacker.last_heist_at + rules.cooldown
@@ -106,7 +106,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) ->
             )
     if attacker.id == victim.id:
         raise HeistRefused("SELF_TARGET", "You cannot rob yourself")
-    if not victim.exists or victim.blocked:
+    if not victim.can_be_robbed:
         raise HeistRefused("TARGET_NOT_FOUND", "Target user not found")
     season = season_of(now)
     victim_points = victim.points_in(season)

@@ -87,6 +87,7 @@ class Player:
     last_heist_at: datetime | None = None
     last_robbed_at: datetime | None = None
     blocked_at: datetime | None = None
+    erased_at: datetime | None = None
     points: Mapping[str, int] = field(default_factory=dict)
     profile: Profile = Profile()
 
@@ -98,6 +99,16 @@ class Player:
     def blocked(self) -> bool:
         """Whether an operator keeps this player out of heists, on either side."""
         return self.blocked_at is not None
+
+    @property
+    def erased(self) -> bool:
+        """Whether this person's data was erased: they look like a player never heard of."""
+        return self.erased_at is not None
+
+    @property
+    def can_be_robbed(self) -> bool:
+        """Whether others find this player at all."""
+        return self.exists and not self.blocked and not self.erased
 
     @property
     def name(self) -> str | None:

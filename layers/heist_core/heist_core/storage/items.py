@@ -105,6 +105,7 @@ def player_from(player_id: str, item: Item | None) -> Player:
         last_heist_at=_optional_moment(item, "lastHeistAt"),
         last_robbed_at=_optional_moment(item, "lastRobbedAt"),
         blocked_at=_optional_moment(item, "blockedAt"),
+        erased_at=_optional_moment(item, "erasedAt"),
         points={
             name.removeprefix(SEASON_PREFIX): _integer(item, name)
             for name in item

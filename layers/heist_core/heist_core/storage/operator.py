@@ -1,6 +1,7 @@
 """Requests that only an operator sends. No function's role permits the changes that they make."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from heist_core.domain.action import Action
@@ -10,7 +11,7 @@ from heist_core.domain.times import to_iso
 
 from . import items, keys
 from .items import Item, to_wire
-from .transactions import Step, Transaction, put, put_new, update
+from .transactions import Request, Step, Transaction, put, put_new, update
 
 
 def action_item(action: Action) -> Item:
@@ -154,3 +155,108 @@ def _change_player(
         ),
         record_action(table, action),
     )
+
+
+def freeze(table: str, player: Player, at: datetime, action: Action) -> Transaction:
+    """The beginning of an erasure: from here on nobody robs, tells or credits this player.
+
+    A player never heard of gets a state that says so, against events that come late.
+    """
+    profile = [f"#{name}" for name in items.profile_attributes(player.profile)]
+    names = {f"#{name}": name for name in items.profile_attributes(player.profile)}
+    values: dict[str, object] = {":at": to_iso(at), ":one": 1}
+    condition = "attribute_not_exists(version)"
+    if player.exists:
+        values[":seen"] = player.version
+        condition = "version = :seen"
+    changes = f"SET erasedAt = :at REMOVE blockedAt, {', '.join(profile)} ADD version :one"
+    request = update(
+        table, keys.player(player.id), changes, values, condition=condition, names=names
+    )
+    return (Step("player", {"Update": request}), record_action(table, action))
+
+
+def certify(table: str, player_id: str, receipt: str, action: Action) -> Transaction:
+    """The end of an erasure: its receipt, once."""
+    request = update(
+        table,
+        keys.player(player_id),
+        "SET erasureReceipt = :receipt ADD version :one",
+        {":receipt": receipt, ":one": 1},
+        condition="attribute_exists(erasedAt) AND attribute_not_exists(erasureReceipt)",
+    )
+    return (Step("player", {"Update": request}), record_action(table, action))
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """Takes what tells who a person is out of an item that others need."""
+
+    kind: str
+    request: Request
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """Deletes an item that is this person's alone."""
+
+    kind: str
+    request: Request
+
+
+Forgetting = Redaction | Removal
+
+
+def forget(table: str, item: Item, player_id: str) -> Forgetting | None:
+    """What takes a person out of an item; None where there is nothing of them but the id.
+
+    Ledger, points and tokens stay: they are the sums of others, too.
+    """
+    key = {"pk": str(item["pk"]), "sk": str(item["sk"])}
+    if key["pk"] == keys.inbox(player_id):
+        return Removal("inbox items", {"TableName": table, "Key": to_wire(key)})
+    if key["sk"] in ("HEIST", "REVERSAL"):
+        found = {"attackerName", "sourceNetwork"} if item.get("attackerId") == player_id else set()
+        found |= {"victimName"} if item.get("victimId") == player_id else set()
+        return _without(table, key, sorted(found & item.keys()), "heists")
+    if key == keys.referral(player_id):
+        return _without(table, key, sorted({"referredName"} & item.keys()), "referrals")
+    if key["pk"].startswith(keys.inbox("")):
+        return _nameless(table, key, item, player_id)
+    return None
+
+
+def _without(table: str, key: keys.Key, names: list[str], kind: str) -> Redaction | None:
+    if not names:
+        return None
+    request: Request = {
+        "TableName": table,
+        "Key": to_wire(key),
+        "UpdateExpression": "REMOVE " + ", ".join(names),
+        "ConditionExpression": "attribute_exists(pk)",
+    }
+    return Redaction(kind, request)
+
+
+def _nameless(table: str, key: keys.Key, item: Item, player_id: str) -> Redaction | None:
+    """The notice in somebody else's inbox, which goes on to tell of `a player`."""
+    metadata = item.get("metadata")
+    if not isinstance(metadata, Mapping):
+        return None
+    of_referral = keys.notice(keys.referral(player_id), key["pk"].removeprefix(keys.inbox("")))
+    named = {
+        "attackerName": metadata.get("attackerId") == player_id,
+        "victimName": metadata.get("victimId") == player_id,
+        "otherName": metadata.get("otherId") == player_id,
+        "referredUserName": item.get("tag") == keys.inbox_tag(of_referral),
+    }
+    names = [name for name, here in named.items() if here and metadata.get(name) is not None]
+    if not names:
+        return None
+    changes = ", ".join(f"metadata.{name} = :none" for name in names)
+    request = update(table, key, f"SET {changes}", {":tag": item["tag"]}, condition="tag = :tag")
+    request["ExpressionAttributeValues"] = {
+        **to_wire({":tag": item["tag"]}),
+        ":none": {"NULL": True},
+    }
+    return Redaction("notices of others", request)

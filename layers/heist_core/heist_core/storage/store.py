@@ -23,7 +23,7 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from botocore.parsers import ResponseParserError
 
 from heist_core.domain.award import Award, EarnedPoints
-from heist_core.domain.errors import Contention, Malformed, Misconfigured, Unavailable
+from heist_core.domain.errors import Contention, Erased, Malformed, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.inbox import Event, Fact, InboxItem, MailedEvent, MailRecord, Notice
 from heist_core.domain.player import Player, Profile
@@ -261,8 +261,9 @@ class Store:
             raise Contention from failed
 
     def commit_award(self, award: Award) -> bool:
-        """False: this referred player has earned somebody a token already."""
-        return self._transact_once(transactions.commit_award(self._table, award), "referral")
+        """False: this referred player has earned somebody a token already. Raises Erased."""
+        request = transactions.commit_award(self._table, award)
+        return self._transact_once(request, "referral", player="referrer")
 
     def hold_award(self, award: Award) -> bool:
         """False: this referred player has earned somebody a token already, or one is held."""
@@ -273,8 +274,9 @@ class Store:
         return True
 
     def release_award(self, award: Award) -> bool:
-        """Give the token of a held award. False: it is not held any more."""
-        return self._transact_once(transactions.release_award(self._table, award), "referral")
+        """Give the token of a held award. False: it is not held any more. Raises Erased."""
+        request = transactions.release_award(self._table, award)
+        return self._transact_once(request, "referral", player="referrer")
 
     def held_awards(self) -> Iterator[Award]:
         """Every award that is held, oldest first."""
@@ -293,8 +295,9 @@ class Store:
         return self._get(keys.SETTINGS)
 
     def commit_points(self, earned: EarnedPoints) -> bool:
-        """False: this event was counted already."""
-        return self._transact_once(transactions.commit_points(self._table, earned), "event")
+        """False: this event was counted already. Raises Erased."""
+        request = transactions.commit_points(self._table, earned)
+        return self._transact_once(request, "event", player="player")
 
     def seed_point_type(self, name: str, description: str) -> None:
         self._update(transactions.seed_point_type(self._table, name, description))
@@ -315,6 +318,14 @@ class Store:
             self._table, subject, notice, sequence, tag, arrived_at
         )
         return self._transact_once(request, "notice")
+
+    def note_only(self, event: Event, notice: Notice) -> bool:
+        """Put the notice of a recipient who has no inbox any more. False: it was there already."""
+        try:
+            self._put(transactions.note_only(self._table, items.subject_key(event), notice))
+        except _ConditionFailed:
+            return False
+        return True
 
     def mail_record(self, event: MailedEvent, recipient_id: str) -> MailRecord:
         """How far the mail of a delivered notice is. Raises Malformed without a notice."""
@@ -554,16 +565,16 @@ class Store:
             answer = self._client.update_item(**cast("UpdateItemInputTypeDef", request))
         return from_wire(answer.get("Attributes", {}))
 
-    def _transact(self, transaction: Transaction, arbiter: str) -> None:
+    def _transact(self, transaction: Transaction, arbiter: str, player: str = "") -> None:
         """All steps or none. Raises _ConditionFailed when the arbiter's condition did not hold."""
         actions = [cast("TransactWriteItemTypeDef", step.action) for step in transaction]
-        with _translated(tuple(step.name for step in transaction), arbiter):
+        with _translated(tuple(step.name for step in transaction), arbiter, player):
             self._client.transact_write_items(TransactItems=actions)
 
-    def _transact_once(self, transaction: Transaction, arbiter: str) -> bool:
-        """False: the arbiter's item was there already."""
+    def _transact_once(self, transaction: Transaction, arbiter: str, player: str = "") -> bool:
+        """False: the arbiter's item was there already. Raises Erased when the step `player` says so."""
         try:
-            self._transact(transaction, arbiter)
+            self._transact(transaction, arbiter, player)
         except _ConditionFailed:
             return False
         return True
@@ -579,20 +590,22 @@ def _attempt(heist_id: str) -> str:
 
 
 @contextmanager
-def _translated(steps: Sequence[str] = (), arbiter: str = "") -> Iterator[None]:
-    """botocore's errors as ours. `steps` and `arbiter` are those of a transaction."""
+def _translated(steps: Sequence[str] = (), arbiter: str = "", player: str = "") -> Iterator[None]:
+    """botocore's errors as ours. `steps` are those of a transaction, `arbiter` and `player` two of them."""
     try:
         yield
     except _NO_ANSWER as error:
         raise Unavailable from error
     except ClientError as error:
-        translation = _translation(error, steps, arbiter)
+        translation = _translation(error, steps, arbiter, player)
         if translation is None:
             raise
         raise translation from error
 
 
-def _translation(error: ClientError, steps: Sequence[str], arbiter: str) -> Exception | None:
+def _translation(
+    error: ClientError, steps: Sequence[str], arbiter: str, player: str
+) -> Exception | None:
     """None for a defect."""
     code = error.response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
@@ -602,6 +615,8 @@ def _translation(error: ClientError, steps: Sequence[str], arbiter: str) -> Exce
         reasons = dict(zip(steps, listed.get("CancellationReasons", ()), strict=False))
         if reasons.get(arbiter, {}).get("Code") == "ConditionalCheckFailed":
             return _ConditionFailed(_old_item(reasons[arbiter]))
+        if reasons.get(player, {}).get("Code") == "ConditionalCheckFailed":
+            return Erased()
         if any(reason.get("Code") in _DEFECTIVE_REASONS for reason in reasons.values()):
             return None
         return Contention()

@@ -19,6 +19,7 @@ from .wire import Item, to_wire
 
 Request = dict[str, object]
 
+NOT_ERASED = "attribute_not_exists(erasedAt)"
 _RATE_ITEMS_KEPT = timedelta(hours=1)
 
 
@@ -141,6 +142,7 @@ def _one_token(table: str, award: Award) -> Step:
                 keys.player(award.referrer_id),
                 "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one",
                 {":at": to_iso(award.at), ":one": 1},
+                condition=NOT_ERASED,
             )
         },
     )
@@ -190,6 +192,7 @@ def commit_points(table: str, earned: EarnedPoints) -> Transaction:
                     keys.player(earned.player_id),
                     "ADD #season :points, version :one",
                     {":points": earned.points, ":one": 1},
+                    condition=NOT_ERASED,
                     names={"#season": season},
                 )
             },
@@ -277,6 +280,11 @@ def deliver_notice(
         Step("notice", {"Put": put_new(table, items.notice_item(subject, notice))}),
         Step("inbox", {"Put": put_new(table, items.inbox_item(sequence, tag, notice, arrived_at))}),
     )
+
+
+def note_only(table: str, subject: keys.Key, notice: Notice) -> Request:
+    """The notice record of somebody who is told nothing any more."""
+    return put_new(table, items.notice_item(subject, notice))
 
 
 def move_mail(table: str, notice_key: keys.Key, seen: MailRecord, to: MailRecord) -> Request:

@@ -1,9 +1,11 @@
 """A token for a referral, or its promise while awards are switched off."""
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
+from heist_core.domain.errors import Erased
 
 from .clock import Clock
 from .retry import until_uncontended
@@ -21,16 +23,28 @@ class Awarding(StrEnum):
     """Until awards are switched on again; then the sweeper gives the token."""
     KNOWN = "known"
     """This referred player has earned somebody a token already, or one is held."""
+    ERASED = "erased"
+    """The referrer was erased: nobody is left to be given a token."""
 
 
 def award_token(store: "Store", settings: "LiveSettings", clock: Clock, award: Award) -> Awarding:
     """One token for a referred player, ever (SPEC section 4). Raises Contention or Unavailable."""
 
     def attempt() -> Awarding:
-        if settings.stale:
-            settings.refresh(store.settings_item())
+        stale = settings.stale
+        players, item = store.players_and_settings(
+            (award.referrer_id, award.referred_id), with_settings=stale
+        )
+        if stale:
+            settings.refresh(item)
+        if players[award.referrer_id].erased:
+            return Awarding.ERASED
+        given = replace(award, referred_name=None) if players[award.referred_id].erased else award
         if settings.current.HEIST_AWARDS_ENABLED:
-            return Awarding.AWARDED if store.commit_award(award) else Awarding.KNOWN
-        return Awarding.HELD if store.hold_award(award) else Awarding.KNOWN
+            return Awarding.AWARDED if store.commit_award(given) else Awarding.KNOWN
+        return Awarding.HELD if store.hold_award(given) else Awarding.KNOWN
 
-    return until_uncontended(attempt, clock)
+    try:
+        return until_uncontended(attempt, clock)
+    except Erased:
+        return Awarding.ERASED

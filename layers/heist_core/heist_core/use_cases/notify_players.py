@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
+from heist_core.domain.erasure import parties_of, without_names_of
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailRefused, Unavailable
 from heist_core.domain.inbox import (
     Event,
@@ -72,24 +73,38 @@ class NotifyPlayers:
         Unavailable when an inbox item could not be put; a mail that waits raises nothing.
         """
         told = Told()
+        players = self._players(event)
+        erased = {player.id for player in players.values() if player.erased}
+        event = without_names_of(erased, event)
         notices = notices_of(event)
         delivered = [
-            until_uncontended(
+            self._store.note_only(event, notice)
+            if notice.recipient_id in erased
+            else until_uncontended(
                 partial(self._store.deliver_notice, event, notice, self._clock.now()), self._clock
             )
             for notice in notices
         ]
-        told.inbox = sum(delivered)
-        told.settled = isinstance(event, Award) or self._mails(event, notices, delivered, told)
+        told.inbox = sum(
+            fresh and notice.recipient_id not in erased
+            for fresh, notice in zip(delivered, notices, strict=True)
+        )
+        told.settled = isinstance(event, Award) or self._mails(
+            event, notices, players, delivered, told
+        )
         if told.settled:
             self._store.settle(event, Owed.NOTICES)
         return told
 
     def _mails(
-        self, event: MailedEvent, notices: Sequence[Notice], fresh: Sequence[bool], told: Told
+        self,
+        event: MailedEvent,
+        notices: Sequence[Notice],
+        players: Mapping[str, Player],
+        fresh: Sequence[bool],
+        told: Told,
     ) -> bool:
         """Whether the mails of all notices are settled. Trouble with one leaves the other alone."""
-        players = self._players(notices)
         states = []
         for notice, is_fresh in zip(notices, fresh, strict=True):
             recipient = players[notice.recipient_id]
@@ -99,11 +114,9 @@ class NotifyPlayers:
                 states.append(MailState.SENDING)
         return all(state.settled for state in states)
 
-    def _players(self, notices: Sequence[Notice]) -> Mapping[str, Player]:
+    def _players(self, event: Event) -> Mapping[str, Player]:
         stale = self._settings.stale
-        players, item = self._store.players_and_settings(
-            [notice.recipient_id for notice in notices], with_settings=stale
-        )
+        players, item = self._store.players_and_settings(parties_of(event), with_settings=stale)
         if stale:
             self._settings.refresh(item)
         return players

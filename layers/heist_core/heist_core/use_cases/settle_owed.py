@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
-from heist_core.domain.errors import Malformed, Unavailable
+from heist_core.domain.errors import Erased, Malformed, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.inbox import (
     MAIL_AGAIN,
@@ -113,7 +113,12 @@ class SettleOwed:
             if out_of_time():
                 break
             award = replace(held, at=self._clock.now())
-            if until_uncontended(partial(self._store.release_award, award), self._clock):
+            try:
+                released = until_uncontended(partial(self._store.release_award, award), self._clock)
+            except Erased:
+                self._store.set_aside({"pk": f"REFERRAL#{held.referred_id}", "sk": "REFERRAL"})
+                continue
+            if released:
                 swept.awarded += 1
                 self._tell(award)
                 report(f"REFERRAL#{award.referred_id}", award.correlation_id, "awarded")

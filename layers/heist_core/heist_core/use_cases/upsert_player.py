@@ -14,19 +14,23 @@ if TYPE_CHECKING:
     from heist_core.storage.store import Store
 
 
-def upsert_player(store: "Store", clock: Clock, update: "UserUpserted", sent_at: datetime) -> None:
+def upsert_player(store: "Store", clock: Clock, update: "UserUpserted", sent_at: datetime) -> bool:
     """Take over what the update names and is not older than what stands (SPEC section 4).
 
-    `sent_at` dates an update without `updatedAt`. Raises Contention or Unavailable.
+    `sent_at` dates an update without `updatedAt`. False: this player was erased and stays so.
+    Raises Contention or Unavailable.
     """
 
-    def attempt() -> None:
+    def attempt() -> bool:
         seen = store.player(update.userId)
+        if seen.erased:
+            return False
         profile = _merged(seen.profile, update, update.updatedAt or sent_at)
         if profile != seen.profile or not seen.exists:
             store.save_profile(seen, profile)
+        return True
 
-    until_uncontended(attempt, clock)
+    return until_uncontended(attempt, clock)
 
 
 def _merged(profile: Profile, update: "UserUpserted", at: datetime) -> Profile:

@@ -1,0 +1,109 @@
+"""Erase what tells who a person is, for good, without touching the sums and histories of others.
+
+First the player is frozen: from that moment nobody robs, tells or credits them, and events that come late are ignored.
+When no function can still be at work with what it read before, their name, address and network are taken out of every
+record, their inbox is deleted, and a receipt goes into the log. Points, tokens and ledger stay under the id. It may be
+interrupted and run again; a second run finds nothing.
+"""
+
+import argparse
+from collections import Counter
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, cast
+
+from heist_core.storage import operator
+from heist_core.storage.audit import Table
+from heist_core.use_cases.retry import until_uncontended
+from ops.command import add_change_arguments, agreed, player_id_of, reason_of
+from ops.output import Output
+from ops.target import Target
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import DeleteItemInputTypeDef, UpdateItemInputTypeDef
+
+SETTLING = timedelta(seconds=90)
+"""Longer than any function may run: whoever read the player before the freeze has ended by then."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("player", help="the player's id")
+    add_change_arguments(parser)
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    player_id = player_id_of(options)
+    reason = reason_of(options)
+    if "@" in player_id:
+        out.line("The id itself looks like an address, and it stays: see docs/operations.md.")
+    found = Counter(one.kind for one in _left(target, player_id, out))
+    _list(out, found)
+    if not agreed(options, out):
+        out.document({"player": player_id, "found": dict(found), "done": False})
+        return 0
+    frozen_at = until_uncontended(lambda: _freeze(target, player_id, reason), target.clock)
+    while (left := frozen_at + SETTLING - target.now()) > timedelta(0):
+        out.progress(f"frozen; waiting {left.total_seconds():.0f} s for what is under way")
+        target.clock.sleep(min(left.total_seconds(), 1.0))
+    erased = Counter(one.kind for one in _left(target, player_id, out) if _forget(target, one))
+    receipt = until_uncontended(lambda: _certify(target, player_id, reason, erased), target.clock)
+    out.line(f"Erased. Receipt {receipt}: {_in_words(erased)}.")
+    out.document({"player": player_id, "erased": dict(erased), "receipt": receipt, "done": True})
+    return 0
+
+
+def _left(target: Target, player_id: str, out: Output) -> "list[operator.Forgetting]":
+    scanned = Table(target.dynamodb, target.table).scan(out.items_read)
+    found = (operator.forget(target.table, item, player_id) for item in scanned)
+    return [one for one in found if one is not None]
+
+
+def _freeze(target: Target, player_id: str, reason: str) -> datetime:
+    """When the player was frozen, now or before."""
+    player = target.store.player(player_id)
+    if player.erased_at is not None:
+        return player.erased_at
+    action = target.action(
+        "erase", f"player {player_id}", reason, before={}, after={"frozen": True}
+    )
+    target.store.commit(operator.freeze(target.table, player, action.at, action))
+    return action.at
+
+
+def _forget(target: Target, forgetting: operator.Forgetting) -> bool:
+    """False: the item is gone meanwhile."""
+    if isinstance(forgetting, operator.Removal):
+        target.dynamodb.delete_item(**cast("DeleteItemInputTypeDef", forgetting.request))
+        return True
+    try:
+        target.dynamodb.update_item(**cast("UpdateItemInputTypeDef", forgetting.request))
+    except target.dynamodb.exceptions.ConditionalCheckFailedException:
+        return False
+    return True
+
+
+def _certify(target: Target, player_id: str, reason: str, erased: Counter[str]) -> str:
+    """The receipt's id: this run's, or that of the run that finished the erasure before."""
+    state = next(target.items(f"PLAYER#{player_id}"))
+    if "erasureReceipt" in state:
+        return str(state["erasureReceipt"])
+    action = target.action(
+        "erase",
+        f"player {player_id}",
+        reason,
+        before={"frozen": True},
+        after={"erased": dict(erased)},
+    )
+    target.store.commit(operator.certify(target.table, player_id, action.id, action))
+    return action.id
+
+
+def _list(out: Output, found: Counter[str]) -> None:
+    out.table(("what", "items"), sorted(found.items()))
+    if not found:
+        out.line("Nothing of them is left but the id, the profile and the sums.")
+
+
+def _in_words(erased: Counter[str]) -> str:
+    return (
+        ", ".join(f"{number} {kind}" for kind, number in sorted(erased.items())) or "nothing left"
+    )
