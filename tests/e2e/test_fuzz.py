@@ -60,7 +60,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_allow(
                 f"--header=Authorization: Bearer {robber.token}",
                 "--phases=examples,coverage,fuzzing",
                 f"--max-examples={CASES_PER_ROUTE}",
-                "--workers=2",
+                "--workers=1",  # with two, CPython 3.11 can fail to parse in both at once (gh-106905)
                 "--request-timeout=90",
                 "--continue-on-failure",
                 "--suppress-health-check=all",
