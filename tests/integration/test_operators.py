@@ -1,13 +1,16 @@
 """What operators do, on every engine: each change with its entry in the log, or neither."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
-from heist_core.domain.errors import Contention
+from heist_core.domain.errors import Contention, Malformed
 from heist_core.storage import items, keys, operator
 from heist_core.storage.audit import audit_items
 from ops.target import OperatorError
 from tests.builders import action, api_event, bus_event
-from tests.fakes import Crash
+from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 from tests.integration.operators import Desk
 
@@ -379,6 +382,63 @@ def test_an_award_given_by_a_sweep_that_then_died_is_told_by_the_next(game: Game
     assert tokens(game, "alice") == 1
     assert len(game.inbox("alice")) == 1
     assert game.marked() == []
+
+
+@pytest.mark.parametrize("broken", [{"createdAt": "yesterday"}, {"referrerId": None}])
+def test_a_held_award_that_cannot_be_read_holds_up_no_other_and_is_not_passed_over(
+    broken: dict[str, object], game: Game
+) -> None:
+    switch_awards(game, on=False)
+    for referrer, referred in (("alice", "eve"), ("bob", "fay")):
+        refer(game, referrer, referred)
+        game.time.pass_(minutes=1)
+    whole = game.item(keys.referral("eve")) or {}
+    game.put({**whole, **broken})
+    switch_awards(game, on=True)
+
+    with pytest.raises(Malformed):
+        game.sweep()
+    assert [tokens(game, player) for player in ("alice", "bob")] == [0, 1]
+
+    game.put(whole)
+    game.sweep()
+    assert [tokens(game, player) for player in ("alice", "bob")] == [1, 1]
+
+
+def test_one_award_that_cannot_be_released_now_holds_up_no_other(game: Game) -> None:
+    switch_awards(game, on=False)
+    for referrer, referred in (("alice", "eve"), ("bob", "fay")):
+        refer(game, referrer, referred)
+        game.time.pass_(minutes=1)
+    switch_awards(game, on=True)
+
+    def throttled(operation: str, request: Mapping[str, Any]) -> None:
+        if operation == "transact_write_items" and "PLAYER#alice" in str(request):
+            raise client_error("ThrottlingException")
+
+    game.tap.before = throttled
+    game.sweep()
+    game.undisturbed()
+    assert [tokens(game, player) for player in ("alice", "bob")] == [0, 1]
+    game.sweep()
+    assert [tokens(game, player) for player in ("alice", "bob")] == [1, 1]
+
+
+def test_more_mails_waiting_than_a_sweep_has_time_for_do_not_hold_up_awards(game: Game) -> None:
+    game.give("alice", tokens=5, name="Alice", email="alice@example.com")
+    switch_awards(game, on=False)
+    refer(game, "bob", "eve")
+    game.set_settings(HEIST_COOLDOWN_HOURS=0)
+    game.settings_are_due()
+    for victim in ("v1", "v2", "v3", "v4"):
+        game.give(victim, points=100)
+        assert game.rob("alice", victim).status == 200
+    game.time.pass_(minutes=2)
+    looks = iter([False, False, True])
+
+    game.sweeper(lambda: next(looks, True))
+
+    assert tokens(game, "bob") == 1
 
 
 # A player's story, and their data

@@ -278,18 +278,6 @@ class Store:
         request = transactions.release_award(self._table, award)
         return self._transact_once(request, "referral", player="referrer")
 
-    def held_awards(self) -> Iterator[Award]:
-        """Every award that is held, oldest first."""
-        request: Request = {
-            "IndexName": "owed",
-            "KeyConditionExpression": "owedBucket = :bucket",
-            "ExpressionAttributeValues": to_wire({":bucket": keys.HELD_BUCKET}),
-        }
-        for entry in self._query(request):
-            item = self._get({"pk": str(entry["pk"]), "sk": str(entry["sk"])})
-            if item is not None and items.is_held(item):
-                yield items.award_from(item)
-
     def settings_item(self) -> Item | None:
         """What operators set over the variables."""
         return self._get(keys.SETTINGS)
@@ -386,23 +374,30 @@ class Store:
     def owed_before(self, moment: datetime) -> Iterator[OwedRecord]:
         """Everything owed since before a moment, oldest first; refused heists after all others."""
         for buckets in (keys.OWED_BUCKETS, keys.REFUSED_BUCKETS):
-            queues = [
-                self._query(
-                    {
-                        "IndexName": "owed",
-                        "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
-                        "ExpressionAttributeValues": to_wire(
-                            {":bucket": bucket, ":before": to_iso(moment)}
-                        ),
-                    }
-                )
-                for bucket in buckets
-            ]
-            for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
-                key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
-                item = self._get(key)
-                if item is not None and item.get("owedBucket") == entry["owedBucket"]:
-                    yield OwedRecord(key, item)
+            yield from self._marked(buckets, moment)
+
+    def held_before(self, moment: datetime) -> Iterator[OwedRecord]:
+        """Every award that has been held since before a moment, oldest first."""
+        return self._marked([keys.HELD_BUCKET], moment)
+
+    def _marked(self, buckets: Sequence[str], moment: datetime) -> Iterator[OwedRecord]:
+        queues = [
+            self._query(
+                {
+                    "IndexName": "owed",
+                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
+                    "ExpressionAttributeValues": to_wire(
+                        {":bucket": bucket, ":before": to_iso(moment)}
+                    ),
+                }
+            )
+            for bucket in buckets
+        ]
+        for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
+            key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
+            item = self._get(key)
+            if item is not None and item.get("owedBucket") == entry["owedBucket"]:
+                yield OwedRecord(key, item)
 
     # Inbox
 

@@ -2,11 +2,12 @@
 
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
@@ -54,6 +55,10 @@ class Swept:
     mails: Counter[MailState] = field(default_factory=Counter)
 
 
+_Act = Callable[["OwedRecord", Swept], str]
+"""Does what a record waits for; the outcome in a word."""
+
+
 class SettleOwed:
     def __init__(
         self,
@@ -79,7 +84,7 @@ class SettleOwed:
         grace: timedelta = GRACE,
         report: Report = lambda *_: None,
     ) -> Swept:
-        """Go through everything that has been owed for longer than `grace`, until out of time.
+        """Release held awards, and go through everything owed for longer than `grace`, until out of time.
 
         One record that fails stops no other, and what waits lines up again behind all that is owed,
         so that no number of them keeps the sweeper from the rest. A defect is raised when the others
@@ -88,40 +93,51 @@ class SettleOwed:
         """
         swept = Swept()
         defect: Exception | None = None
-        for record in self._store.owed_before(self._clock.now() - grace):
+        for record, act in self._work(self._clock.now(), grace):
             if out_of_time():
                 break
             try:
-                outcome = self._outcome(record, swept)
+                outcome = act(record, swept)
+            except Unavailable:
+                outcome = "waiting"
             except Exception as error:  # noqa: BLE001 - raised below
                 defect, outcome = error, "failed"
             if outcome in ("waiting", "failed"):
                 self._put_back(record)
             report(record.key["pk"], record.correlation_id, outcome)
-        self._release(out_of_time, swept, report)
         if defect is not None:
             raise defect
         return swept
 
-    def _release(self, out_of_time: Callable[[], bool], swept: Swept, report: Report) -> None:
-        """Give the tokens that were held, if awards are on again, and tell of them."""
+    def _work(self, now: datetime, grace: timedelta) -> "Iterator[tuple[OwedRecord, _Act]]":
+        """What is owed and, if awards are on again, what is held: in turns, so that neither a day of
+        mails that wait nor a million held awards keeps the sweeper from the other."""
         if self._settings.stale:
             self._settings.refresh(self._store.settings_item())
-        if not self._settings.current.HEIST_AWARDS_ENABLED:
-            return
-        for held in self._store.held_awards():
-            if out_of_time():
-                break
-            award = replace(held, at=self._clock.now())
-            try:
-                released = until_uncontended(partial(self._store.release_award, award), self._clock)
-            except Erased:
-                self._store.set_aside({"pk": f"REFERRAL#{held.referred_id}", "sk": "REFERRAL"})
-                continue
-            if released:
-                swept.awarded += 1
-                self._tell(award)
-                report(f"REFERRAL#{award.referred_id}", award.correlation_id, "awarded")
+        awards_on = self._settings.current.HEIST_AWARDS_ENABLED
+        held = self._store.held_before(now) if awards_on else ()
+        for owing, waiting in zip_longest(self._store.owed_before(now - grace), held):
+            if owing is not None:
+                yield owing, self._outcome
+            if waiting is not None:
+                yield waiting, self._release
+
+    def _release(self, record: "OwedRecord", swept: Swept) -> str:
+        """Give the token of a held award, and tell of it. An erased referrer gets none, ever."""
+        held = record.fact()
+        if not isinstance(held, Award):
+            raise Malformed("only an award can be held")
+        award = replace(held, at=self._clock.now())
+        try:
+            released = until_uncontended(partial(self._store.release_award, award), self._clock)
+        except Erased:
+            self._store.set_aside(record.key)
+            return "erased"
+        if not released:
+            return "known"
+        swept.awarded += 1
+        self._tell(award)
+        return "awarded"
 
     def _tell(self, award: Award) -> None:
         """What fails here is owed, and the next sweep comes to it."""
