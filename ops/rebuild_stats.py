@@ -13,14 +13,14 @@ from heist_core.domain.errors import Malformed
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.storage import items, keys
 from heist_core.storage.audit import Table
-from heist_core.storage.statistics import (
+from heist_core.storage.counting import (
     AT_ONCE,
     HOUR_KEPT,
     Generation,
-    StatisticsStore,
     generation_of,
     moment_of,
 )
+from heist_core.storage.statistics import StatisticsStore
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.keep_statistics import KeepStatistics
 from ops.command import add_change_arguments, agreed

@@ -21,7 +21,7 @@ from heist_core.domain.inbox import Owed
 from heist_core.domain.player import Player
 from heist_core.storage import items, keys
 from heist_core.storage.audit import Table
-from heist_core.storage.statistics import generation_of, holding_key
+from heist_core.storage.counting import generation_of, holding_key
 from heist_core.use_cases.report import Day, Report, TopRobber
 from ops.rebuild_stats import Done, Rebuild
 from tests.builders import NOW, Event, award, heist, player, refused, stream_event, stream_record

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from heist_core.storage import operator, transactions
+from heist_core.storage import counting, operator, transactions
 from heist_core.storage.transactions import Request
 from tests.unit.test_transactions import EVERY
 
@@ -19,6 +19,10 @@ BUILDERS = {
     "first_settings": "change_settings",
     "end_mail": "move_mail",
     "save_first_profile": "save_profile",
+    "first_generation": "put_generation",
+    "count_refusal": "count_facts",
+    "count_first": "count_facts",
+    "move_first": "move_holdings",
 }
 """Which function builds a request, where it is not called like it."""
 
@@ -38,7 +42,7 @@ def apply(broken: str) -> None:
     part, _, name = broken.rpartition(" ")
     builder, _, step = name.partition(".")
     builder = BUILDERS.get(builder, builder)
-    module = transactions if hasattr(transactions, builder) else operator
+    (module,) = (one for one in (transactions, operator, counting) if hasattr(one, builder))
     build: Any = getattr(module, builder)
     condition = EVERY[name].get("ConditionExpression")
 
@@ -62,7 +66,7 @@ def apply(broken: str) -> None:
 
 
 def _without(request: Request, condition: object) -> Request:
-    """The request without this condition, and without the values that only it used."""
+    """The request without this condition, and without what only it used."""
     if request.get("ConditionExpression") != condition:
         return request
     left = {
@@ -70,10 +74,11 @@ def _without(request: Request, condition: object) -> Request:
         for name, value in request.items()
         if name not in ("ConditionExpression", "ReturnValuesOnConditionCheckFailure")
     }
-    values = request.get("ExpressionAttributeValues")
-    if isinstance(values, dict):
-        used = set(re.findall(r":\w+", str(request["UpdateExpression"])))
-        left["ExpressionAttributeValues"] = {name: values[name] for name in used}
+    used = set(re.findall(r"[:#]\w+", str(request.get("UpdateExpression", ""))))
+    for part in ("ExpressionAttributeValues", "ExpressionAttributeNames"):
+        defined = left.pop(part, None)
+        if isinstance(defined, dict) and used & defined.keys():
+            left[part] = {name: defined[name] for name in sorted(used & defined.keys())}
     return left
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from heist_core.domain.inbox import MailRecord, MailState
-from heist_core.storage import transactions
-from tests.builders import NOW, award, earned, heist, player
+from heist_core.storage import operator, transactions
+from tests.builders import NOW, action, award, earned, heist, player
 from tests.unit.test_transactions import NOTICE, SUBJECT, TABLE, commit_reversal, every_request
 
 SNAPSHOT = Path(__file__).parent / "requests.json"
@@ -44,6 +44,12 @@ def test_the_steps_of_transactions_are_puts_and_updates_in_this_order() -> None:
         transactions.ask_mail_again(
             TABLE, SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
         ),
+        transactions.release_award(TABLE, award()),
+        operator.change_settings(TABLE, None, (), {}, 1, action()),
+        operator.freeze(TABLE, player("bob"), NOW, action()),
+        operator.certify(TABLE, "bob", "0a1b", action()),
+        operator.block(TABLE, player("bob"), NOW, action()),
+        operator.unblock(TABLE, player("bob"), action()),
     )
     steps = [[(step.name, *step.action) for step in each] for each in transacted]
     assert steps == [
@@ -66,4 +72,7 @@ def test_the_steps_of_transactions_are_puts_and_updates_in_this_order() -> None:
         [("event", "Put"), ("player", "Update"), ("ledger", "Put")],
         [("notice", "Put"), ("inbox", "Put")],
         [("mail", "Update"), ("marker", "Update")],
+        [("referral", "Update"), ("referrer", "Update")],
+        [("settings", "Put"), ("version", "Put"), ("action", "Put")],
+        *[[("player", "Update"), ("action", "Put")]] * 4,
     ]

@@ -11,7 +11,9 @@ import pytest
 
 from heist_core.domain.inbox import MailRecord, MailState, Owed, notices_of
 from heist_core.domain.player import Dated, Player
-from heist_core.storage import items, keys, operator, transactions
+from heist_core.domain.statistics import Robber, Takings
+from heist_core.storage import counting, items, keys, operator, transactions
+from heist_core.storage.counting import Generation, Holding
 from heist_core.storage.transactions import Request, Step, Transaction
 from tests.builders import (
     MILLISECOND,
@@ -34,6 +36,8 @@ WITHIN_LIMIT = (
 )
 NOTICE = notices_of(heist())[0]
 CLAIM = MailRecord(MailState.SENDING, 1, "owner-1", NOW)
+ROBBER = Robber("alice", {"2026-11-22T12": Takings(2, 90), "2026-10-21T11": Takings(5, 500)}, 7)
+UNCOUNTED = "attribute_exists(pk) AND (attribute_not_exists(countedIn) OR countedIn < :generation)"
 
 
 def values(request: Request) -> dict[str, object]:
@@ -76,6 +80,8 @@ def every_request() -> dict[str, Request]:
         "set_aside": transactions.set_aside(TABLE, SUBJECT),
         "mark_read": transactions.mark_read(TABLE, "a", "0000000001", "0a1b2c3d", NOW),
         "seed_point_type": transactions.seed_point_type(TABLE, "HEIST_GAIN", "text"),
+        "put_generation": counting.put_generation(TABLE, Generation(1, 2), Generation(2, 2)),
+        "first_generation": counting.put_generation(TABLE, Generation(), Generation(1, 2)),
     }
     transacted = {
         "commit_heist": transactions.commit_heist(TABLE, heist(), player("alice"), player("bob")),
@@ -97,6 +103,17 @@ def every_request() -> dict[str, Request]:
         "certify": operator.certify(TABLE, "bob", "0a1b", action()),
         "block": operator.block(TABLE, player("bob"), NOW, action()),
         "unblock": operator.unblock(TABLE, player("bob"), action()),
+        "count_facts": counting.count_facts(TABLE, 3, [heist()], {"alice": ROBBER}, NOW),
+        "count_refusal": counting.count_facts(TABLE, 3, [refused()], {}, NOW),
+        "count_first": counting.count_facts(TABLE, 3, [heist()], {"alice": Robber("alice")}, NOW)[
+            2:
+        ],
+        "move_holdings": counting.move_holdings(
+            TABLE, 3, [(Holding("alice", 7, 2), Holding("alice", 8, 3))]
+        ),
+        "move_first": counting.move_holdings(
+            TABLE, 3, [(Holding("alice"), Holding("alice", 1, 0))]
+        )[:1],
     }
     for name, transaction in transacted.items():
         for step in transaction:
@@ -190,6 +207,17 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
         ("set_aside", "attribute_exists(owedBucket)"),
         ("mark_read", "attribute_exists(unread) AND tag = :tag"),
         ("seed_point_type", None),
+        ("put_generation", "#read = :read AND written = :written"),
+        ("first_generation", NEW),
+        ("count_facts.fact", UNCOUNTED),
+        ("count_facts.day", None),
+        ("count_facts.robber", "version = :seen"),
+        ("count_refusal.fact", UNCOUNTED),
+        ("count_refusal.day", None),
+        ("count_first.robber", NEW),
+        ("move_holdings.holding", "version = :seen"),
+        ("move_holdings.balances", None),
+        ("move_first.holding", NEW),
     ],
 )
 def test_every_request_has_its_condition(name: str, condition: str | None) -> None:
@@ -205,7 +233,13 @@ def test_the_table_above_misses_no_request() -> None:
     assert {case[0] for case in mark.args[1]} == set(EVERY)
 
 
-@pytest.mark.parametrize("name", [name for name in EVERY if EVERY[name].get("Item")])
+STATISTICS = {"put_generation", "first_generation", "count_facts.robber", "count_first.robber"}
+"""Read anew when they are refused."""
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in EVERY if EVERY[name].get("Item") and name not in STATISTICS]
+)
 def test_a_put_that_may_be_refused_asks_for_what_stands_there(name: str) -> None:
     request = EVERY[name]
     assert ("ConditionExpression" in request) == (

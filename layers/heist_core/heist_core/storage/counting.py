@@ -1,0 +1,293 @@
+"""The items that the operators' reports are read from, and the requests that keep them.
+
+All but the pointer carry a generation in their keys, so that a rebuild can make new ones while the
+reports are still read from the old (docs/decisions.md, "Statistics").
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from heist_core.domain.errors import Malformed
+from heist_core.domain.heist import Heist, RefusedHeist
+from heist_core.domain.inbox import Owed
+from heist_core.domain.statistics import (
+    DAYS_WINDOW,
+    ROBBERS_WINDOW,
+    Robber,
+    Takings,
+    hour_of,
+    window_start,
+)
+
+from . import items, keys
+from .items import Item, to_wire
+from .transactions import Request, Step, Transaction, put, update
+
+AT_ONCE = 40
+"""Facts or players in one transaction: with what they change, fewer than the 100 items it may have."""
+SHARDS = 8
+"""Of each day, of the distribution and of the standings, so that no one item or partition is hot."""
+HOUR_KEPT = ROBBERS_WINDOW + timedelta(days=2)
+DAY_KEPT = DAYS_WINDOW + timedelta(days=2)
+
+GENERATION: keys.Key = {"pk": "STATISTICS", "sk": "GENERATION"}
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """The statistics that are read, and those that are written: others only during a rebuild."""
+
+    read: int = 1
+    written: int = 1
+
+    @property
+    def rebuilding(self) -> bool:
+        return self.read != self.written
+
+
+def day_key(generation: int, date: str, shard: int) -> keys.Key:
+    return {"pk": f"DAY#{generation}#{date}#{shard}", "sk": "DAY"}
+
+
+def balances_key(generation: int, shard: int) -> keys.Key:
+    return {"pk": f"BALANCES#{generation}#{shard}", "sk": "BALANCES"}
+
+
+def holding_key(generation: int, player_id: str) -> keys.Key:
+    return {"pk": f"HOLDING#{generation}#{player_id}", "sk": "HOLDING"}
+
+
+def robber_key(generation: int, player_id: str) -> keys.Key:
+    return {"pk": f"ROBBER#{generation}#{player_id}", "sk": "ROBBER"}
+
+
+def generation_of(pk: str) -> int | None:
+    """The generation in a key of this module; None for any other key."""
+    kind, _, rest = pk.partition("#")
+    number = rest.partition("#")[0]
+    return int(number) if kind in ("DAY", "BALANCES", "HOLDING", "ROBBER") else None
+
+
+# Items
+
+
+def robber_item(generation: int, robber: Robber, now: datetime) -> Item:
+    """Without takings the item has no place in the standings, and waits for its end."""
+    item: dict[str, object] = {
+        **robber_key(generation, robber.player_id),
+        "version": robber.version + 1,
+        "hours": {hour: [takings.heists, takings.points] for hour, takings in robber.hours.items()},
+        "expiresAt": items.expiry(now, HOUR_KEPT),
+    }
+    if robber.hours:
+        heists, points, player_id = robber.rank
+        shard = keys.spread(player_id, SHARDS)
+        item["standingShard"] = f"{generation}#{shard}"
+        item["standing"] = f"{heists:08d}#{points:014d}#{player_id}"
+    return item
+
+
+def robber_from(player_id: str, item: Item | None) -> Robber:
+    """Raises Malformed."""
+    if item is None:
+        return Robber(player_id)
+    try:
+        hours = {
+            str(hour): Takings(int(heists), int(points))
+            for hour, (heists, points) in item["hours"].items()  # type: ignore[attr-defined]
+        }
+        return Robber(player_id, hours, int(item["version"]))  # type: ignore[call-overload]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise Malformed("hours or version of a robber cannot be read") from error
+
+
+def generation_from(item: Item | None) -> Generation:
+    return (
+        Generation() if item is None else Generation(number(item, "read"), number(item, "written"))
+    )
+
+
+def number(item: Item, name: str) -> int:
+    return int(str(item.get(name, 0)))
+
+
+# Requests
+
+
+def count_facts(
+    table: str,
+    generation: int,
+    facts: Sequence[Heist | RefusedHeist],
+    robbers: Mapping[str, Robber],
+    now: datetime,
+) -> Transaction:
+    """Count facts that were not counted in this generation, or nothing.
+
+    `robbers` are those who succeeded, as they were read; each is put if nobody changed it since.
+    """
+    return (
+        *[Step("fact", {"Update": _mark_counted(table, generation, fact)}) for fact in facts],
+        *[
+            Step("day", {"Update": request})
+            for request in _add_to_days(table, generation, facts, now)
+        ],
+        *[
+            Step("robber", {"Put": put_robber(table, generation, robber, now)})
+            for robber in _after(facts, robbers, now)
+        ],
+    )
+
+
+def _mark_counted(table: str, generation: int, fact: Heist | RefusedHeist) -> Request:
+    """A refusal owes nothing else, so its marker goes with it."""
+    values: dict[str, object] = {":generation": generation}
+    if isinstance(fact, Heist):
+        values[":counted"] = {Owed.STATISTICS.value}
+        changes = "SET countedIn = :generation DELETE owed :counted"
+    else:
+        changes = "SET countedIn = :generation REMOVE owed, owedBucket, owedSince"
+    return update(
+        table,
+        items.subject_key(fact),
+        changes,
+        values,
+        condition="attribute_exists(pk) AND "
+        "(attribute_not_exists(countedIn) OR countedIn < :generation)",
+    )
+
+
+def _add_to_days(
+    table: str, generation: int, facts: Sequence[Heist | RefusedHeist], now: datetime
+) -> Iterator[Request]:
+    """Attributes `s15`, `p15`, `f15`: successes, points and failures from 15:00 to 16:00.
+
+    Which shard counts a fact does not matter; one transaction needs one."""
+    days: dict[str, Counter[str]] = {}
+    for fact in facts:
+        at = moment_of(fact)
+        if at < now - DAY_KEPT:
+            continue
+        date, _, hour = hour_of(at).partition("T")
+        day = days.setdefault(date, Counter())
+        if isinstance(fact, Heist):
+            day[f"s{hour}"] += 1
+            day[f"p{hour}"] += fact.plan.points_stolen
+        else:
+            day[f"f{hour}"] += 1
+    shard = keys.spread(facts[0].attempt.id, SHARDS)
+    for date, added in sorted(days.items()):
+        ends = datetime.fromisoformat(date).replace(tzinfo=UTC) + timedelta(days=1)
+        yield update(
+            table,
+            day_key(generation, date, shard),
+            "ADD "
+            + ", ".join(f"{name} :{name}" for name in sorted(added))
+            + " SET expiresAt = :end",
+            {
+                **{f":{name}": number for name, number in added.items()},
+                ":end": items.expiry(ends, DAY_KEPT),
+            },
+        )
+
+
+def _after(
+    facts: Iterable[Heist | RefusedHeist], robbers: Mapping[str, Robber], now: datetime
+) -> Iterable[Robber]:
+    """The robbers after these facts, without hours that no report looks at any more."""
+    oldest = hour_of(window_start(now, HOUR_KEPT))
+    after: dict[str, Robber] = {}
+    for fact in facts:
+        if isinstance(fact, Heist) and hour_of(fact.plan.at) >= oldest:
+            player_id = fact.attempt.attacker_id
+            takings = Takings(1, fact.plan.points_stolen)
+            before = after.get(player_id, robbers[player_id])
+            after[player_id] = before.having_taken(hour_of(fact.plan.at), takings)
+    return [robber.since(oldest) for robber in after.values()]
+
+
+def put_robber(table: str, generation: int, robber: Robber, now: datetime) -> Request:
+    """Replace a robber that is still at the version seen (or still absent)."""
+    request = put(table, robber_item(generation, robber, now))
+    if robber.version:
+        request["ConditionExpression"] = "version = :seen"
+        request["ExpressionAttributeValues"] = to_wire({":seen": robber.version})
+    else:
+        request["ConditionExpression"] = "attribute_not_exists(pk)"
+    return request
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The tokens of a player as the distribution counts them. Tokens None: not counted."""
+
+    player_id: str
+    version: int = 0
+    tokens: int | None = None
+
+
+def move_holdings(
+    table: str, generation: int, moves: Sequence[tuple[Holding, Holding]]
+) -> Transaction:
+    """Move players (before, after) from one balance to another, if nobody moved one meanwhile.
+
+    Attribute `b3`: how many hold three tokens, summed over the shards; one shard may be negative.
+    """
+    added: Counter[str] = Counter()
+    for before, after in moves:
+        if before.tokens is not None:
+            added[f"b{before.tokens}"] -= 1
+        if after.tokens is not None:
+            added[f"b{after.tokens}"] += 1
+    changed = {name: number for name, number in sorted(added.items()) if number}
+    steps = [
+        Step("holding", {"Update": _hold(table, generation, before, after)})
+        for before, after in moves
+    ]
+    if changed:
+        shard = keys.spread(moves[0][0].player_id, SHARDS)
+        request = update(
+            table,
+            balances_key(generation, shard),
+            "ADD " + ", ".join(f"{name} :{name}" for name in changed),
+            {f":{name}": number for name, number in changed.items()},
+        )
+        steps.append(Step("balances", {"Update": request}))
+    return steps
+
+
+def _hold(table: str, generation: int, before: Holding, after: Holding) -> Request:
+    changes = "SET version = :version" + (
+        " REMOVE tokens" if after.tokens is None else ", tokens = :tokens"
+    )
+    return update(
+        table,
+        holding_key(generation, after.player_id),
+        changes,
+        {
+            ":version": after.version,
+            ":tokens": after.tokens,
+            ":seen": before.version or None,
+        },
+        condition="version = :seen" if before.version else "attribute_not_exists(pk)",
+    )
+
+
+def moment_of(fact: Heist | RefusedHeist) -> datetime:
+    """When it was decided."""
+    return fact.plan.at if isinstance(fact, Heist) else fact.at
+
+
+def put_generation(table: str, seen: Generation, to: Generation) -> Request:
+    """Replace the pointer if it is as seen (or was never written, and so says the first generation)."""
+    request = put(table, {**GENERATION, "read": to.read, "written": to.written})
+    if seen == Generation():
+        request["ConditionExpression"] = "attribute_not_exists(pk)"
+    else:
+        request["ConditionExpression"] = "#read = :read AND written = :written"
+        request["ExpressionAttributeNames"] = {"#read": "read"}
+        request["ExpressionAttributeValues"] = to_wire(
+            {":read": seen.read, ":written": seen.written}
+        )
+    return request
