@@ -34,6 +34,7 @@ only_mutate = [
 also_copy = ["functions", "events", "ops", "local", "template.yaml", "docs"]
 use_git_change_detection = false
 pytest_add_cli_args_test_selection = [
+    "tests/unit/test_erasure.py",
     "tests/unit/test_heist_rules.py",
     "tests/unit/test_http_api.py",
     "tests/unit/test_items.py",
@@ -43,6 +44,7 @@ pytest_add_cli_args_test_selection = [
     "tests/unit/test_players.py",
     "tests/unit/test_request_snapshot.py",
     "tests/unit/test_reversal_rules.py",
+    "tests/unit/test_statistics_rules.py",
     "tests/unit/test_times.py",
     "tests/unit/test_transactions.py",
 ]

@@ -247,7 +247,6 @@ def _nameless(table: str, key: keys.Key, item: Item, player_id: str) -> Redactio
     named = {
         "attackerName": metadata.get("attackerId") == player_id,
         "victimName": metadata.get("victimId") == player_id,
-        "otherName": metadata.get("otherId") == player_id,
         "referredUserName": item.get("tag") == keys.inbox_tag(of_referral),
     }
     names = [name for name, here in named.items() if here and metadata.get(name) is not None]
