@@ -7,7 +7,7 @@ on a table that is older than its statistics; it changes nothing but statistics.
 
 import argparse
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from heist_core.domain.errors import Malformed
 from heist_core.domain.heist import Heist, RefusedHeist
@@ -20,19 +20,22 @@ from heist_core.storage.counting import (
     generation_of,
     moment_of,
 )
+from heist_core.storage.operator import record_action
 from heist_core.storage.statistics import StatisticsStore
+from heist_core.storage.transactions import Step
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.keep_statistics import KeepStatistics
-from ops.command import add_change_arguments, agreed
+from ops.command import add_change_arguments, agreed, reason_of
 from ops.output import Output
 from ops.target import Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_change_arguments(parser, reason=False)
+    add_change_arguments(parser)
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    reason = reason_of(options)
     generation = target.statistics.generation()
     state = "is under way and would go on" if generation.rebuilding else "would begin"
     out.line(f"Reports are read from generation {generation.read}; a rebuild {state}.")
@@ -44,7 +47,13 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     def delete(key: keys.Key) -> None:
         target.dynamodb.delete_item(TableName=target.table, Key=items.to_wire(key))
 
-    done = Rebuild(target.statistics, table, delete, target.clock)(out.items_read)
+    def action(before: Generation, after: Generation) -> Step:
+        entry = target.action(
+            "rebuild-stats", "statistics", reason, before=asdict(before), after=asdict(after)
+        )
+        return record_action(target.table, entry)
+
+    done = Rebuild(target.statistics, table, delete, action, target.clock)(out.items_read)
     out.line(
         f"{done.facts} heists and refusals and {done.players} players counted, {done.unreadable} records "
         f"could not be read, {done.deleted} items of older generations deleted."
@@ -82,6 +91,8 @@ class Rebuild:
     store: StatisticsStore
     table: Table
     delete: Callable[[keys.Key], None]
+    action: Callable[[Generation, Generation], Step]
+    """The log entry of a move from one generation to another."""
     clock: Clock
     _facts: list[Heist | RefusedHeist] = field(default_factory=list)
     _holders: list[str] = field(default_factory=list)
@@ -90,13 +101,16 @@ class Rebuild:
         """Raises Contention when another rebuild ended meanwhile."""
         seen = self.store.generation()
         if not seen.rebuilding:
-            seen = self.store.move_generation(seen, Generation(seen.read, seen.written + 1))
+            seen = self._move(seen, Generation(seen.read, seen.written + 1))
         done = Done(seen.written)
         for item in self.table.scan(progress):
             self._take(item, seen, done)
         self._flush(done, at_least=1)
-        self.store.move_generation(seen, Generation(seen.written, seen.written))
+        self._move(seen, Generation(seen.written, seen.written))
         return done
+
+    def _move(self, seen: Generation, to: Generation) -> Generation:
+        return self.store.move_generation(seen, to, self.action(seen, to))
 
     def _take(self, item: items.Item, seen: Generation, done: Done) -> None:
         pk, sk = str(item["pk"]), str(item["sk"])

@@ -121,8 +121,8 @@ def test_the_tool_prints_the_same_and_a_rebuild_changes_nothing(
         lambda found: found.get("heistCount") == 7,
     )
     assert line(ops("report")["topRobbers"]["robbers"]) == seen
-    assert ops("rebuild-stats")["applied"] is False
-    rebuilt = ops("rebuild-stats", "--apply")
+    assert ops("rebuild-stats", "--reason", "test")["applied"] is False
+    rebuilt = ops("rebuild-stats", "--reason", "test", "--apply")
     assert (rebuilt["applied"], rebuilt["unreadable"]) == (True, 0)
     assert line(shown(operator, "top-robbers")["robbers"]) == seen
     assert line(ops("report")["topRobbers"]["robbers"]) == seen

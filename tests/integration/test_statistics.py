@@ -6,9 +6,10 @@ The reports' window begins at a whole hour, so the SQL is asked with NOW() at th
 import contextlib
 import itertools
 import random
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -16,12 +17,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from heist_core.domain.action import Action
 from heist_core.domain.heist import Heist
 from heist_core.domain.inbox import Owed
 from heist_core.domain.player import Player
 from heist_core.storage import items, keys
 from heist_core.storage.audit import Table
-from heist_core.storage.counting import generation_of, holding_key
+from heist_core.storage.counting import Generation, generation_of, holding_key
+from heist_core.storage.operator import record_action
+from heist_core.storage.transactions import Step
 from heist_core.use_cases.report import Day, Report, TopRobber
 from ops.rebuild_stats import Done, Rebuild
 from tests.builders import NOW, Event, award, heist, player, refused, stream_event, stream_record
@@ -473,8 +477,30 @@ def rebuild(game: Game, between: Callable[[int], None] = lambda read: None) -> D
     def delete(key: keys.Key) -> None:
         game.client.delete_item(TableName=game.table, Key=items.to_wire(key))
 
+    def action(before: Generation, after: Generation) -> Step:
+        entry = Action(
+            uuid.uuid4().hex,
+            game.time.clock.now(),
+            "ana",
+            "rebuild-stats",
+            "statistics",
+            "moved in",
+            asdict(before),
+            asdict(after),
+        )
+        return record_action(game.table, entry)
+
     table = Table(game.client, game.table)
-    return Rebuild(game.statistics_store, table, delete, game.time.clock)(between)
+    return Rebuild(game.statistics_store, table, delete, action, game.time.clock)(between)
+
+
+def test_a_rebuild_stands_in_the_log_of_operator_actions(game: Game) -> None:
+    rebuild(game)
+    logged = [item for item in game.everything() if str(item["pk"]).startswith("ACTIONS#")]
+    assert sorted(str(item["after"]) for item in logged) == [
+        "{'read': Decimal('1'), 'written': Decimal('2')}",
+        "{'read': Decimal('2'), 'written': Decimal('2')}",
+    ]
 
 
 def test_a_rebuild_makes_the_same_statistics_and_a_second_one_drops_the_oldest(game: Game) -> None:

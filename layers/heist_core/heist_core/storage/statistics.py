@@ -90,10 +90,13 @@ class StatisticsStore(Store):
 
     # Rebuilding
 
-    def move_generation(self, seen: Generation, to: Generation) -> Generation:
-        """From now on these are read and written. Raises Contention if others were already."""
+    def move_generation(self, seen: Generation, to: Generation, action: Step) -> Generation:
+        """From now on these are read and written; `action` is the operator's log entry.
+
+        Raises Contention if others were already.
+        """
         request = counting.put_generation(self._table, seen, to)
-        self._transact([Step("generation", {"Put": request})], arbiter="")
+        self._transact([Step("generation", {"Put": request}), action], arbiter="")
         return to
 
     # Reports
