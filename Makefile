@@ -17,10 +17,10 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env config import test torture bank-run mutants check format redrive report audit reverse drill smoke deploy lock clean tools python
+.PHONY: help run demo mails logs env config import test torture bank-run bench bench-growth hot-victim mutants check format redrive report audit reverse drill smoke deploy lock clean tools python
 
 help: ## list the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: tools ## the whole application on this machine, until Ctrl-C
 	@exec $(BIN)/python -m local run
@@ -74,6 +74,12 @@ bank-run: tools ## 10,000 operations at once, a fifth of the writes faulted, eve
 bench: tools ## what it costs, beside its budgets; docs/performance.md says how to read it
 	@$(PYTHON) local/tools.py peers
 	@exec $(BIN)/python -m benchmarks
+
+bench-growth: tools ## what it costs at 10³ to 10⁶ players: ten minutes, draws docs/growth.svg
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.growth
+
+hot-victim: dev ## simulate everybody robbing one player, on paper's DynamoDB
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.hot_victim
 
 mutants: dev ## break the rules and the requests in every small way, and every condition in a race: something must notice
 	@$(BIN)/python -m tests.mutation

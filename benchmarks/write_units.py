@@ -1,4 +1,4 @@
-"""Budget 7: write units of each operation, as a real engine reports them with its indexes."""
+"""Budgets 7 and 10: what each operation costs, as a real engine reports it with its indexes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -13,12 +13,14 @@ _READS = ("GetItem", "BatchGetItem", "Query", "TransactGetItems")
 
 
 class Meter:
-    """Units that a client consumed since the last `take`, by operation."""
+    """Units that a client consumed since the last `take`, by operation, and bytes of bodies."""
 
     def __init__(self) -> None:
         self.writes: dict[str, float] = defaultdict(float)
         self.reads: dict[str, float] = defaultdict(float)
         self.calls: dict[str, int] = defaultdict(int)
+        self.sent = 0
+        self.received = 0
 
     def take(self) -> tuple[float, float, int]:
         """Write units, read units and calls; and begin again."""
@@ -26,12 +28,17 @@ class Meter:
         self.writes.clear()
         self.reads.clear()
         self.calls.clear()
+        self.sent = self.received = 0
         return taken
 
     def _ask(self, params: dict[str, Any], **_: object) -> None:
         params["ReturnConsumedCapacity"] = "INDEXES"
 
-    def _read(self, parsed: Mapping[str, Any], model: Any, **_: object) -> None:
+    def _send(self, request: Any, **_: object) -> None:
+        self.sent += len(request.body)
+
+    def _read(self, parsed: Mapping[str, Any], model: Any, http_response: Any, **_: object) -> None:
+        self.received += len(http_response.content)
         consumed = parsed.get("ConsumedCapacity") or []
         listed = consumed if isinstance(consumed, list) else [consumed]
         self.calls[model.name] += 1
@@ -47,10 +54,12 @@ def metered(client: "DynamoDBClient") -> Iterator[Meter]:
     names = [f"dynamodb.{operation}" for operation in (*_WRITES, *_READS)]
     for name in names:
         events.register(f"provide-client-params.{name}", meter._ask)
+        events.register(f"before-send.{name}", meter._send)
         events.register(f"after-call.{name}", meter._read)
     try:
         yield meter
     finally:
         for name in names:
             events.unregister(f"provide-client-params.{name}", meter._ask)
+            events.unregister(f"before-send.{name}", meter._send)
             events.unregister(f"after-call.{name}", meter._read)

@@ -1,0 +1,348 @@
+"""Budget 10: what a heist, its telling, the reports and a page of the inbox cost as players grow.
+
+`make bench-growth` raises a world of 10³, 10⁴, 10⁵ and 10⁶ players on MiniStack and calls the real
+functions at each size, counting calls, bytes of bodies and write units. Read units, which MiniStack does
+not count by size, come from DynamoDB Local, at 10³ and 10⁴. Prints the tables of docs/performance.md,
+draws docs/growth.svg, and exits with 1 when one is not flat.
+"""
+
+import argparse
+import math
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, redirect_stdout
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from benchmarks.write_units import Meter, metered
+from heist_core.domain.inbox import notices_of
+from heist_core.domain.statistics import DAYS_WINDOW, Robber, Takings, hour_of
+from heist_core.storage import counting, items, keys
+from heist_core.use_cases.report import Report
+from local.console import plain_streams, say, show
+from local.tools import ROOT
+from tests.builders import NOW, SEASON, Event, api_event, award, stream_event, stream_record
+from tests.engines import Engine, dynamodb_local, ministack
+from tests.integration.game import Game
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.type_defs import WriteRequestTypeDef
+
+SIZES = (1_000, 10_000, 100_000, 1_000_000)
+INBOXES = ((10, 10), (100, 100), (10_000, 100), (10_000, 10_000))
+"""Items in an inbox, and how many of them are unread."""
+ROBBING = 4
+"""Every so many players there is one who robbed in the last 30 days."""
+PLAYERS_ABOVE = 9_000_000
+"""Numbers that no size reaches."""
+FLAT = 1.05
+"""The dearest size may cost so many times the cheapest."""
+PAGE = 20
+
+
+class Cost(NamedTuple):
+    """What one operation asked of DynamoDB; bytes are those of the bodies, units with all indexes."""
+
+    calls: int
+    sent: int
+    received: int
+    writes: float
+    reads: float
+
+    @property
+    def bytes(self) -> int:
+        return self.sent + self.received
+
+
+Table = dict[str, dict[int, Cost]]
+"""Costs by operation and number of players."""
+
+
+def growth(costs: Iterable[Cost]) -> float:
+    """The dearest over the cheapest, in calls, bytes or units, whichever grew most."""
+    columns = zip(
+        *((cost.calls, cost.bytes, cost.writes, cost.reads) for cost in costs), strict=True
+    )
+    return float(max(max(column) / min(column) for column in columns if any(column)))
+
+
+def measured(meter: Meter, operation: Callable[[], object]) -> Cost:
+    meter.take()
+    operation()
+    sent, received = meter.sent, meter.received
+    writes, reads, calls = meter.take()
+    return Cost(int(calls), sent, received, writes, reads)
+
+
+# The world
+
+
+def name_of(number: int) -> str:
+    """Of the same length whatever the number, so that bytes can be compared."""
+    return f"player-{number:07d}"
+
+
+def _player_item(number: int) -> items.Item:
+    who = name_of(number)
+    return {
+        **keys.player(who),
+        "version": 4,
+        "tokens": 3,
+        "tokensEarned": 3,
+        "tokensSpent": 0,
+        f"points#{SEASON}": 1000,
+        "name": who,
+        "nameAt": "2026-11-01T00:00:00.000Z",
+        "email": f"{who}@example.com",
+        "emailAt": "2026-11-01T00:00:00.000Z",
+    }
+
+
+def _robber_item(number: int) -> items.Item:
+    hours = {
+        hour_of(NOW - timedelta(days=day)): Takings(1 + number % 7, 100 + number % 900)
+        for day in (1, 8, 15)
+    }
+    return counting.robber_item(1, Robber(name_of(number), hours), NOW)
+
+
+def people(since: int, until: int) -> Iterator[items.Item]:
+    """Players of these numbers, and the standings of those who rob."""
+    for number in range(since, until):
+        yield _player_item(number)
+        if number % ROBBING == 0:
+            yield _robber_item(number)
+
+
+def counters() -> Iterator[items.Item]:
+    """Full ones, as after a week with attempts in every hour: what the reports read is then as large as it gets."""
+    for shard in range(counting.SHARDS):
+        balances = {f"b{balance}": 1000 for balance in range(10)}
+        yield {**counting.balances_key(1, shard), **balances}
+        for day in range(DAYS_WINDOW.days + 1):
+            date = (NOW - timedelta(days=day)).date().isoformat()
+            hours = {f"{kind}{hour:02d}": 1000 for kind in "spf" for hour in range(24)}
+            yield {**counting.day_key(1, date, shard), **hours, "expiresAt": 1_800_000_000}
+
+
+def inbox(owner: str, length: int, unread: int) -> Iterator[items.Item]:
+    """The inbox of a player who read all but the newest."""
+    for position in range(1, length + 1):
+        (notice,) = notices_of(award(owner, f"friend-{position:07d}"))
+        item = dict(items.inbox_item(position, f"{position:08x}", notice, NOW))
+        if position <= length - unread:
+            del item["unread"]
+            item["readAt"] = "2026-11-20T00:00:00.000Z"
+        yield item
+
+
+def put_all(game: Game, found: Iterable[items.Item]) -> None:
+    """In batches of 25, past the application: this only makes the table large."""
+    rest = iter(found)
+
+    def batches() -> Iterator[list["WriteRequestTypeDef"]]:
+        while some := list(islice(rest, 25)):
+            yield [{"PutRequest": {"Item": items.to_wire(item)}} for item in some]
+
+    def put(batch: list["WriteRequestTypeDef"]) -> None:
+        answer = game.client.batch_write_item(RequestItems={game.table: batch})
+        assert not answer.get("UnprocessedItems")
+
+    with ThreadPoolExecutor(2) as threads:
+        everything = batches()
+        while some := list(islice(everything, 200)):
+            list(threads.map(put, some))
+
+
+# What is measured
+
+
+def operations(game: Game, meter: Meter, players: int) -> Iterator[tuple[str, Cost]]:
+    """The last two players, who did nothing yet; the later ones stand on what the earlier did."""
+    robber, victim = name_of(players - 1), name_of(players - 2)
+    committed: list[Event] = []
+
+    def rob() -> None:
+        answer = game.rob(robber, victim)
+        assert answer.status == 200, answer
+        committed.append(answer.body)
+
+    yield "a heist", measured(meter, rob)
+    item = game.item(keys.heist(committed[0]["heistId"]))
+    assert item is not None
+    record = stream_event(stream_record(item))
+    yield "telling of it", measured(meter, lambda: game.call("notify_players", record))
+    yield "counting it", measured(meter, lambda: game.call("publish_and_count", record))
+    event = api_event("list_notifications", victim, query={"limit": str(PAGE)})
+    yield "a page of the inbox", measured(meter, lambda: game.request("list_notifications", event))
+    report = Report(game.statistics_store, game.time.clock)
+    yield "report: heists per day", measured(meter, report.heists_per_day)
+    yield "report: tokens", measured(meter, report.token_distribution)
+    yield "report: top robbers", measured(meter, report.top_robbers)
+
+
+def inbox_pages(game: Game, meter: Meter) -> Iterator[tuple[int, int, Cost]]:
+    """A page of inboxes of all lengths."""
+    for length, unread in INBOXES:
+        owner = f"owner-{length:07d}-{unread:07d}"
+        put_all(game, inbox(owner, length, unread))
+        event = api_event("list_notifications", owner, query={"limit": str(PAGE)})
+
+        def page(event: Event = event) -> None:
+            answer = game.request("list_notifications", event)
+            assert answer.status == 200
+            assert answer.body["unreadCount"] == unread  # noqa: B023 - called at once
+
+        yield length, unread, measured(meter, page)
+
+
+def raised(
+    engines: Callable[[Path], AbstractContextManager[Engine]], sizes: Iterable[int]
+) -> tuple[Table, list[tuple[int, int, Cost]]]:
+    """One table raised from size to size, what operations cost at each, and the pages of inboxes."""
+    table: Table = {}
+    with (
+        tempfile.TemporaryDirectory() as home,
+        pytest.MonkeyPatch.context() as patch,
+        engines(Path(home)) as engine,
+        engine.table() as name,
+    ):
+        game = Game(engine.client, name, patch)
+        put_all(game, counters())
+        put_all(game, map(_player_item, (PLAYERS_ABOVE, PLAYERS_ABOVE + 1)))
+        game.rob(name_of(PLAYERS_ABOVE), name_of(PLAYERS_ABOVE + 1))  # the settings are read now
+        with metered(game.client) as meter:
+            pages = list(inbox_pages(game, meter))
+            there = 0
+            for players in sizes:
+                started = time.monotonic()
+                put_all(game, people(there, players))
+                there = players
+                say(
+                    f"{players:>9,} players on {engine.name}, raised in {time.monotonic() - started:.0f} s"
+                )
+                for operation, cost in operations(game, meter, players):
+                    table.setdefault(operation, {})[players] = cost
+    return table, pages
+
+
+# What is shown
+
+
+def rows(table: Table, read: Table, pages: Iterable[tuple[int, int, Cost]]) -> Iterator[str]:
+    """Two tables in Markdown; `read` and `pages` are DynamoDB Local's."""
+    sizes = [f"{size:,}" for size in next(iter(table.values()))]
+    yield f"| calls · bytes · write units at players | {' | '.join(sizes)} | read units |"
+    yield "|---|" + "--:|" * (len(sizes) + 1)
+    for operation, costs in table.items():
+        cells = [f"{one.calls} · {one.bytes:,} · {one.writes:g}" for one in costs.values()]
+        units = [f"{one.reads:g}" for one in read.get(operation, {}).values()]
+        yield f"| {operation} | {' | '.join(cells)} | {', '.join(units)} |"
+    yield ""
+    yield "| inbox | unread | calls | bytes | read units |"
+    yield "|--:|--:|--:|--:|--:|"
+    for length, unread, cost in pages:
+        yield f"| {length:,} | {unread:,} | {cost.calls} | {cost.bytes:,} | {cost.reads:g} |"
+
+
+_COLOURS = ("#1b6ca8", "#c8553d", "#3a7d44", "#8e5572", "#c28f00", "#4a4e69", "#00808a")
+_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 330, 260, 60, 40, 80
+
+
+def drawing(table: Table) -> str:
+    """An SVG: write units on the left, bytes on the right (logarithmic)."""
+    panels: tuple[
+        tuple[str, Callable[[Cost], float], Callable[[float], float], tuple[int, ...]], ...
+    ]
+    panels = (
+        ("write units", lambda cost: cost.writes, lambda units: units / 20, (0, 5, 10, 15, 20)),
+        (
+            "bytes on the wire",
+            lambda cost: cost.bytes,
+            lambda count: (math.log10(count) - 2) / 4,
+            (100, 1_000, 10_000, 100_000, 1_000_000),
+        ),
+    )
+    sizes = list(next(iter(table.values())))
+    width = _LEFT + 2 * (_WIDTH + _GAP) + 90
+    bottom = _TOP + _HEIGHT
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{bottom + 50}">',
+        "<style>text { font: 12px sans-serif }</style>",
+        '<rect width="100%" height="100%" fill="white"/>',
+    ]
+    for number, (title, value, share, ticks) in enumerate(panels):
+        left = _LEFT + number * (_WIDTH + _GAP)
+        parts.append(f'<text x="{left}" y="{_TOP - 14}" font-weight="bold">{title}</text>')
+        for tick in ticks:
+            y = bottom - _HEIGHT * share(tick)
+            parts += [
+                f'<line x1="{left}" x2="{left + _WIDTH}" y1="{y:.0f}" y2="{y:.0f}" stroke="#ddd"/>',
+                f'<text x="{left - 6}" y="{y + 4:.0f}" text-anchor="end">{tick:,}</text>',
+            ]
+        places = [
+            left + 25 + at * (_WIDTH - 50) / max(1, len(sizes) - 1) for at in range(len(sizes))
+        ]
+        for x, size in zip(places, sizes, strict=True):
+            parts.append(
+                f'<text x="{x:.0f}" y="{bottom + 18}" text-anchor="middle">{size:,}</text>'
+            )
+        parts.append(f'<text x="{left}" y="{bottom + 38}">players</text>')
+        for colour, costs in zip(_COLOURS, table.values(), strict=True):
+            points = " ".join(
+                f"{x:.0f},{bottom - _HEIGHT * share(value(cost)):.1f}"
+                for x, cost in zip(places, costs.values(), strict=True)
+            )
+            parts.append(
+                f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
+            )
+    for number, (colour, name) in enumerate(zip(_COLOURS, table, strict=True)):
+        x, y = width - 165, _TOP + 10 + number * 22
+        parts += [
+            f'<line x1="{x}" x2="{x + 18}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="3"/>',
+            f'<text x="{x + 24}" y="{y + 4}">{name}</text>',
+        ]
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def main() -> int:
+    plain_streams()
+    parser = argparse.ArgumentParser(prog="growth", description=__doc__)
+    parser.add_argument("--up-to", type=int, default=SIZES[-1], help="players at the end")
+    options = parser.parse_args()
+    for variable in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[variable]
+    started = time.monotonic()
+    sizes = [size for size in SIZES if size <= options.up_to]
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # the functions' logs
+            read, pages = raised(dynamodb_local, sizes[:2])
+            table, _ = raised(ministack, sizes)
+    except pytest.skip.Exception as missing:
+        show(f"✘ {missing}")
+        return 1
+    for row in rows(table, read, pages):
+        show(row)
+    (ROOT / "docs" / "growth.svg").write_text(drawing(table), "utf-8")
+    steep = [
+        name
+        for costs_by_name in (table, read)
+        for name, costs in costs_by_name.items()
+        if growth(costs.values()) > FLAT
+    ]
+    show(
+        f"\n{time.monotonic() - started:.0f} s; {'not flat: ' + ', '.join(steep) if steep else 'flat'}"
+    )
+    return 1 if steep else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
