@@ -32,6 +32,7 @@ class Player:
     last_robbed: datetime | None = None
     last_spent: datetime | None = None
     blocked: bool = False
+    erased: bool = False
 
     def with_points(self, season: str, more: int) -> "Player":
         return replace(self, points={**self.points, season: self.points.get(season, 0) + more})
@@ -54,10 +55,10 @@ def verdict(
     checks = (
         ("FEATURE_DISABLED", not rules.enabled, None),
         ("ATTACKER_BLOCKED", robber.blocked, None),
-        ("NO_TOKENS", robber.tokens < 1, None),
+        ("NO_TOKENS", robber.tokens < 1 or robber.erased, None),
         ("COOLDOWN_ACTIVE", at < free, free),
         ("SELF_TARGET", is_self, None),
-        ("TARGET_NOT_FOUND", not robbed.known or robbed.blocked, None),
+        ("TARGET_NOT_FOUND", not robbed.known or robbed.blocked or robbed.erased, None),
         ("TARGET_BELOW_MINIMUM", robbed.points.get(season_of(at), 0) < rules.least, None),
         ("TARGET_PROTECTED", at < safe, safe),
         ("STEAL_TOO_SMALL", loot(robbed, rules, at) < 1, None),
@@ -87,6 +88,10 @@ class Game:
 
     def block(self, who: str, blocked: bool) -> None:
         self.players[who] = replace(self.players[who], blocked=blocked)
+
+    def erase(self, who: str) -> None:
+        was = self.players[who]
+        self.players[who] = replace(was, known=True, name=None, blocked=False, erased=True)
 
     def reverse(
         self, attacker: str, victim: str, stolen: int, season: str, at: datetime, refund: bool

@@ -83,7 +83,7 @@ class Story:
         self.lines: list[str] = []
         self.engine = theatre.engine
         self.clock = MovableClock(self._start())
-        self.settings = self._some_settings()
+        self.settings = {**self._some_settings(), "HEIST_AWARDS_ENABLED": True}
         self.world = World(theatre.clients, self.clock, variables=self.settings)
         self.witness = Witness(self.world.rules_of, self.clock.now)
         self.referee = Referee(self.witness)
@@ -103,6 +103,7 @@ class Story:
         """Those of the stream, by the partition key of what they are about."""
         self.events: list[tuple[str, dict[str, object]]] = []
         self.profiles: dict[tuple[str, str], list[tuple[str, object]]] = defaultdict(list)
+        self.referrers: dict[str, set[str]] = defaultdict(set)
         self.keys: list[tuple[str, str, str]] = []
         self.undecided: list[tuple[str, str, str]] = []
         self.doubtful: set[str] = set()
@@ -140,6 +141,7 @@ class Story:
             "HEIST_MAX_STEAL_POINTS": pick((10, 100, 1000)),
             "HEIST_MIN_TARGET_POINTS": pick((0, 20, 20)),
             "HEIST_EMAIL_ENABLED": True,
+            "HEIST_AWARDS_ENABLED": self.rng.random() < 0.75,
             "HEIST_RATE_LIMIT_PER_MINUTE": pick((2, 5, 10, 10)),
         }
 
@@ -209,6 +211,7 @@ class Story:
             self._mail_again: 3,
             self._reverse: 3,
             self._block: 2,
+            self._erase: 1,
             self._tokens: 3,
             self._can_rob: 4,
             self._read: 3,
@@ -356,6 +359,8 @@ class Story:
         """Delivered at least once: what failed, or once in a while what did not, comes again."""
         event = (detail_type, detail)
         self.events.append(event)
+        if detail_type == "ReferralCompleted":
+            self.referrers[str(detail["referredUserId"])].add(str(detail["referrerUserId"]))
 
         def work() -> None:
             self.operations[detail_type] += 1
@@ -485,6 +490,18 @@ class Story:
 
         return partial(self._operate, f"block {who}, or no longer", work)
 
+    def _erase(self) -> Work:
+        """The freeze, after which nobody robs, credits or tells them."""
+        who = self.rng.choice((*PLAYERS, STRANGER))
+
+        def work() -> None:
+            store, action = self.world.instance.store, self._action("erase")
+            player = store.player(who)
+            if not player.erased:
+                store.commit(operator.freeze(self.world.table, player, action.at, action))
+
+        return partial(self._operate, f"erase {who}", work)
+
     def _operate(self, what: str, work: Work) -> None:
         self.operations["operators'"] += 1
         self._log(what)
@@ -510,7 +527,10 @@ class Story:
                 return
             body = answer.body
             said = (body["balance"], body["totalEarned"], body["totalSpent"])
-            possible = [(one.tokens, one.earned, one.spent) for one in states(since)]
+            possible = [
+                (0, 0, 0) if one.erased else (one.tokens, one.earned, one.spent)
+                for one in states(since)
+            ]
             if said not in possible:
                 raise Deviation(f"{who} was told of {said}, and had {possible}")
 
@@ -593,6 +613,7 @@ class Story:
         self.no_defects()
         self.referee.final()
         self._check_profiles()
+        self._check_referrals()
         self._check_table()
         if self.seed % 2 == 0:
             self.tell_everybody()
@@ -600,16 +621,21 @@ class Story:
     def tell_everybody(self) -> None:
         """Whatever became of the stream, three sweeps later everybody knows everything once."""
         witness = self.witness
+        if witness.held:
+            self.settings["HEIST_AWARDS_ENABLED"] = True
+            self.engine.operator_puts({"pk": "SETTINGS", "sk": "HEIST", **self.settings})
         if self.rng.random() < 0.7:
             for consumer, records in self.undelivered.items():
                 self.deliver_to(consumer, len(records))
         for _ in range(3):
-            if witness.owing:
+            if witness.owing or witness.held:
                 self.clock.advance(LEASE_AND_MORE)
                 sweep({}, self.world.context())
         self.no_defects()
         if witness.owing:
             raise Deviation(f"still owing after three sweeps: {witness.owing}")
+        if set(witness.held.values()) - set(witness.erased):
+            raise Deviation(f"still held after three sweeps: {witness.held}")
         self._check_notices()
         told = {
             (kind, detail.get("heistId") or detail["referredUserId"])
@@ -706,8 +732,17 @@ class Story:
                 if not least <= mails <= most or (state in ("PARKED", "FAILED") and not letters):
                     raise Deviation(f"{mails} mails to {who} of {subject}, which are {state}")
 
+    def _check_referrals(self) -> None:
+        """Every referred player brought a token or will, unless who referred them was erased."""
+        for referred, referrers in self.referrers.items():
+            known = {**self.witness.referrals, **self.witness.held}
+            if referred not in known and not referrers & set(self.witness.erased):
+                raise Deviation(f"{referred} was referred by {referrers}, and nothing came of it")
+
     def _check_profiles(self) -> None:
         for (who, name), given in self.profiles.items():
+            if who in self.witness.erased:
+                continue
             newest = max(at for at, _ in given)
             values = [value for at, value in given if at == newest]
             stored = (

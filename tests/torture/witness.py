@@ -24,6 +24,9 @@ PROFILE = ("name", "email", "emailOptOut")
 REVERSAL = "#REVERSAL"
 _OWING = ("HEIST", "REVERSAL", "REFERRAL")
 _OWED = frozenset({"owed", "owedBucket", "owedSince", "countedIn"})
+_RELEASED = _OWED | {"heldAt", "createdAt"}
+_SETTLING = timedelta(seconds=90)
+"""So long after the freeze somebody may still tell an erased player what they were about to tell."""
 _MAIL = frozenset({"mailState", "mailAttempts", "mailOwner", "mailLeaseUntil"})
 _UNDER_WAY = ("PENDING", "SENDING")
 _plain = TypeDeserializer()
@@ -55,6 +58,9 @@ class Witness:
     """Outcomes by id, SUCCESS and FAILED, as they were stored."""
     reversals: dict[str, Item] = field(default_factory=dict)
     referrals: dict[str, str] = field(default_factory=dict)
+    held: dict[str, str] = field(default_factory=dict)
+    """Referrals that were no token yet when they were last seen: referrers by referred player."""
+    erased: dict[str, datetime] = field(default_factory=dict)
     owing: dict[str, frozenset[str]] = field(default_factory=dict)
     notices: dict[tuple[str, str], Item] = field(default_factory=dict)
     inboxes: dict[str, list[Item]] = field(default_factory=lambda: defaultdict(list))
@@ -125,12 +131,15 @@ class Witness:
                 self._due.pop((pk, "owed again"), None)
             if before is None and new is not None:
                 self.inserted(key, new)
-            self.owing[pk] = frozenset(after.get("owed", ()))
+            if "heldAt" not in after:
+                self.owing[pk] = frozenset(after.get("owed", ()))
         elif sk in _OWING:
             self.owing.pop(pk, None)
 
     def committed(self) -> None:
         """A commit is complete: whatever it had to change must have been changed by it."""
+        for who in self.erased:
+            self._due.pop(("INBOX", who), None)
         if self._due:
             raise Deviation(f"a commit left out {sorted(self._due)}")
 
@@ -248,20 +257,27 @@ class Witness:
         self._due["ACTIONS", ""] = True
 
     def _referral(self, referred: str, before: Item | None, after: Item) -> None:
-        if before is not None:
-            self._only(f"referral {referred}", before, after, _OWED)
+        referrer = after["referrerId"]
+        if before is None:
+            self._new(f"referral {referred}", self.referrals.get(referred, self.held.get(referred)))
+            self.held[referred] = referrer
+            self.counts["held"] += "heldAt" in after
+        else:
+            self._only(f"referral {referred}", before, after, _RELEASED)
+        if "heldAt" in after or referred not in self.held:
             return
-        self._new(f"referral {referred}", self.referrals.get(referred))
-        self.referrals[referred] = after["referrerId"]
-        self.game.award(after["referrerId"])
-        self._await_players(after["referrerId"])
-        self.counts["awards"] += 1
+        self.referrals[referred] = self.held.pop(referred)
+        self._gains(referrer, f"referral {referred}")
+        self.game.award(referrer)
+        self._await_players(referrer)
+        self.counts["awards" if before is None else "released"] += 1
 
     def _earned(self, event_id: str, before: Item | None, after: Item) -> None:
         self._new(f"points event {event_id}", before or event_id in self._points_events or None)
         self._points_events.add(event_id)
         season = season_of(moment(after["occurredAt"]))
         who, points = after["playerId"], int(after["points"])
+        self._gains(who, f"points event {event_id}")
         self.game.earn(who, season, points)
         self._await_players(who)
         self._due[f"LEDGER#{who}", f"{season}#EVENT#{event_id}"] = points
@@ -269,24 +285,36 @@ class Witness:
 
     def _player(self, who: str, before: Item | None, after: Item) -> None:
         if self._due.pop((f"PLAYER#{who}", "STATE"), None) is None:
-            if ("blockedAt" in after) == ("blockedAt" in (before or {})):
-                self._profile(who, before or {}, after)
-            else:
+            if "erasedAt" in after and who not in self.erased:
+                self.game.erase(who)
+                self.erased[who] = self.now()
+                self._operated(who, "erased")
+            elif ("blockedAt" in after) != ("blockedAt" in (before or {})):
                 self.game.block(who, "blockedAt" in after)
-                self.counts["blocked or not"] += 1
-                self._due["ACTIONS", ""] = True
-                self._note_all(who)
+                self._operated(who, "blocked or not")
+            else:
+                self._profile(who, before or {}, after)
         self._same(f"player {who}", shown(after), shown_by(self.game.players[who]))
         self.history[who].append(self.game.players[who])
         negative = [name for name, value in after.items() if _is_negative(value)]
         if negative:
             raise Deviation(f"{who} has a negative {negative}")
 
+    def _operated(self, who: str, what: str) -> None:
+        self.counts[what] += 1
+        self._due["ACTIONS", ""] = True
+        self._note_all(who)
+
+    def _gains(self, who: str, what: str) -> None:
+        if who in self.erased:
+            raise Deviation(f"{what}: {who} was erased, and gains by it")
+
     def _profile(self, who: str, before: Item, after: Item) -> None:
         for name in PROFILE:
             dated = name + "At"
             if after.get(dated, "") < before.get(dated, ""):
                 raise Deviation(f"{who}'s {name} of {before.get(dated)} gave way to an older one")
+        self._gains(who, "a profile")
         self.game.meet(who, after.get("name"))
         self._note_all(who)
 
@@ -312,6 +340,8 @@ class Witness:
                 raise Deviation(f"inbox {who}/{position} was read twice, or unread again")
             inbox[int(position) - 1] = after
             return
+        if who in self.erased and self.now() > self.erased[who] + _SETTLING:
+            raise Deviation(f"{who} was erased, and is told of {after['heistId']}")
         notice = self._due.pop(("INBOX", who), None)
         if not isinstance(notice, Mapping) or notice["type"] != after["type"]:
             raise Deviation(f"inbox item {who}/{position} came without its notice")
@@ -398,6 +428,7 @@ def shown(item: Item) -> dict[str, object]:
         "last robbed": item.get("lastRobbedAt"),
         "last spent": item.get("lastSpentAt"),
         "blocked": "blockedAt" in item,
+        "erased": "erasedAt" in item,
     }
 
 
@@ -412,6 +443,7 @@ def shown_by(player: Player) -> dict[str, object]:
         "last robbed": player.last_robbed and iso(player.last_robbed),
         "last spent": player.last_spent and iso(player.last_spent),
         "blocked": player.blocked,
+        "erased": player.erased,
     }
 
 

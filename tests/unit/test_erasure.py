@@ -109,6 +109,15 @@ def test_notices_of_others_go_on_to_tell_of_a_player(
     )
 
 
+def test_a_notice_that_names_them_twice_loses_both() -> None:
+    metadata = {"attackerName": "A", "attackerId": "alice", "victimName": "A", "victimId": "alice"}
+    found = operator.forget(TABLE, {**told(heist(), "bob"), "metadata": metadata}, "alice")
+    assert isinstance(found, Redaction)
+    assert found.request["UpdateExpression"] == (
+        "SET metadata.attackerName = :none, metadata.victimName = :none"
+    )
+
+
 # What is told afterwards
 
 

@@ -1,5 +1,6 @@
 """What the three reports count, by the hour, and the requests that count it."""
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -225,6 +226,25 @@ def test_what_no_report_looks_at_any_more_is_marked_and_not_counted(
     made = counting.count_facts(TABLE, 3, [old], {"alice": Robber("alice")}, NOW)
     assert len(steps(made, "fact")) == 1
     assert (len(steps(made, "day")), len(steps(made, "robber"))) == (days, robbers)
+
+
+def test_an_hour_holds_all_of_its_heists() -> None:
+    facts = [heist("alice", heist_id="h1", stolen=40), heist("alice", heist_id="h2", stolen=2)]
+    made = counting.count_facts(TABLE, 3, facts, {"alice": Robber("alice")}, NOW)
+    [day], [alice] = steps(made, "day"), steps(made, "robber")
+    assert (values(day)[":s12"], values(day)[":p12"]) == (2, 42)
+    assert items.from_wire(alice["Item"])["hours"] == {"2026-11-22T12": [2, 42]}
+
+
+def test_a_day_ends_by_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end() -> object:
+        time.tzset()
+        return values(steps(counting.count_facts(TABLE, 3, [refused()], {}, NOW), "day")[0])[":end"]
+
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("TZ", "Asia/Tokyo")
+        there = end()
+    assert there == end()
 
 
 def test_a_day_that_is_too_old_does_not_keep_others_from_being_counted() -> None:

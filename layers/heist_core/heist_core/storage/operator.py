@@ -253,7 +253,7 @@ def _nameless(table: str, key: keys.Key, item: Item, player_id: str) -> Redactio
     if not names:
         return None
     changes = ", ".join(f"metadata.{name} = :none" for name in names)
-    request = update(table, key, f"SET {changes}", {":tag": item["tag"]}, condition="tag = :tag")
+    request = update(table, key, f"SET {changes}", {}, condition="tag = :tag")
     request["ExpressionAttributeValues"] = {
         **to_wire({":tag": item["tag"]}),
         ":none": {"NULL": True},
