@@ -1,5 +1,6 @@
-"""`make bench`: every budget's figure in one table, in counts and ratios from one run.
+"""`make bench`: the budgets' figures in one table, in counts and ratios from one run.
 
+Budget 7 is tests/integration/test_write_units.py, 10 follows from the keys (docs/scaling.md).
 Exit code 1 when a figure is over its budget. Details go to .local/bench.json.
 """
 
@@ -14,7 +15,7 @@ from typing import NamedTuple
 from local.console import ProblemError, plain_streams, show
 from local.tools import ROOT
 
-from . import cases, cold_and_warm
+from . import cases, cold_and_warm, throughput
 from .artifact import LIBRARIES, Artifact, as_on_lambda, zipped_megabytes
 from .instructions import counter
 from .round_trips import round_trips
@@ -74,6 +75,7 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
     fresh = found["execute, byte code made on the spot"]
     alone, powertools = found["handler alone"], found["handler on full Powertools"]
     cookbook = found.get("cookbook create-order")
+    notifier, one_at_a_time = throughput.measure(artifact, scratch)
     roots = (artifact.layer, artifact.function("execute_heist"))
     figures = [
         *(
@@ -103,9 +105,17 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
             zipped_megabytes(roots, LIBRARIES, scratch),
             7,
         ),
+        Figure(
+            "9  notifier: seconds of a record / one at a time",
+            one_at_a_time.records_per_second / notifier.records_per_second,
+            0.25,
+            0.125,
+        ),
     ]
     details: dict[str, object] = {
         "round trips": {name: trip._asdict() for name, trip in trips.items()},
+        "notifier": notifier._asdict(),
+        "notifier, one record at a time": one_at_a_time._asdict(),
         "millions of instructions": {name: asdict(one) for name, one in found.items()},
     }
     return figures, details

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
-from heist_core.contracts import Envelope, PointsEarned
 from heist_core.domain.award import EarnedPoints
 from heist_core.domain.errors import Erased
+from heist_core.event_contracts import Envelope, PointsEarned
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
 from heist_core.use_cases.retry import until_uncontended

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
-from heist_core.contracts import Envelope, ReferralCompleted
 from heist_core.domain.award import Award
+from heist_core.event_contracts import Envelope, ReferralCompleted
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
 from heist_core.use_cases.award_token import Awarding, award_token

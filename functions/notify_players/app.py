@@ -9,16 +9,21 @@ from heist_core.streams import BatchAnswer, handle_records
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
+    notify = (
+        wiring.notify_players()
+    )  # made here, since no client may be made by two threads at once
+
+    def tell(event: Event, fields: telemetry.Fields) -> None:
+        told = notify(event)
+        telemetry.add(fields, "inbox", told.inbox)
+        telemetry.add(fields, "mails", told.mails[MailState.SENT])
+        for state in (MailState.FAILED, MailState.PARKED):
+            if told.mails[state]:
+                telemetry.add(fields, f"mails_{state.value.lower()}", told.mails[state])
+        telemetry.count("InboxItems", told.inbox)
+        telemetry.count_mails(told.mails)
+
     queue = wiring.dead_letters("NOTIFIER_DLQ_URL")
-    return handle_records(event, "notify_players", _notify, wiring.store(), queue)
-
-
-def _notify(event: Event, fields: telemetry.Fields) -> None:
-    told = wiring.notify_players()(event)
-    telemetry.add(fields, "inbox", told.inbox)
-    telemetry.add(fields, "mails", told.mails[MailState.SENT])
-    for state in (MailState.FAILED, MailState.PARKED):
-        if told.mails[state]:
-            telemetry.add(fields, f"mails_{state.value.lower()}", told.mails[state])
-    telemetry.count("InboxItems", told.inbox)
-    telemetry.count_mails(told.mails)
+    return handle_records(
+        event, "notify_players", tell, wiring.store(), queue, wiring.record_executor()
+    )

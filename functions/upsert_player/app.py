@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
-from heist_core.contracts import Envelope, UserUpserted
+from heist_core.event_contracts import Envelope, UserUpserted
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
 from heist_core.use_cases.upsert_player import upsert_player

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -42,6 +42,9 @@ from tests.fakes import (
     Tap,
     Tapped,
 )
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
 
 FUNCTIONS = (
     *("get_tokens", "execute_heist", "check_target"),
@@ -82,6 +85,7 @@ class Game:
         self.statistics_store = StatisticsStore(
             Tapped(client, self.tap).as_dynamodb, table, SameThread()
         )
+        self.record_executor: Executor = SameThread()
         self.ses = FakeSes()
         self.events_queue = FakeQueue()
         self.notifier_queue = FakeQueue()
@@ -108,6 +112,7 @@ class Game:
             "store": lambda: self.store,
             "settings": lambda: self.settings,
             "dead_letters": lambda variable: queues[variable],
+            "record_executor": lambda: self.record_executor,
             "bus": lambda: Bus(Tapped(self.bridge, self.tap).as_events, "heist-core"),
             "mailer": lambda: Mailer(Tapped(self.ses, self.tap).as_ses, self.sender),
             "execute_heist": lambda: self.executor,

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
@@ -72,6 +73,21 @@ def test_however_often_a_batch_is_delivered_everyone_is_told_once(
     assert len(game.bridge.published) == 4
     game.sweep()
     assert game.marked() == []
+
+
+def test_a_batch_done_at_the_same_time_tells_everyone_once_and_each_player_in_order(
+    game: Game, crowd: ThreadPoolExecutor
+) -> None:
+    game.record_executor = crowd
+    records = robberies(game, 4)
+    awards = [award("victim-1", f"friend-{number}", name=f"No {number}") for number in range(6)]
+    records += [stream_record(items.award_item(one), 100 + n) for n, one in enumerate(awards)]
+    consumer = notifier(game, batch_size=20, deliveries=2)
+    consumer.deliver(records)
+    assert (consumer.invocations, consumer.on_failure) == (2, [])
+    assert_all_told_once(game, 4)
+    newest_first = [item.notice.metadata.get("referredUserName") for item in game.inbox("victim-1")]
+    assert newest_first == [*(one.referred_name for one in reversed(awards)), None]
 
 
 def test_events_out_come_at_least_once_and_alike(game: Game) -> None:

@@ -293,6 +293,7 @@ class World:
             "store": lambda: self.instance.store,
             "settings": lambda: self.instance.settings,
             "dead_letters": self._letters,
+            "record_executor": lambda: self._executor,
             "bus": lambda: bus,
             "execute_heist": lambda: self.instance.execute,
             "notify_players": lambda: self.instance.notify,

@@ -1,22 +1,26 @@
 """Events and stream records on their way in: one bad one stops no other, and none is lost."""
 
 import json
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any, cast
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heist_core import telemetry
-from heist_core.contracts import Envelope, PointsEarned, ReferralCompleted, UserUpserted
 from heist_core.domain import inbox
 from heist_core.domain.errors import Contention, Malformed, Unavailable
 from heist_core.domain.heist import Heist
+from heist_core.event_contracts import Envelope, PointsEarned, ReferralCompleted, UserUpserted
 from heist_core.events import handle_event
 from heist_core.http.api import Request, Response, api_handler
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.storage import items
 from heist_core.storage.store import Store
-from heist_core.streams import BatchAnswer, handle_records
+from heist_core.streams import BatchAnswer, chains_of, handle_records
 from tests.builders import (
     NOW,
     Event,
@@ -30,7 +34,7 @@ from tests.builders import (
     stream_event,
     stream_record,
 )
-from tests.fakes import FakeQueue, LambdaContext, client_error
+from tests.fakes import FakeQueue, LambdaContext, SameThread, client_error
 
 # Events of the bus
 
@@ -144,6 +148,8 @@ class Stream:
         self.seen: list[inbox.Event] = []
         self.aside: list[dict[str, str]] = []
         self.errors: dict[str, Exception] = {}
+        self.executor: Executor = SameThread()
+        self.before: Callable[[str], None] = lambda heist_id: None
 
     @property
     def store(self) -> Store:
@@ -154,6 +160,7 @@ class Stream:
 
     def act(self, event: inbox.Event, fields: telemetry.Fields) -> None:
         key = items.subject_key(event)["pk"].partition("#")[2]
+        self.before(key)
         if key in self.errors:
             raise self.errors[key]
         self.seen.append(event)
@@ -163,11 +170,26 @@ class Stream:
 
     def handle(self, event: Mapping[str, object]) -> BatchAnswer:
         queue = DeadLetters(self.queue.client, "https://queue")
-        return handle_records(event, "notify_players", self.act, self.store, queue)
+        return handle_records(event, "notify_players", self.act, self.store, queue, self.executor)
 
 
-def record(heist_id: str, sequence: int = 1) -> Event:
-    return stream_record(items.heist_item(heist(heist_id=heist_id)), sequence)
+def record(heist_id: str, sequence: int = 1, between: str = "") -> Event:
+    """Of a heist that has its players for itself, unless it is told `between` whom it was."""
+    attacker, victim = list(between) or [f"{heist_id}-a", f"{heist_id}-b"]
+    return stream_record(items.heist_item(heist(attacker, victim, heist_id)), sequence)
+
+
+LONG = 30
+"""Seconds that a test waits for what must come, before it says that it did not."""
+
+
+def void(_: object) -> None:
+    """Drops what a call gives back."""
+
+
+def seen(stream: Stream) -> list[str]:
+    """The heists that were told of, in order."""
+    return [event.attempt.id for event in stream.seen if isinstance(event, Heist)]
 
 
 def poison(record: Event, change: Callable[[Event], object]) -> Event:
@@ -183,7 +205,7 @@ def test_heists_reversals_and_awards_are_passed_on() -> None:
         stream_record(items.reversal_item(reversal()), 3),
     )
     assert answer == {"batchItemFailures": [], "parked": 0}
-    assert stream.seen == [heist(heist_id="h1"), award(), reversal()]
+    assert stream.seen == [heist("h1-a", "h1-b", "h1"), award(), reversal()]
 
 
 @pytest.mark.parametrize(
@@ -282,6 +304,126 @@ def test_a_refused_heist_is_never_told_of() -> None:
     stream = Stream()
     stream(stream_record(items.refused_heist_item(refused())))
     assert stream.seen == []
+
+
+# Records at the same time
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(4) as threads:
+        yield threads
+
+
+def test_records_of_different_players_are_done_at_the_same_time(
+    threads: ThreadPoolExecutor,
+) -> None:
+    stream = Stream()
+    stream.executor = threads
+    all_there = threading.Barrier(4)
+    stream.before = lambda _: void(all_there.wait(LONG))
+    answer = stream(*(record(f"h{number}", number) for number in range(4)))
+    assert answer == {"batchItemFailures": [], "parked": 0}
+    assert len(stream.seen) == 4
+
+
+def test_a_slow_record_holds_up_its_own_players_and_nobody_else(
+    threads: ThreadPoolExecutor,
+) -> None:
+    stream = Stream()
+    stream.executor = threads
+    others_told = threading.Event()
+
+    def before(heist_id: str) -> None:
+        if heist_id == "slow":
+            assert others_told.wait(LONG)
+        if heist_id == "last":
+            others_told.set()
+
+    stream.before = before
+    answer = stream(
+        record("slow", 1, between="ab"),
+        record("after", 2, between="cb"),
+        *(record(f"h{number}", number) for number in range(3, 20)),
+        record("last", 20),
+    )
+    assert answer == {"batchItemFailures": [], "parked": 0}
+    assert seen(stream)[-2:] == ["slow", "after"]
+
+
+def test_what_names_one_player_is_told_in_the_order_it_came(threads: ThreadPoolExecutor) -> None:
+    stream = Stream()
+    stream.executor = threads
+    rounds = [f"h{number}" for number in range(60)]
+    pairs = ["ab", "cd", "bc", "ef"]
+    batch = [
+        record(name, number, between=pairs[number % 4]) for number, name in enumerate(rounds, 1)
+    ]
+    stream(*batch)
+    for player in "abcdef":
+        named = [number for number in range(1, 61) if player in pairs[number % 4]]
+        of_player = [f"h{number - 1}" for number in named]
+        assert [name for name in seen(stream) if name in of_player] == of_player
+
+
+def test_what_follows_a_failed_record_of_the_same_player_waits_for_it_and_is_reported_with_it(
+    threads: ThreadPoolExecutor,
+) -> None:
+    stream = Stream()
+    stream.executor = threads
+    stream.errors["h2"] = Unavailable()
+    batch = [
+        record("h1", 1, between="ab"),
+        record("h2", 2, between="bc"),
+        record("h3", 3, between="de"),
+        record("h4", 4, between="cf"),
+    ]
+    answer = stream(*batch)
+    reported = [failure["itemIdentifier"][-1] for failure in answer["batchItemFailures"]]
+    assert reported == ["2", "4"]
+    assert sorted(seen(stream)) == ["h1", "h3"]
+
+    stream.errors.clear()
+    assert stream(*batch[1:])["batchItemFailures"] == []
+    assert [name for name in seen(stream) if name in ("h2", "h4")] == ["h2", "h4"]
+
+
+def test_what_is_parked_holds_up_nobody(threads: ThreadPoolExecutor) -> None:
+    stream = Stream()
+    stream.executor = threads
+    stream.errors["h1"] = Malformed("mailState is unknown")
+    answer = stream(record("h1", 1, between="ab"), record("h2", 2, between="ab"))
+    assert answer == {"batchItemFailures": [], "parked": 1}
+    assert seen(stream) == ["h2"]
+
+
+@given(st.lists(st.frozensets(st.sampled_from("abcdefgh"), max_size=2), max_size=12))
+def test_chains_hold_every_record_once_in_order_and_no_player_is_in_two(
+    players: list[frozenset[str]],
+) -> None:
+    chains = chains_of(players)
+    assert sorted(position for chain in chains for position in chain) == list(range(len(players)))
+    assert all(chain == sorted(chain) for chain in chains)
+    named = [frozenset().union(*(players[position] for position in chain)) for chain in chains]
+    assert sum(map(len, named)) == len(frozenset().union(*named))
+
+
+def test_records_without_a_common_player_are_in_chains_of_their_own() -> None:
+    assert chains_of(["ab", "cd", "", "be", ""]) == [[1], [2], [0, 3], [4]]
+
+
+def test_metrics_counted_at_the_same_time_add_up(
+    capsys: pytest.CaptureFixture[str], threads: ThreadPoolExecutor
+) -> None:
+    stream = Stream()
+    stream.executor = threads
+    stream.before = lambda _: telemetry.count("InboxItems")
+    with telemetry.invocation("batch", "notify_players"):
+        pass
+    capsys.readouterr()
+    stream(*(record(f"h{number}", number) for number in range(80)))
+    metrics = [line for line in log_lines(capsys.readouterr().out) if "_aws" in line]
+    assert sum(sum(line["InboxItems"]) for line in metrics) == 80
 
 
 # Telemetry

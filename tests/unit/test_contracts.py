@@ -12,16 +12,14 @@ from heist_core.contracts import (
     ExecuteRequest,
     MarkReadRequest,
     NotificationsQuery,
-    PointsEarned,
-    ReferralCompleted,
     TargetPath,
-    UserUpserted,
     parse,
     parse_body,
     parse_idempotency_key,
     parse_notification_id,
 )
 from heist_core.domain.errors import InvalidInput, Issue
+from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
 from tests.builders import NOW, sample
 
 CURSOR = "0000000012-0a1b2c3d"

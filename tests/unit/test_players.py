@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heist_core.contracts import UserUpserted
 from heist_core.domain.player import Dated, Player, Profile, canonical_player_id, clean_name
+from heist_core.event_contracts import UserUpserted
 from heist_core.use_cases.upsert_player import _merged
 from tests.builders import MILLISECOND, NOW
 

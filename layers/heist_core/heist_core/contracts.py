@@ -1,13 +1,11 @@
-"""Shapes on the wire: requests of the API, events in (SPEC sections 2 and 4)."""
+"""Shapes on the wire: requests of the API (SPEC section 2), and the parsing of all that comes in."""
 
 import json
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from typing import Annotated, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,8 +15,7 @@ from pydantic import (
 )
 
 from .domain.errors import InvalidInput, Issue
-from .domain.player import canonical_player_id, clean_name
-from .domain.times import from_iso
+from .domain.player import canonical_player_id
 
 BODY_LIMIT = 8 * 1024
 NESTING_LIMIT = 16
@@ -28,30 +25,6 @@ DEFAULT_PAGE = 50
 _POSITION = r"[0-9]{10}-[0-9a-f]{8}"
 _WHOLE_NUMBER = r"[0-9]{1,3}"
 _IDEMPOTENCY_KEY = r"[ -~]{1,128}"
-_REFERENCE = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}"
-_REFERENCE_BYTES = 1000  # with what the ledger puts before it, a sort key may have 1024
-_POINT_EVENT_TYPE = r"[A-Z0-9_]{1,40}"
-_EMAIL = (
-    r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-    r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
-)
-_EMAIL_LIMIT = 254
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        raise ValueError("must be a string")
-    return value
-
-
-def _reference(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    if not isinstance(value, str) or not re.fullmatch(_REFERENCE, value):
-        raise ValueError("must be a string of 1 to 256 characters, or an integer")
-    if len(value.encode("utf-8")) > _REFERENCE_BYTES:
-        raise ValueError(f"must not be longer than {_REFERENCE_BYTES} bytes in UTF-8")
-    return value
 
 
 def _limit(value: object) -> int:
@@ -73,62 +46,31 @@ def _cursor(value: object) -> str:
     return value.partition("-")[0]
 
 
-def _email(value: str) -> str:
-    if len(value) > _EMAIL_LIMIT or not re.fullmatch(_EMAIL, value):
-        raise ValueError("must be an e-mail address")
-    return value
-
-
-def _moment(value: object) -> datetime:
-    try:
-        return from_iso(_text(value))
-    except ValueError as error:
-        raise ValueError("must be an ISO-8601 time with a time zone") from error
-
-
-def _points(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 1_000_000:
-        raise ValueError("must be an integer from 1 to 1000000")
-    return value
-
-
-def _point_event_type(value: object) -> str:
-    if not isinstance(value, str) or not re.fullmatch(_POINT_EVENT_TYPE, value):
-        raise ValueError("must be 1 to 40 characters from A-Z 0-9 _")
-    if value.startswith("HEIST_"):
-        raise ValueError("must not begin with HEIST_")
-    return value
-
-
 PlayerId = Annotated[str, BeforeValidator(canonical_player_id)]
-Reference = Annotated[str, BeforeValidator(_reference)]
-Name = Annotated[str, BeforeValidator(_text)]
-Email = Annotated[str, BeforeValidator(_text), AfterValidator(_email)]
-Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 # Requests
 
 
-class _Wire(BaseModel):
+class Wire(BaseModel):
     # Built when first used: a function uses one or two of these.
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, defer_build=True)
 
 
-class ExecuteRequest(_Wire):
+class ExecuteRequest(Wire):
     targetUserId: PlayerId
 
 
-class TargetPath(_Wire):
+class TargetPath(Wire):
     targetUserId: PlayerId
 
 
-class NotificationsQuery(_Wire):
+class NotificationsQuery(Wire):
     unreadOnly: Annotated[bool, BeforeValidator(_flag)] = False
     limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_PAGE
     cursor: Annotated[str, BeforeValidator(_cursor)] = Field(default="")
 
 
-class MarkReadRequest(_Wire):
+class MarkReadRequest(Wire):
     """Absent members are told from given ones by `model_fields_set`; null is not absent."""
 
     notificationIds: Annotated[list[str], Field(max_length=100)] = Field(default=[])
@@ -139,51 +81,6 @@ class MarkReadRequest(_Wire):
         if {"notificationIds", "upTo"} <= self.model_fields_set:
             raise ValueError("notificationIds and upTo must not be given together")
         return self
-
-
-# Events in
-
-
-class Envelope(_Wire):
-    """What the bus adds: the event's own id, and its time, which dates what the detail does not."""
-
-    id: str | None = Field(default=None, max_length=100)
-    time: Moment
-
-
-class ReferralCompleted(_Wire):
-    referralId: Reference
-    referrerUserId: PlayerId
-    referredUserId: PlayerId
-    referredUserName: Name | None = None
-
-    @model_validator(mode="after")
-    def _two_people(self) -> "ReferralCompleted":
-        if self.referrerUserId == self.referredUserId:
-            raise ValueError("referrerUserId and referredUserId must be different players")
-        return self
-
-    @property
-    def referred_name(self) -> str | None:
-        return clean_name(self.referredUserName)
-
-
-class UserUpserted(_Wire):
-    """`model_fields_set` tells an absent field (unchanged) from null (removed)."""
-
-    userId: PlayerId
-    name: Name | None = None
-    email: Email | None = None
-    emailOptOut: bool | None = None
-    updatedAt: Moment | None = None
-
-
-class PointsEarned(_Wire):
-    eventId: Reference
-    userId: PlayerId
-    points: Annotated[int, BeforeValidator(_points)]
-    pointEventType: Annotated[str, BeforeValidator(_point_event_type)]
-    occurredAt: Moment | None = None
 
 
 # Parsing

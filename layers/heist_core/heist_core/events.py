@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
 from pydantic import BaseModel
 
 from . import telemetry
-from .contracts import Envelope, parse
+from .contracts import parse
 from .domain.errors import InvalidInput
+from .event_contracts import Envelope
 
 if TYPE_CHECKING:
     from .messaging.dead_letters import DeadLetters

@@ -117,8 +117,9 @@ class LiveSettings:
 
     def refresh(self, item: Mapping[str, object] | None) -> None:
         """Take over a settings item just read; an invalid one leaves the last good values."""
-        self._read_at = self._clock()
+        read_at = self._clock()
         try:
             self.current = parse_settings({**self._variables.model_dump(), **overrides_of(item)})
         except InvalidSettings:
             self._on_invalid()
+        self._read_at = read_at  # last: other threads go by what is no longer stale

@@ -1,15 +1,19 @@
-"""Turns records of the table's stream into calls, one by one: a bad record stops no other."""
+"""Turns records of the table's stream into calls: a bad record stops no other player's."""
 
-from collections.abc import Callable, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from . import telemetry
+from .domain.erasure import parties_of
 from .domain.errors import Malformed
 from .domain.heist import RefusedHeist
 from .domain.inbox import Event, Fact
 from .storage import items
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from .messaging.dead_letters import DeadLetters
     from .storage.store import Store
 
@@ -33,42 +37,83 @@ def handle_records(
     act: Callable[[Event, telemetry.Fields], None],
     store: "Store",
     dead_letters: "DeadLetters",
+    executor: "Executor",
 ) -> BatchAnswer:
     """Call `act` for the event of every record; an award that is held is none yet.
 
+    Records that name a player in common are done one after another as they came, others at the same
+    time on `executor`, which must not be one that `act` waits for.
     What cannot be read is parked at once, whole and with the reason. What fails otherwise is
-    reported, and Lambda delivers it and what follows it again.
+    reported together with what had to come after it: Lambda delivers all that again.
     """
-    failures: list[ItemFailure] = []
-    parked = 0
-    with telemetry.invocation("batch", consumer) as fields:
-        records = event.get("Records")
-        for record in records if isinstance(records, list) else []:
-            about: telemetry.Fields = {}
+
+    def done(record: object, reading: Event | Exception) -> telemetry.Fields | None:
+        """What was done about a record; None: it failed."""
+        about: telemetry.Fields = {}
+        did: telemetry.Fields = {}
+        try:
             try:
-                try:
-                    image = _image(record, "NewImage")
-                    if items.is_held(image):
-                        continue
-                    event_out = items.owed_event_from(image)
-                    subject = items.subject_key(event_out)["pk"]
-                    about = telemetry.about(subject, event_out.correlation_id)
-                    did: telemetry.Fields = {}
-                    act(event_out, did)
-                    telemetry.record(consumer, {**about, **did})
-                    for name, number in did.items():
-                        telemetry.add(fields, name, int(number))
-                except Malformed as malformed:
-                    _park(record, consumer, malformed, store, dead_letters)
-                    parked += 1
-            except Exception:  # noqa: BLE001 - reported to Lambda, which delivers it again
-                telemetry.logger().exception("record failed", extra={"function": consumer, **about})
-                failures.append({"itemIdentifier": _sequence_number(record)})
-        fields.update(records=len(records) if isinstance(records, list) else 0)
-        fields.update(failed=len(failures), parked=parked)
+                if isinstance(reading, Exception):
+                    raise reading
+                subject = items.subject_key(reading)["pk"]
+                about = telemetry.about(subject, reading.correlation_id)
+                act(reading, did)
+                telemetry.record(consumer, {**about, **did})
+            except Malformed as malformed:
+                _park(record, consumer, malformed, store, dead_letters)
+                return {"parked": 1}
+        except Exception:  # noqa: BLE001 - reported to Lambda, which delivers it again
+            telemetry.logger().exception("record failed", extra={"function": consumer, **about})
+            return None
+        return did
+
+    def in_order(chain: Sequence[int]) -> list[telemetry.Fields]:
+        all_done: list[telemetry.Fields] = []
+        for position in chain:
+            did = done(*work[position])
+            if did is None:
+                break
+            all_done.append(did)
+        return all_done
+
+    with telemetry.invocation("batch", consumer) as fields:
+        records = _records(event)
+        readings = [(record, _read(record)) for record in records]
+        work = [(record, reading) for record, reading in readings if reading is not None]
+        chains = chains_of([_players(reading) for _, reading in work])
+        undone: list[int] = []
+        fields.update(records=len(records), parked=0)
+        for chain, all_done in zip(chains, executor.map(in_order, chains), strict=True):
+            undone += chain[len(all_done) :]
+            for did in all_done:
+                for name, number in did.items():
+                    telemetry.add(fields, name, int(number))
+        fields["failed"] = len(undone)
+        parked = int(fields["parked"])
         telemetry.count("RecordsParked", parked)
-        telemetry.count("RecordsFailed", len(failures))
-    return {"batchItemFailures": failures, "parked": parked}
+        telemetry.count("RecordsFailed", len(undone))
+    failed = (work[position][0] for position in sorted(undone))
+    return {
+        "batchItemFailures": [{"itemIdentifier": _sequence_number(record)} for record in failed],
+        "parked": parked,
+    }
+
+
+def chains_of(players: Sequence[Collection[str]]) -> list[list[int]]:
+    """Positions that must not overtake one another, each chain in order.
+
+    `players` are those that each position names. Two that have one in common are in one chain, also
+    through others.
+    """
+    chain_of: dict[str, list[int]] = {}
+    chains: list[list[int]] = []
+    for position, names in enumerate(players):
+        joined = [chain for chain in chains if any(chain_of.get(name) is chain for name in names)]
+        chains = [chain for chain in chains if chain not in joined]
+        chains.append(sorted([position, *itertools.chain.from_iterable(joined)]))
+        for member in chains[-1]:
+            chain_of.update(dict.fromkeys(players[member], chains[-1]))
+    return chains
 
 
 def handle_batch(
@@ -83,8 +128,7 @@ def handle_batch(
     It returns what it did about each. If `act` fails, or a record cannot be parked, all are delivered again.
     """
     with telemetry.invocation("batch", consumer) as fields:
-        records = event.get("Records")
-        records = records if isinstance(records, list) else []
+        records = _records(event)
         facts: list[Fact] = []
         unreadable: list[tuple[object, Malformed]] = []
         for record in records:
@@ -103,6 +147,24 @@ def handle_batch(
         fields.update(records=len(records), parked=len(unreadable))
         telemetry.count("RecordsParked", len(unreadable))
     return {"batchItemFailures": [], "parked": len(unreadable)}
+
+
+def _records(event: Mapping[str, object]) -> list[object]:
+    records = event.get("Records")
+    return records if isinstance(records, list) else []
+
+
+def _read(record: object) -> Event | Exception | None:
+    """The event of a record, or why it cannot be read; None: an award that is held."""
+    try:
+        image = _image(record, "NewImage")
+        return None if items.is_held(image) else items.owed_event_from(image)
+    except Exception as error:  # noqa: BLE001 - raised when its turn comes
+        return error
+
+
+def _players(reading: Event | Exception) -> Collection[str]:
+    return () if isinstance(reading, Exception) else parties_of(reading)
 
 
 def _park(

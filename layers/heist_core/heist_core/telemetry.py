@@ -5,6 +5,7 @@ over what could not be written: what was done stays done, and is told as done (S
 """
 
 import functools
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +20,8 @@ CORRELATION_ID_LIMIT = 100
 
 Fields = dict[str, str | int]
 
+_adding = threading.Lock()
+
 
 @functools.cache
 def logger() -> Logger:
@@ -31,9 +34,9 @@ def _metrics() -> Metrics:
 
 
 def count(name: str, value: int = 1) -> None:
-    """Add to a metric of this invocation."""
+    """Add to a metric of this invocation; records done at the same time share it."""
     if value:
-        with suppress(Exception):
+        with suppress(Exception), _adding:
             _metrics().add_metric(name=name, unit=MetricUnit.Count, value=value)
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from .use_cases.settle_owed import SettleOwed
 
 _THREADS = 8
+_RECORDS_AT_ONCE = 12  # measured: docs/performance.md, "The notifier"
 AUDIT_ROUNDS = 3
 
 
@@ -46,7 +47,7 @@ def _config(attempts: int, read_timeout: int = 2) -> Config:
         connect_timeout=1,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
-        max_pool_connections=_THREADS + 2,
+        max_pool_connections=max(_THREADS, _RECORDS_AT_ONCE) + 2,
         parameter_validation=False,
     )
 
@@ -87,6 +88,12 @@ def _dynamodb() -> "DynamoDBClient":
 @functools.cache
 def _executor() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(_THREADS)
+
+
+@functools.cache
+def record_executor() -> ThreadPoolExecutor:
+    """For records of a stream: one of its own, since what works on a record may wait for the other."""
+    return ThreadPoolExecutor(_RECORDS_AT_ONCE)
 
 
 @functools.cache

@@ -10,7 +10,7 @@ from .clock import Clock
 from .retry import until_uncontended
 
 if TYPE_CHECKING:
-    from heist_core.contracts import UserUpserted
+    from heist_core.event_contracts import UserUpserted
     from heist_core.storage.store import Store
 
 
