@@ -75,7 +75,7 @@ bench: tools ## what it costs, beside its budgets; docs/performance.md says how 
 	@$(PYTHON) local/tools.py peers
 	@exec $(BIN)/python -m benchmarks
 
-bench-growth: tools ## what it costs at 10³ to 10⁶ players: ten minutes, draws docs/growth.svg
+bench-growth: tools ## what it costs at 10³ to 10⁶ players: 15 minutes, draws docs/growth.svg
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.growth
 
 hot-victim: dev ## simulate everybody robbing one player, on paper's DynamoDB

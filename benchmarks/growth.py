@@ -296,7 +296,7 @@ def drawing(table: Table) -> str:
                 f'<text x="{x:.0f}" y="{bottom + 18}" text-anchor="middle">{size:,}</text>'
             )
         parts.append(f'<text x="{left}" y="{bottom + 38}">players</text>')
-        for colour, costs in zip(_COLOURS, table.values(), strict=True):
+        for colour, costs in zip(_COLOURS, table.values(), strict=False):
             points = " ".join(
                 f"{x:.0f},{bottom - _HEIGHT * share(value(cost)):.1f}"
                 for x, cost in zip(places, costs.values(), strict=True)
@@ -304,7 +304,7 @@ def drawing(table: Table) -> str:
             parts.append(
                 f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
             )
-    for number, (colour, name) in enumerate(zip(_COLOURS, table, strict=True)):
+    for number, (colour, name) in enumerate(zip(_COLOURS, table, strict=False)):
         x, y = width - 165, _TOP + 10 + number * 22
         parts += [
             f'<line x1="{x}" x2="{x + 18}" y1="{y}" y2="{y}" stroke="{colour}" stroke-width="3"/>',
