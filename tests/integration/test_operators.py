@@ -619,6 +619,34 @@ def test_an_erasure_between_read_and_commit_stops_the_heist(erased: str, game: G
     assert sound(game)
 
 
+@pytest.mark.parametrize("gain", ["award", "held award", "points"])
+def test_an_erasure_between_read_and_commit_stops_what_would_be_gained(
+    gain: str, game: Game
+) -> None:
+    if gain == "held award":
+        switch_awards(game, on=False)
+        refer(game, "alice", "eve")
+        switch_awards(game, on=True)
+
+    def freeze() -> None:
+        player = game.player("alice")
+        game.store.commit(operator.freeze(game.table, player, game.time(), action()))
+
+    game.once_before("transact_write_items", freeze)
+    if gain == "award":
+        refer(game, "alice", "eve")
+    elif gain == "points":
+        detail = {"eventId": "e1", "userId": "alice", "points": 5, "pointEventType": "ORDER"}
+        game.call("add_points", bus_event("add_points", **detail))
+    else:
+        assert game.sweep()["waiting"] == 0
+
+    assert (tokens(game, "alice"), game.points("alice")) == (0, 0)
+    assert game.ledger("alice") == 0
+    assert game.player("alice").erased
+    assert sound(game)
+
+
 @pytest.mark.parametrize("erased", ["alice", "bob"])
 def test_an_old_picture_of_a_heist_tells_nobody_the_name(
     erased: str, game: Game, desk: Desk

@@ -211,7 +211,7 @@ class Story:
             self._mail_again: 3,
             self._reverse: 3,
             self._block: 2,
-            self._erase: 1,
+            lambda: self._erase(self.rng.choice((*PLAYERS, STRANGER))): 1,
             self._tokens: 3,
             self._can_rob: 4,
             self._read: 3,
@@ -261,11 +261,16 @@ class Story:
     def _twins(self) -> list[Work]:
         """The same request twice at once, as from an impatient client, and maybe just when a token
         comes that decides it; or two profiles of one player; or two shards with news for the same, or
-        the same news twice; or old news just when a mail of it is asked for again."""
+        the same news twice; or old news just when a mail of it is asked for again; or an erasure
+        just when its player gains."""
         chance = self.rng.random()
         if chance < 0.2:
             who = self.rng.choice(PLAYERS)
+            if chance < 0.02:
+                return [self._erase(who), self._profile(who), self._award(who), self._earn(who)]
             return [self._profile(who), self._profile(who)]
+        if chance < 0.22 and self.witness.held:
+            return [self._erase(next(iter(self.witness.held.values()))), self._sweep()]
         if chance < 0.3 and self._ended_mails():
             subject, who = self.rng.choice(self._ended_mails())
             again = [self.records_of[subject]]
@@ -490,9 +495,8 @@ class Story:
 
         return partial(self._operate, f"block {who}, or no longer", work)
 
-    def _erase(self) -> Work:
+    def _erase(self, who: str) -> Work:
         """The freeze, after which nobody robs, credits or tells them."""
-        who = self.rng.choice((*PLAYERS, STRANGER))
 
         def work() -> None:
             store, action = self.world.instance.store, self._action("erase")
