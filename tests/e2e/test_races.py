@@ -1,13 +1,18 @@
-"""Many at once: one winner, named refusals, no point lost (SPEC section 3)."""
+"""Many at once: one winner, named refusals, no point lost (SPEC section 3).
 
+RACES_AT_ONCE=100 sends all hundred requests at the same moment, once as many functions are warm: the embedded AWS
+starts a process for each, which took two minutes on two busy cores.
+"""
+
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
 
-from tests.e2e.world import Player, Reply, World, in_parallel, unique
+from tests.e2e.world import Player, Reply, World, eventually, in_parallel, unique
 
-AT_ONCE = 16
+AT_ONCE = int(os.environ.get("RACES_AT_ONCE", "16"))
 REQUESTS = 100
 SHARE_OF_503 = 0.05
 
@@ -15,6 +20,15 @@ SHARE_OF_503 = 0.05
 @pytest.fixture(scope="module", autouse=True)
 def rate_limit_raised(world: World) -> Iterator[None]:
     with world.settings(("execute_heist", "check_target"), HEIST_RATE_LIMIT_PER_MINUTE="1000000"):
+        robber = world.robber()
+
+        def is_warm(_: int) -> bool:
+            try:
+                return robber.execute("nobody", unique("k")).status == 400
+            except TimeoutError:
+                return False
+
+        eventually(lambda: all(in_parallel(is_warm, range(AT_ONCE), AT_ONCE)), bool, within=300)
         yield
 
 
