@@ -1,9 +1,8 @@
 """What players are told, and the state of the mail that goes with it."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from .award import Award
 from .heist import Heist, RefusedHeist, plural
@@ -40,8 +39,7 @@ nobody who settles what they saw takes away what was asked for since."""
 Metadata = dict[str, str | int | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Notice:
+class Notice(NamedTuple):
     """One thing that one player is told: an inbox item and, but for awards, a mail."""
 
     recipient_id: str
@@ -51,8 +49,7 @@ class Notice:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class InboxItem:
+class InboxItem(NamedTuple):
     """A notice as it lies in the inbox; `id` sorts by arrival."""
 
     id: str
@@ -79,8 +76,7 @@ class MailState(StrEnum):
         return self not in (MailState.PENDING, MailState.SENDING)
 
 
-@dataclass(frozen=True, slots=True)
-class MailRecord:
+class MailRecord(NamedTuple):
     """How far the mail of a notice is. `attempts` counts sends begun and not known to have failed."""
 
     state: MailState
