@@ -17,7 +17,7 @@ export LAMBDA_ARCH ?= arm64
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env config import test torture bank-run bench bench-growth hot-victim mutants check format redrive report audit reverse drill smoke deploy lock clean tools python
+.PHONY: help run demo mails logs env config import test torture bank-run bench bench-growth bench-load hot-victim mutants check format redrive report audit reverse drill smoke deploy lock clean tools python
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -77,6 +77,9 @@ bench: tools ## what it costs, beside its budgets; docs/performance.md says how 
 
 bench-growth: tools ## what it costs at 10³ to 10⁶ players: 15 minutes, draws docs/growth.svg
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.growth
+
+bench-load: tools ## many clients at once against one, and nothing lost
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.load
 
 hot-victim: dev ## simulate everybody robbing one player, on paper's DynamoDB
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.hot_victim

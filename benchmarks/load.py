@@ -1,0 +1,302 @@
+"""Many clients at once against one: `make bench-load`, two to three minutes.
+
+On the embedded AWS over HTTP with real tokens, and on DynamoDB Local in threads. Tells the throughput as a
+ratio to one client's, and fails when an answer is neither a success, a named refusal, 429 nor a few 503, or
+when something was lost: afterwards the audit must be clean, points must add up, and every success that a
+client was told of must be booked and told to both.
+"""
+
+import argparse
+import itertools
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from heist_core.domain.award import Award, EarnedPoints
+from heist_core.domain.errors import RateLimited, Unavailable
+from heist_core.domain.heist import Attempt, Heist
+from heist_core.settings import LiveSettings, parse_settings
+from heist_core.storage import items, keys
+from heist_core.storage.audit import Audit, audit_items
+from heist_core.storage.store import Store
+from heist_core.use_cases.clock import Clock
+from heist_core.use_cases.execute_heist import ExecuteHeist
+from local.console import plain_streams, say, show
+from local.players import wait_until
+from local.stack import Stack, running_stack
+from tests.engines import dynamodb_local
+from tests.integration.game import Game
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+CLIENTS = 16
+SECONDS = 6.0
+ROBBERS = 24
+POINTS = 3000
+TOKENS = 5
+UNAVAILABLE_SHARE = 0.01
+"""So many answers may be 503."""
+FREELY: dict[str, int] = {
+    "HEIST_COOLDOWN_HOURS": 0,
+    "HEIST_TARGET_COOLDOWN_HOURS": 0,
+    "HEIST_RATE_LIMIT_PER_MINUTE": 1000,
+}
+"""So that the load is heists, and not refusals."""
+
+
+class Answered(NamedTuple):
+    """What a client heard: a status or a code; and the heist, if one succeeded."""
+
+    what: str
+    heist_id: str | None = None
+
+
+Client = Callable[[random.Random], Answered]
+"""One request by one of the clients."""
+
+
+class Load(NamedTuple):
+    """What some clients heard in some seconds."""
+
+    answers: Counter[str]
+    heists: list[str]
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        return self.answers.total() / self.seconds
+
+
+def put_under_load(clients: Sequence[Client], seconds: float) -> Load:
+    """Every client asks again as soon as it was answered. Raises what a client raises."""
+    answers: Counter[str] = Counter()
+    heists: list[str] = []
+    lock = threading.Lock()
+    started = time.monotonic()
+
+    def work(number: int) -> None:
+        rng = random.Random(number)
+        while time.monotonic() < started + seconds:
+            answered = clients[number](rng)
+            with lock:
+                answers[answered.what] += 1
+                if answered.heist_id is not None:
+                    heists.append(answered.heist_id)
+
+    with ThreadPoolExecutor(len(clients)) as threads:
+        list(threads.map(work, range(len(clients))))
+    return Load(answers, heists, time.monotonic() - started)
+
+
+def lost(audit: Audit, heists: Sequence[str]) -> Iterator[str]:
+    """Whatever does not add up in a table where nothing is owed any more."""
+    yield from map(str, audit.violations())
+    if audit.owing:
+        yield f"{len(audit.owing)} records still owe something"
+    held = sum(points for story in audit.players.values() for points in story.points.values())
+    if held != sum(audit.earned.values()):
+        yield f"{held} points are held, {sum(audit.earned.values())} were earned"
+    for heist_id in heists:
+        if audit.heists.get(heist_id, {}).get("status") != "SUCCESS":
+            yield f"heist {heist_id} was answered, and has no record"
+        elif not booked_for_both(audit.heist_entries[heist_id]):
+            yield f"heist {heist_id} is not booked for both"
+
+
+def booked_for_both(entries: Mapping[str, int]) -> bool:
+    """What one got the other lost."""
+    return len(entries) == 2 and sum(entries.values()) == 0
+
+
+def unwanted(load: Load) -> Iterator[str]:
+    """Answers that no client should have heard."""
+    for what, times in load.answers.items():
+        if what == "503":
+            if times > UNAVAILABLE_SHARE * load.answers.total():
+                yield f"{times} times 503"
+        elif what not in ("200", "429") and not what.isupper():
+            yield f"{times} times {what}"
+
+
+def everything(client: "DynamoDBClient", table: str) -> list[items.Item]:
+    pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
+    return [items.from_wire(item) for page in pages for item in page["Items"]]
+
+
+def endow(store: Store, players: Sequence[str], tokens: int) -> None:
+    """Points and tokens, as events would give them."""
+
+    def give(player: str) -> None:
+        now = datetime.now(UTC)
+        store.commit_points(EarnedPoints(f"start-{player}", player, POINTS, "START", now))
+        for number in range(tokens):
+            friend = f"friend-{number}-of-{player}"
+            store.commit_award(Award(friend, player, friend, None, now))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(give, players))
+
+
+# On DynamoDB Local, in threads
+
+
+def in_threads(seconds: float) -> Iterator[str]:
+    """Execute and its storage: every third attempt is on one of four whom all rob, the others on
+    players who are hardly met twice at once; every tenth is the client's last one, sent again."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        pytest.MonkeyPatch.context() as patch,
+        dynamodb_local(Path(home)) as engine,
+        engine.table() as table,
+        ThreadPoolExecutor(2 * CLIENTS) as calls,
+    ):
+        store = Store(engine.client, table, calls)
+        settings = LiveSettings(parse_settings(FREELY), time.monotonic, lambda: None)
+        clock = Clock(lambda: datetime.now(UTC), time.monotonic, time.sleep)
+        execute = ExecuteHeist(store, settings, clock)
+        famous = [f"famous-{number}" for number in range(4)]
+        robbers = [f"robber-{number}" for number in range(ROBBERS)]
+        endow(store, famous, 0)
+        endow(store, robbers, 4 * TOKENS)
+        numbers = itertools.count()
+
+        def client() -> Client:
+            before: list[Attempt] = []
+
+            def ask(rng: random.Random) -> Answered:
+                robber, other = rng.sample(robbers, 2)
+                victim = rng.choice(famous) if rng.random() < 1 / 3 else other
+                attempt = Attempt(f"{next(numbers):032x}", robber, victim, None)
+                if before and rng.random() < 0.1:
+                    attempt = before[-1]
+                before[:] = [attempt]
+                try:
+                    result = execute(attempt, 29.0).result
+                except RateLimited:
+                    return Answered("429")
+                except Unavailable:
+                    return Answered("503")
+                if isinstance(result, Heist):
+                    return Answered("200", attempt.id)
+                return Answered(result.refusal.code)
+
+            return ask
+
+        clients = [client() for _ in range(CLIENTS)]
+        loads = [put_under_load(clients[:1], seconds), put_under_load(clients, seconds)]
+        yield from told("DynamoDB Local, threads", loads)
+        game = Game(engine.client, table, patch)
+        game.time.at = datetime.now(UTC)
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            while game.owed():
+                game.sweep()
+        yield from judged(audit_items(game.everything()), loads)
+
+
+# On the embedded AWS, over HTTP
+
+
+def over_http(seconds: float) -> Iterator[str]:
+    """Two heists, and a look at tokens, target and inbox, in five requests."""
+    with tempfile.TemporaryDirectory() as home, running_stack(Path(home)) as stack:
+        table = stack.outputs.TableName
+        settings = items.to_wire({**keys.SETTINGS, **FREELY})
+        stack.dynamodb.put_item(TableName=table, Item=settings)
+        users = [f"client-{number}" for number in range(CLIENTS)]
+        ids = [stack.sign_up(user) for user in users]
+        tokens = [stack.token(user) for user in users]
+        with ThreadPoolExecutor(4) as calls:
+            endow(Store(stack.dynamodb, table, calls), ids, TOKENS)
+        clients = [_browser(stack, token, ids) for token in tokens]
+        put_under_load(clients, 5.0)  # every function is warm
+        loads = [put_under_load(clients[:1], seconds), put_under_load(clients, seconds)]
+        yield from told("embedded AWS, HTTP", loads)
+
+        def audit() -> Audit:
+            return audit_items(everything(stack.dynamodb, table))
+
+        wait_until("everything to be told", lambda: not audit().owing)
+        yield from judged(audit(), loads)
+
+
+def _browser(stack: Stack, token: str, ids: Sequence[str]) -> Client:
+    def ask(rng: random.Random) -> Answered:
+        target = rng.choice(ids)
+        chance = rng.random()
+        if chance < 0.4:
+            answer = stack.call(
+                "POST",
+                "/execute",
+                token=token,
+                body={"targetUserId": target},
+                headers={"Idempotency-Key": uuid.uuid4().hex},
+            )
+            if answer.status == 200:
+                return Answered("200", answer.json["heistId"])
+        else:
+            path = rng.choice(("/tokens", f"/can-rob/{target}", "/notifications"))
+            answer = stack.call("GET", path, token=token)
+        if answer.status == 400:
+            return Answered(str(answer.json["code"]))
+        return Answered(str(answer.status))
+
+    return ask
+
+
+# What is told
+
+
+def told(where: str, loads: Sequence[Load]) -> Iterator[str]:
+    """Prints the figures; yields what should not have been answered."""
+    one, many = loads
+    show(f"{where}: {CLIENTS} clients {many.rate / one.rate:.2f} times as many answers as one")
+    for clients, load in zip((1, CLIENTS), loads, strict=True):
+        heard = ", ".join(f"{what} {times}" for what, times in load.answers.most_common())
+        say(f"  {clients} client(s), {load.rate:.0f} a second: {heard}")
+        yield from unwanted(load)
+
+
+def judged(audit: Audit, loads: Sequence[Load]) -> Iterator[str]:
+    heists = sorted({heist for load in loads for heist in load.heists})
+    found = list(lost(audit, heists))
+    show(
+        f"  {len(heists)} successes answered, {len(audit.heists)} records, "
+        f"{sum(audit.earned.values())} points earned and held; {len(found)} violations"
+    )
+    yield from found
+
+
+def main() -> int:
+    plain_streams()
+    parser = argparse.ArgumentParser(prog="load", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="each of four loads")
+    options = parser.parse_args()
+    problems = []
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        del os.environ[name]
+    for run in (in_threads, over_http):
+        try:
+            problems += list(run(options.seconds))
+        except pytest.skip.Exception as missing:
+            show(f"skipped: {missing}")
+    for problem in problems:
+        show(f"✘ {problem}")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
