@@ -46,6 +46,10 @@ OPERATIONS = {
     "sqs": {"SendMessage"},
 }
 
+# Evaluated anew at each call, a twelfth of a warm execute. Without them botocore takes a service's
+# endpoint from its list (endpoints.json), once for each client: the same in every region.
+ENDPOINT_RULES = "endpoint-rule-set-1.json*"
+
 
 def main(target: Path) -> None:
     """Builds the layer's `python` folder at `target`; raises CalledProcessError when pip fails."""
@@ -109,8 +113,9 @@ def trim(target: Path) -> None:
     for service, operations in OPERATIONS.items():
         for model in (data / service).rglob("service-2.json*"):
             trim_model(model, operations)
-        for examples in (data / service).rglob("examples-1.json*"):
-            examples.unlink()
+        for unused in ("examples-1.json*", ENDPOINT_RULES):
+            for path in list((data / service).rglob(unused)):
+                path.unlink()
     trim_endpoints(data)
     shutil.rmtree(target / "bin", ignore_errors=True)
     for tests in [path for path in target.rglob("tests") if path.is_dir()]:

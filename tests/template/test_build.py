@@ -7,6 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import botocore
 import pytest
 
 from build_layer import OPERATIONS
@@ -34,6 +35,41 @@ for service in ("dynamodb", "events", "sesv2", "sqs"):
     client = session.create_client(service, "eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
     made[service] = [client.meta.endpoint_url, sorted(client.meta.service_model.operation_names)]
 print(json.dumps([botocore.__file__, made]))
+"""
+
+# Where each client's first request would go, and the scope it is signed for, in a region of each partition.
+ADDRESSES = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import botocore.session
+from botocore.config import Config
+
+class Sent(BaseException):
+    pass
+
+def stop(request, **_):
+    scope = request.headers["Authorization"].decode().split("/", 2)[2].split(",")[0]
+    raise Sent(request.url, scope)
+
+session = botocore.session.get_session()
+session.set_credentials("x", "x")
+config = Config(parameter_validation=False)
+found = {}
+for service, method, parameters in (
+    ("dynamodb", "get_item", {"TableName": "table", "Key": {}}),
+    ("events", "put_events", {"Entries": []}),
+    ("sesv2", "send_email", {"Content": {}}),
+    ("sqs", "send_message", {"QueueUrl": "https://queue", "MessageBody": ""}),
+):
+    for partition in session.get_available_partitions():
+        for region in session.get_available_regions(service, partition)[:1]:
+            client = session.create_client(service, region, config=config)
+            client.meta.events.register("before-send", stop)
+            try:
+                getattr(client, method)(**parameters)
+            except Sent as sent:
+                found[service + " " + region] = [client.meta.endpoint_url, *sent.args]
+print(json.dumps(found))
 """
 
 
@@ -69,6 +105,17 @@ def test_every_function_imports_and_every_client_works_with_the_layer_alone(
         service: [f"https://{ENDPOINTS[service]}.eu-west-1.amazonaws.com", sorted(kept)]
         for service, kept in OPERATIONS.items()
     }
+
+
+def test_every_request_goes_where_it_goes_with_all_of_botocores_data(layer: Path) -> None:
+    """The layer leaves the rules out by which botocore finds a service's endpoint."""
+    stock = Path(botocore.__file__).parent.parent
+    trimmed, complete = (
+        json.loads(subprocess.check_output([sys.executable, "-I", "-c", ADDRESSES, str(folder)]))
+        for folder in (layer, stock)
+    )
+    assert trimmed == complete
+    assert len(trimmed) > 20
 
 
 def test_a_function_is_one_module_and_its_byte_code(built: Path) -> None:
