@@ -18,6 +18,7 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.action import Action
+from heist_core.domain.errors import Contention
 from heist_core.domain.heist import Heist
 from heist_core.domain.inbox import Owed
 from heist_core.domain.player import Player
@@ -473,25 +474,27 @@ def test_every_statistics_item_that_time_makes_useless_expires(game: Game) -> No
 # Rebuilding
 
 
+def log_entry(game: Game, before: Generation, after: Generation) -> Step:
+    entry = Action(
+        uuid.uuid4().hex,
+        game.time.clock.now(),
+        "ana",
+        "rebuild-stats",
+        "statistics",
+        "moved in",
+        asdict(before),
+        asdict(after),
+    )
+    return record_action(game.table, entry)
+
+
 def rebuild(game: Game, between: Callable[[int], None] = lambda read: None) -> Done:
     def delete(key: keys.Key) -> None:
         game.client.delete_item(TableName=game.table, Key=items.to_wire(key))
 
-    def action(before: Generation, after: Generation) -> Step:
-        entry = Action(
-            uuid.uuid4().hex,
-            game.time.clock.now(),
-            "ana",
-            "rebuild-stats",
-            "statistics",
-            "moved in",
-            asdict(before),
-            asdict(after),
-        )
-        return record_action(game.table, entry)
-
     table = Table(game.client, game.table)
-    return Rebuild(game.statistics_store, table, delete, action, game.time.clock)(between)
+    logged = partial(log_entry, game)
+    return Rebuild(game.statistics_store, table, delete, logged, game.time.clock)(between)
 
 
 def test_a_rebuild_stands_in_the_log_of_operator_actions(game: Game) -> None:
@@ -522,6 +525,31 @@ def test_a_rebuild_counts_what_no_stream_told_of_and_nothing_twice(game: Game) -
     game.sweep()
     assert_counted_once(game, 6)
     assert game.marked() == []
+
+
+def test_a_rebuild_does_not_begin_on_what_another_has_replaced(game: Game) -> None:
+    store = game.statistics_store
+    seen, next_one = store.generation(), Generation(1, 2)
+    rebuild(game)
+    with pytest.raises(Contention):
+        store.move_generation(seen, next_one, log_entry(game, seen, next_one))
+    assert store.generation() == Generation(2, 2)
+
+
+def test_a_rebuild_does_not_end_the_one_that_began_after_it(game: Game) -> None:
+    store = game.statistics_store
+    following = Generation(2, 3)
+
+    def others(read: int) -> None:
+        if store.generation() != following:
+            rebuild(game)
+            ended = store.generation()
+            store.move_generation(ended, following, log_entry(game, ended, following))
+
+    consumer(game).deliver(facts(game, 1))
+    with pytest.raises(Contention):
+        rebuild(game, others)
+    assert store.generation() == following
 
 
 def test_statistics_that_were_damaged_are_right_after_a_rebuild(game: Game) -> None:
