@@ -73,7 +73,7 @@ bank-run: tools ## 10,000 operations at once, a fifth of the writes faulted, eve
 
 bench: tools ## what it costs, beside its budgets; docs/performance.md says how to read it
 	@$(PYTHON) local/tools.py peers
-	@exec $(BIN)/python -m benchmarks
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks
 
 bench-growth: tools ## what it costs at 10³ to 10⁶ players: 15 minutes, draws docs/growth.svg
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.growth

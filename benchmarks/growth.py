@@ -30,7 +30,7 @@ from heist_core.use_cases.report import Report
 from local.console import plain_streams, say, show
 from local.tools import ROOT
 from tests.builders import NOW, SEASON, Event, api_event, award, stream_event, stream_record
-from tests.engines import Engine, dynamodb_local, ministack
+from tests.engines import Engine, dynamodb_local, forget_aws_settings, ministack
 from tests.integration.game import Game
 
 if TYPE_CHECKING:
@@ -318,8 +318,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="growth", description=__doc__)
     parser.add_argument("--up-to", type=int, default=SIZES[-1], help="players at the end")
     options = parser.parse_args()
-    for variable in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[variable]
+    forget_aws_settings()
     started = time.monotonic()
     sizes = [size for size in SIZES if size <= options.up_to]
     try:

@@ -37,7 +37,7 @@ from heist_core.use_cases.execute_heist import ExecuteHeist
 from local.console import plain_streams, say, show
 from local.players import wait_until
 from local.stack import Stack, running_stack
-from tests.engines import dynamodb_local
+from tests.engines import dynamodb_local, forget_aws_settings
 from tests.integration.game import Game
 
 if TYPE_CHECKING:
@@ -295,8 +295,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="each of four loads")
     options = parser.parse_args()
     problems = []
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
+    forget_aws_settings()
     for run in (in_threads, over_http):
         try:
             problems += list(run(options.seconds))

@@ -54,7 +54,7 @@ def follow(stack: Stack) -> Iterator[str]:
 
 
 def readable(message: str, function: str, names: dict[str, str]) -> str | None:
-    """One log message as a short line; None for what Lambda and the metrics write, and for the lines of
+    """One log message as a short line; None for what Lambda writes, and for the lines of
     single records, which their batch sums up.
 
     `names` maps player ids to what they are called here.
@@ -69,7 +69,7 @@ def readable(message: str, function: str, names: dict[str, str]) -> str | None:
             if message.startswith(PLATFORM_LINES) or not message
             else f"{function:<23} {message}"
         )
-    if "_aws" in fields or fields.get("message") == "record":
+    if fields.get("message") == "record":
         return None
     parts = [f"{fields.get('function', function):<23}", f"{outcome(fields):<7}"]
     if "ms" in fields:

@@ -2,10 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
+
+from heist_core import telemetry
 
 TESTS = Path(__file__).parent
 
@@ -34,3 +37,11 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if is_unit:
         enable_socket()
+
+
+@pytest.fixture
+def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """Everything that is logged, as it would stand in CloudWatch, metrics among it."""
+    lines = StringIO()
+    monkeypatch.setattr(telemetry.logger().registered_handler, "stream", lines)
+    return lines

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any, TypeVar, cast
 
 from botocore.exceptions import ClientError
@@ -320,3 +321,8 @@ class NoticeStore:
     @property
     def store(self) -> Store:
         return cast("Store", self)
+
+
+def lines_of(log: StringIO) -> list[dict[str, Any]]:
+    """What was logged."""
+    return [json.loads(line) for line in log.getvalue().splitlines()]

@@ -1,7 +1,5 @@
 """POST /api/heist/execute"""
 
-from dataclasses import replace
-
 from heist_core import telemetry, wiring
 from heist_core.contracts import ExecuteRequest, parse_body, parse_idempotency_key
 from heist_core.domain.heist import Attempt, Heist
@@ -32,12 +30,12 @@ def handler(request: Request) -> Response:
     else:
         response = error_response(outcome.result.refusal)
         if not outcome.replayed:
-            telemetry.count_by("HeistsRefused", "code", outcome.result.refusal.code)
+            telemetry.count("HeistsRefused", by="code")
     contended = {"contended": outcome.contended} if outcome.contended else {}
-    response = replace(response, log={**response.log, "target": target_id, **contended})
+    response = response._replace(log={**response.log, "target": target_id, **contended})
     if not outcome.replayed:
         return response
-    return replace(response, headers={"Idempotent-Replay": "true"})
+    return response._replace(headers={"Idempotent-Replay": "true"})
 
 
 def _success(heist: Heist) -> Response:

@@ -2,11 +2,9 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import StringIO
 
 import pytest
 
-from heist_core import telemetry
 from tests.engines import ENGINES, LARGEST_CROWD, Engine
 from tests.integration.game import Game
 from tests.integration.operators import Desk, desk_of
@@ -42,11 +40,3 @@ def crowd(engine: Engine) -> Iterator[ThreadPoolExecutor]:
         pytest.skip(f"{engine.name} is not concurrent")
     with ThreadPoolExecutor(LARGEST_CROWD) as threads:
         yield threads
-
-
-@pytest.fixture
-def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """Everything that is logged, as it would stand in CloudWatch."""
-    lines = StringIO()
-    monkeypatch.setattr(telemetry.logger().registered_handler, "stream", lines)
-    return lines

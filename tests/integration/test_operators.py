@@ -259,6 +259,25 @@ def test_an_edit_by_hand_meanwhile_is_not_lost(
     assert values(desk)["HEIST_ENABLED"] is False
 
 
+def test_a_version_is_never_written_over_also_if_the_item_was_taken_back_by_hand(
+    game: Game, desk: Desk
+) -> None:
+    desk("config", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
+    first = game.item(keys.SETTINGS)
+    assert first is not None
+
+    def meanwhile() -> None:
+        desk("config", "--set", "HEIST_COOLDOWN_HOURS=2", *WHY)
+        game.put(first)
+
+    game.once_before("transact_write_items", meanwhile)
+    with pytest.raises(OperatorError, match="Somebody else changed"):
+        desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", *WHY)
+    second = game.item(keys.settings_version(2))
+    assert second is not None
+    assert second["HEIST_COOLDOWN_HOURS"] == 2
+
+
 def test_an_item_by_hand_works_is_shown_as_such_and_can_be_taken_over(
     game: Game, desk: Desk
 ) -> None:

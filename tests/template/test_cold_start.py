@@ -18,7 +18,7 @@ from local.tools import ENVIRONMENTS
 LISTS = Path(__file__).with_name("modules.txt")
 LIBRARIES = (
     "import sys; sys.path.insert(0, sys.argv[1]); "
-    "import botocore.session, pydantic.main; from aws_lambda_powertools import Logger, Metrics"
+    "import botocore.session, pydantic.main; from aws_lambda_powertools import Logger"
 )
 COLD_START_ABOVE_LIBRARIES = 1.45
 SEQUENTIAL_CALLS = {

@@ -289,7 +289,6 @@ def test_metrics_behind_the_alarms_lie_in_the_places_where_they_are_written() ->
             (dimension,) = alarm["Dimensions"]
             assert dimension == {"Name": "service", "Value": {"Ref": "AWS::StackName"}}, name
     shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    assert shared["POWERTOOLS_METRICS_NAMESPACE"] == NAMESPACE
     assert shared["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
 
 

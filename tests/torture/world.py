@@ -303,9 +303,7 @@ class World:
         }
         quiet: dict[str, Any] = {
             "logger": lambda: self.logger,
-            "_metrics": lambda: SimpleNamespace(metric_set={}),
             "count": lambda *_, **__: None,
-            "count_by": lambda *_, **__: None,
         }
         sleepless = SimpleNamespace(sleep=self.clock.advance)
         with (

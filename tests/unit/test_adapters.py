@@ -1,12 +1,16 @@
 """Events and stream records on their way in: one bad one stops no other, and none is lost."""
 
 import json
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any, cast
 
 import pytest
+from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -34,7 +38,7 @@ from tests.builders import (
     stream_event,
     stream_record,
 )
-from tests.fakes import FakeQueue, LambdaContext, SameThread, client_error
+from tests.fakes import FakeQueue, LambdaContext, SameThread, client_error, lines_of
 
 # Events of the bus
 
@@ -413,24 +417,16 @@ def test_records_without_a_common_player_are_in_chains_of_their_own() -> None:
 
 
 def test_metrics_counted_at_the_same_time_add_up(
-    capsys: pytest.CaptureFixture[str], threads: ThreadPoolExecutor
+    log: StringIO, threads: ThreadPoolExecutor
 ) -> None:
     stream = Stream()
     stream.executor = threads
     stream.before = lambda _: telemetry.count("InboxItems")
-    with telemetry.invocation("batch", "notify_players"):
-        pass
-    capsys.readouterr()
     stream(*(record(f"h{number}", number) for number in range(80)))
-    metrics = [line for line in log_lines(capsys.readouterr().out) if "_aws" in line]
-    assert sum(sum(line["InboxItems"]) for line in metrics) == 80
+    assert sum(line.get("InboxItems", 0) for line in lines_of(log)) == 80
 
 
 # Telemetry
-
-
-def log_lines(text: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in text.splitlines()]
 
 
 def test_an_invocation_is_one_line_with_what_it_did(
@@ -458,25 +454,44 @@ def test_an_invocation_that_fails_is_logged_with_its_trace_and_fails(
     assert line.exc_info is not None
 
 
-def test_metrics_are_written_once_with_the_invocation(capsys: pytest.CaptureFixture[str]) -> None:
-    with telemetry.invocation("event", "award_token"):
-        pass  # the first of an instance counts a cold start as well
-    capsys.readouterr()
+def test_metrics_are_written_once_in_the_line_of_the_invocation(log: StringIO) -> None:
     with telemetry.invocation("event", "award_token"):
         telemetry.count("TokensAwarded")
         telemetry.count("TokensAwarded", 2)
         telemetry.count("Nothing", 0)
-    metrics = [line for line in log_lines(capsys.readouterr().out) if "_aws" in line]
-    assert [line["TokensAwarded"] for line in metrics] == [[1, 2]]
-    assert "Nothing" not in metrics[0]
     with telemetry.invocation("event", "award_token"):
         pass
-    assert "_aws" not in capsys.readouterr().out
+    first, second = lines_of(log)
+    assert first["TokensAwarded"] == 3
+    assert "Nothing" not in first
+    assert "_aws" not in second
 
 
-def test_metrics_of_a_failed_invocation_are_written_too(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_metrics_stand_in_the_line_in_cloudwatchs_embedded_format(log: StringIO) -> None:
+    with telemetry.invocation("request", "execute_heist") as fields:
+        telemetry.count("HeistAttempts")
+        telemetry.count("HeistsRefused", by="code")
+        fields["code"] = "NO_TOKENS"
+    (line,) = lines_of(log)
+    assert line["_aws"]["CloudWatchMetrics"] == [
+        {
+            "Namespace": "HeistCore",
+            "Dimensions": [["service"]],
+            "Metrics": [{"Name": "HeistAttempts", "Unit": "Count"}],
+        },
+        {
+            "Namespace": "HeistCore",
+            "Dimensions": [["service", "code"]],
+            "Metrics": [{"Name": "HeistsRefused", "Unit": "Count"}],
+        },
+    ]
+    written = datetime.fromtimestamp(line["_aws"]["Timestamp"] / 1000, UTC)
+    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
+    assert {"service", "code"} <= line.keys()
+    assert (line["HeistAttempts"], line["HeistsRefused"]) == (1, 1)
+
+
+def test_metrics_of_a_failed_invocation_are_written_with_its_trace(log: StringIO) -> None:
     def fail() -> None:
         with telemetry.invocation("event", "award_token"):
             telemetry.count("EventsRefused")
@@ -484,28 +499,43 @@ def test_metrics_of_a_failed_invocation_are_written_too(
 
     with pytest.raises(KeyError):
         fail()
-    assert "EventsRefused" in capsys.readouterr().out
+    (line,) = lines_of(log)
+    assert (line["EventsRefused"], line["exception_name"]) == (1, "KeyError")
+    assert "_aws" in line
 
 
-def test_only_the_first_call_of_an_instance_counts_as_a_cold_start(
-    capsys: pytest.CaptureFixture[str],
+def test_a_line_has_the_keys_that_powertools_gives_it_but_for_the_place_in_the_code(
+    log: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
+    theirs = LambdaPowertoolsFormatter(utc=True, use_rfc3339=True, service="service_undefined")
+    record = logging.makeLogRecord(
+        {"levelname": "WARNING", "msg": "%d mails", "args": (2,), "ms": 7}
+    )
+    expected = json.loads(theirs.format(record))
+    del expected["location"]
+    formatter = telemetry.logger().registered_formatter
+    assert isinstance(formatter, telemetry.LineFormatter)
+    assert json.loads(formatter.format(record)) == expected
+    assert expected["xray_trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
+
+
+def test_only_the_first_call_of_an_instance_counts_as_a_cold_start(log: StringIO) -> None:
     telemetry._count_cold_start.cache_clear()
     for _ in range(2):
         with telemetry.invocation("event", "award_token"):
             pass
 
-    (line,) = log_lines(capsys.readouterr().out)
-    assert (line["ColdStarts"], line["function"]) == ([1], "award_token")
+    first, second = lines_of(log)
+    assert (first["ColdStarts"], first["function"]) == (1, "award_token")
+    assert "ColdStarts" not in second
 
 
-def test_requests_that_storage_fails_are_counted_by_what_failed(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_requests_that_storage_fails_are_counted_by_what_failed(log: StringIO) -> None:
     @api_handler("get_tokens")
     def route(request: Request) -> Response:
         raise Contention
 
     route(api_event("get_tokens"), LambdaContext())
-    counted = [line for line in log_lines(capsys.readouterr().out) if "Unavailable" in line]
-    assert [line["code"] for line in counted] == ["CONTENTION"]
+    (line,) = lines_of(log)
+    assert (line["Unavailable"], line["code"]) == (1, "CONTENTION")

@@ -117,9 +117,7 @@ def parse_body(model: type[M], body: bytes, *, empty: Mapping[str, object] | Non
     if len(body) > BODY_LIMIT:
         raise _invalid("too_long", f"the body must not be longer than {BODY_LIMIT} bytes")
     try:
-        value: object = json.loads(
-            body.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant
-        )
+        value: object = _JSON.decode(body.decode("utf-8"))
     except InvalidInput:
         raise
     except (ValueError, RecursionError) as error:
@@ -174,3 +172,6 @@ def _no_constant(name: str) -> object:
 
 def _invalid(code: str, message: str) -> InvalidInput:
     return InvalidInput([Issue(code, (), message)])
+
+
+_JSON = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant)

@@ -2,10 +2,11 @@
 
 import base64
 import functools
-import ipaddress
 import json
+import socket
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 from urllib.parse import unquote
 
@@ -25,7 +26,7 @@ from heist_core.domain.player import canonical_player_id
 from heist_core.variables import in_sam_local, variable
 
 _RETRY_SECONDS = 1
-_KEPT_PREFIX = {4: 24, 6: 48}
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 Body = Mapping[str, object]
 Event = Mapping[str, object]
@@ -52,12 +53,11 @@ class Request(NamedTuple):
     correlation_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(NamedTuple):
     body: Body
     status: int = 200
-    headers: Mapping[str, str] = field(default_factory=dict)
-    log: Mapping[str, str | int] = field(default_factory=dict)
+    headers: Mapping[str, str] = MappingProxyType({})
+    log: Mapping[str, str | int] = MappingProxyType({})
 
 
 def error_response(error: HeistCoreError) -> Response:
@@ -134,7 +134,7 @@ def api_handler(
                     except HeistCoreError as error:
                         response = error_response(error)
                         if isinstance(error, Unavailable):
-                            telemetry.count_by("Unavailable", "code", error.code)
+                            telemetry.count("Unavailable", by="code")
                     fields["status"] = response.status
                     fields.update(response.log)
             except Exception:  # noqa: BLE001 - logged by telemetry; the client learns nothing of it
@@ -146,7 +146,7 @@ def api_handler(
                     "cache-control": "no-store",
                     **response.headers,
                 },
-                "body": json.dumps(response.body, ensure_ascii=False, separators=(",", ":")),
+                "body": _to_json(response.body),
             }
 
         return handler
@@ -180,7 +180,7 @@ def _request_id(event: Event) -> str | None:
 
 def _child(event: Event, name: str) -> Event:
     value = event.get(name)
-    return value if isinstance(value, Mapping) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def _texts(event: Event, name: str) -> dict[str, str]:
@@ -240,9 +240,9 @@ def _unverified_claims(authorization: str) -> Event:
 
 def network_of(source_ip: object) -> str | None:
     """The /24 or /48 network of an address; the address itself is not kept (SPEC section 3)."""
-    try:
-        address = ipaddress.ip_address(str(source_ip))
-    except ValueError:
-        return None
-    prefix = _KEPT_PREFIX[address.version]
-    return str(ipaddress.ip_network((int(address), prefix), strict=False))
+    for family, kept_bytes in ((socket.AF_INET, 3), (socket.AF_INET6, 6)):
+        with suppress(OSError, ValueError):
+            packed = socket.inet_pton(family, str(source_ip).partition("%")[0])
+            network = packed[:kept_bytes].ljust(len(packed), b"\0")
+            return f"{socket.inet_ntop(family, network)}/{8 * kept_bytes}"
+    return None

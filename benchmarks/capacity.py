@@ -1,0 +1,66 @@
+"""Budgets 7 and 10: write units, and that they stay the same as players grow, as MiniStack reports them."""
+
+import os
+import tempfile
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from heist_core.domain.inbox import notices_of
+from local.console import ProblemError
+from tests.builders import award
+from tests.engines import ministack
+from tests.integration.game import Game
+
+from .growth import SIZES, growth, raised
+from .write_units import metered
+
+_SIZES = SIZES[:2]
+
+
+class Capacity(NamedTuple):
+    """Write units with indexes; `growth` is the dearest size over the cheapest, of all operations."""
+
+    heist: float
+    award: float
+    notice: float
+    growth: float
+
+
+def measure() -> Capacity:
+    """A few seconds for the units, and half a minute for ten thousand players."""
+    try:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # the functions' logs
+            heist, award_units, notice = _units()
+            table, _ = raised(ministack, _SIZES)
+    except pytest.skip.Exception as missing:
+        raise ProblemError(str(missing)) from missing
+    return Capacity(
+        heist, award_units, notice, max(growth(costs.values()) for costs in table.values())
+    )
+
+
+def _units() -> tuple[float, float, float]:
+    """The heist without the rate counter, which is an update of its own."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        pytest.MonkeyPatch.context() as patch,
+        ministack(Path(home)) as engine,
+        engine.table() as name,
+    ):
+        game = Game(engine.client, name, patch)
+        game.give("alice", tokens=2, name="Alice", email="alice@example.com")
+        game.give("bob", points=800, name="Bob", email="bob@example.com")
+        with metered(game.client) as meter:
+            assert game.rob("alice", "bob").status == 200
+            heist = meter.writes["TransactWriteItems"]
+            meter.take()
+            event = award("alice", "friend")
+            assert game.store.commit_award(event)
+            award_units, _, _ = meter.take()
+            (notice,) = notices_of(event)
+            assert game.store.deliver_notice(event, notice, game.time())
+            notice_units, _, _ = meter.take()
+    return heist, award_units, notice_units
