@@ -1,6 +1,7 @@
 """What operators do, on every engine: each change with its entry in the log, or neither."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -693,6 +694,22 @@ def test_points_between_read_and_freeze_are_not_lost(game: Game, desk: Desk) -> 
     game.once_before("transact_write_items", lambda: game.give("bob", points=5))
     desk("erase", "bob", *ERASE)
     assert game.points("bob") == 15
+    assert sound(game)
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_of_two_erasures_at_once_the_first_freezes(known: bool, game: Game, desk: Desk) -> None:
+    if known:
+        game.give("bob", points=10, name="Bob")
+    first = game.time() + timedelta(seconds=1)
+
+    def other() -> None:
+        game.store.commit(operator.freeze(game.table, game.player("bob"), first, action()))
+
+    game.once_before("transact_write_items", other)
+    desk("erase", "bob", *ERASE)
+    assert game.player("bob").erased_at == first
+    assert [entry["after"] for entry in desk.actions()].count({"frozen": True}) == 0
     assert sound(game)
 
 
