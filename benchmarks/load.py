@@ -45,9 +45,9 @@ if TYPE_CHECKING:
 
 CLIENTS = 16
 SECONDS = 6.0
-ROBBERS = 24
+ROBBERS = 200
 POINTS = 3000
-TOKENS_IN_THREADS, TOKENS_OVER_HTTP = 120, 40
+TOKENS_IN_THREADS, TOKENS_OVER_HTTP = 15, 40
 """Of each robber: more than the load spends, so that the second one is of the same kind as the first."""
 UNAVAILABLE_SHARE = 0.01
 """So many answers may be 503."""
