@@ -2,11 +2,14 @@
 
 import base64
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 
+from functions.execute_heist import app as execute_app
+from heist_core import wiring
 from heist_core.domain import errors
 from heist_core.domain.errors import (
     CallerUnknown,
@@ -22,7 +25,8 @@ from heist_core.domain.errors import (
     Unavailable,
 )
 from heist_core.http.api import Request, Response, api_handler, error_response, read_request
-from tests.builders import Event, api_event
+from heist_core.use_cases.execute_heist import Outcome
+from tests.builders import Event, api_event, execute_event, heist
 from tests.fakes import LambdaContext
 
 # Errors
@@ -321,3 +325,27 @@ def test_groups_are_those_of_the_verified_claim(claim: object, groups: set[str])
     event = api_event("show_statistics")
     event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = claim
     assert read_request(event, LambdaContext()).groups == groups
+
+
+# What a call costs
+
+
+def test_a_warm_heist_costs_few_calls_of_functions_beside_storage(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A third of what it takes on Powertools' resolver, Logger and Metrics (docs/performance.md)."""
+    outcome = Outcome(heist(), replayed=False)
+    monkeypatch.setattr(wiring, "execute_heist", lambda: lambda attempt, seconds: outcome)
+    event, context, calls = execute_event(key="k"), LambdaContext(), 0
+
+    def count(frame: object, kind: str, what: object) -> None:
+        nonlocal calls
+        calls += kind in ("call", "c_call")
+
+    assert execute_app.handler(event, context)["statusCode"] == 200
+    sys.setprofile(count)
+    try:
+        execute_app.handler(event, context)
+    finally:
+        sys.setprofile(None)
+    assert 100 < calls < 400

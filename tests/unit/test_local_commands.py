@@ -130,6 +130,10 @@ def test_what_lambda_writes_is_left_out(message: str) -> None:
     assert readable(message, "folder", {}) is None
 
 
+def test_metrics_in_a_line_are_not_shown() -> None:
+    assert line(caller="a1", status=200, _aws={}, HeistAttempts=1) == line(caller="a1", status=200)
+
+
 def test_a_record_is_left_to_the_line_of_its_batch() -> None:
     assert line(function="notify_players", message="record", subject="HEIST#h1", inbox=2) is None
 
