@@ -1,6 +1,8 @@
 """One logger and one set of metrics for every function.
 
-An invocation is one line, which holds its metrics, too, in CloudWatch's embedded metric format. No name, address, token or IP is ever logged; player ids are opaque and are. Nothing here raises
+An invocation is one line, which holds its metrics, too, in CloudWatch's embedded metric format.
+
+No name, address, token or IP is ever logged; player ids are opaque and are. Nothing here raises
 over what could not be written: what was done stays done, and is told as done (SPEC section 2).
 """
 
