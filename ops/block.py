@@ -9,7 +9,6 @@ import argparse
 
 from heist_core.domain.player import Player
 from heist_core.storage import operator
-from heist_core.storage.transactions import Transaction
 from heist_core.use_cases.retry import until_uncontended
 from ops.command import add_change_arguments, agreed, player_id_of, reason_of
 from ops.output import Output
@@ -29,27 +28,28 @@ def set_blocked(target: Target, options: argparse.Namespace, out: Output, *, blo
     """Block or unblock the player of `options`; what is so already is left as it is."""
     player_id = player_id_of(options)
     reason = reason_of(options)
-    what = "block" if blocked else "unblock"
-    player = _known(target, player_id)
-    changes = player.blocked != blocked
-    if not changes:
-        out.line(f"{player_id} is {'blocked' if blocked else 'not blocked'} already.")
-    else:
+    what, already = ("block", "blocked") if blocked else ("unblock", "not blocked")
+    changes = _known(target, player_id).blocked != blocked
+    done = False
+    if changes:
         out.line(f"{what} {player_id}: {reason}")
-    done = changes and agreed(options, out)
+        if agreed(options, out):
+            done = changes = until_uncontended(
+                lambda: _change(target, player_id, reason, blocked=blocked), target.clock
+            )
     if done:
-        until_uncontended(
-            lambda: target.store.commit(_change(target, player_id, reason, blocked=blocked)),
-            target.clock,
-        )
         out.line(f"{player_id} is {what}ed.")
+    elif not changes:
+        out.line(f"{player_id} is {already} already.")
     out.document({"player": player_id, "blocked": blocked, "changes": changes, "done": done})
     return 0
 
 
-def _change(target: Target, player_id: str, reason: str, *, blocked: bool) -> Transaction:
-    """Decided on the player as they are now."""
+def _change(target: Target, player_id: str, reason: str, *, blocked: bool) -> bool:
+    """False: somebody else did it meanwhile."""
     player = _known(target, player_id)
+    if player.blocked == blocked:
+        return False
     action = target.action(
         "block" if blocked else "unblock",
         f"player {player_id}",
@@ -58,8 +58,10 @@ def _change(target: Target, player_id: str, reason: str, *, blocked: bool) -> Tr
         after={"blocked": blocked},
     )
     if blocked:
-        return operator.block(target.table, player, action.at, action)
-    return operator.unblock(target.table, player, action)
+        target.store.commit(operator.block(target.table, player, action.at, action))
+    else:
+        target.store.commit(operator.unblock(target.table, player, action))
+    return True
 
 
 def _known(target: Target, player_id: str) -> Player:

@@ -115,6 +115,22 @@ def test_every_block_is_in_the_log_and_a_second_one_is_none(game: Game, desk: De
     assert (entry["before"], entry["after"]) == ({"blocked": False}, {"blocked": True})
 
 
+@pytest.mark.parametrize("what", ["block", "unblock"])
+def test_of_two_operators_who_do_the_same_at_once_one_is_in_the_log(
+    what: str, game: Game, desk: Desk
+) -> None:
+    game.give("bob", points=10)
+    if what == "unblock":
+        desk("block", "bob", *BLOCK)
+    game.once_before("transact_write_items", lambda: desk(what, "bob", *BLOCK))
+
+    told = desk(what, "bob", *BLOCK)
+
+    assert (told["changes"], told["done"]) == (False, False)
+    assert [entry["what"] for entry in desk.actions()].count(what) == 1
+    assert game.player("bob").blocked == (what == "block")
+
+
 def test_without_apply_a_block_only_says_what_it_would_do(game: Game, desk: Desk) -> None:
     game.give("bob", points=10)
 
@@ -710,6 +726,20 @@ def test_of_two_erasures_at_once_the_first_freezes(known: bool, game: Game, desk
     desk("erase", "bob", *ERASE)
     assert game.player("bob").erased_at == first
     assert [entry["after"] for entry in desk.actions()].count({"frozen": True}) == 0
+    assert sound(game)
+
+
+def test_of_two_erasures_that_end_at_once_one_gives_the_receipt(game: Game, desk: Desk) -> None:
+    game.give("bob", points=10, name="Bob")
+    receipts: list[str] = []
+
+    def other() -> None:
+        receipts.append(desk("erase", "bob", *ERASE)["receipt"])
+
+    game.once_before("transact_write_items", other, skip=1)
+    told = desk("erase", "bob", *ERASE)
+    assert [told["receipt"]] == receipts
+    assert len(desk.actions()) == 2  # the freeze and the receipt
     assert sound(game)
 
 
