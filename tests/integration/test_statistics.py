@@ -362,6 +362,50 @@ def test_another_delivery_between_any_two_calls_doubles_nothing(game: Game, othe
             return
 
 
+def of_one_robber(game: Game, *, before: int) -> list[Heist]:
+    """Heists of one robber, of which so many are counted, and two that are not."""
+    happened = [
+        heist("robber", f"victim-{number}", f"{number:032x}", stolen=10, at=game.time())
+        for number in range(before + 2)
+    ]
+    for each in happened:
+        put_owing_statistics(game, items.heist_item(each))
+    game.statistics(happened[:before])
+    return happened[before:]
+
+
+@pytest.mark.parametrize("before", [0, 1])
+def test_two_heists_of_one_robber_that_are_counted_at_once_both_count(
+    game: Game, before: int
+) -> None:
+    first, second = of_one_robber(game, before=before)
+    game.once_before("transact_write_items", lambda: game.statistics.count([second], 1))
+    game.statistics.count([first], 1)
+    (robber,) = top(game)
+    assert (robber["heistCount"], robber["totalStolen"]) == (before + 2, 10 * (before + 2))
+
+
+def test_a_refusal_that_two_count_at_once_counts_once(game: Game) -> None:
+    refusal = refused(at=game.time())
+    put_owing_statistics(game, items.refused_heist_item(refusal))
+    game.once_before("transact_write_items", lambda: game.statistics.count([refusal], 1))
+    game.statistics.count([refusal], 1)
+    assert [day["failedHeists"] for day in days_of(game)] == [1]
+
+
+def test_a_refusal_that_goes_while_it_is_counted_does_not_come_back(game: Game) -> None:
+    refusal = refused(at=game.time())
+    item = items.refused_heist_item(refusal)
+    put_owing_statistics(game, item)
+    key = keys.heist(refusal.attempt.id)
+    game.once_before(
+        "transact_write_items",
+        lambda: game.client.delete_item(TableName=game.table, Key=items.to_wire(key)),
+    )
+    game.statistics.count([refusal], 1)
+    assert game.item(key) is None
+
+
 # The distribution
 
 
@@ -402,8 +446,12 @@ def test_a_token_given_back_by_a_reversal_is_held_again_and_the_heist_still_coun
 
 
 @ONE_ENGINE
-def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(game: Game) -> None:
+@pytest.mark.parametrize("held", [0, 1])
+def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(game: Game, held: int) -> None:
     """It read the player, another one moved the holding on, then it writes."""
+    if held:
+        game.give("alice", tokens=held)
+        game.statistics.hold(["alice"], 1)
     game.give("alice", tokens=1)
 
     def meanwhile() -> None:
@@ -413,7 +461,7 @@ def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(game: Game) -> N
 
     game.once_before("transact_write_items", meanwhile)
     game.statistics.hold(["alice"], 1)
-    assert distribution(game) == [(2, 1)]
+    assert distribution(game) == [(held + 2, 1)]
     holding = game.item(holding_key(1, "alice"))
     assert holding is not None
     assert holding["version"] == game.player("alice").version
