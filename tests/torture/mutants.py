@@ -34,6 +34,7 @@ _COPIED = (
     "events",
     "ops",
     "local",
+    "docs",
     "template.yaml",
     "pyproject.toml",
 )
@@ -365,9 +366,9 @@ def try_out(mutant: Mutant) -> str | None:
         def failed(*tests: str) -> str | None:
             plugin = ["-p", "tests.torture.broken"] if not mutant.file else []
             tested = run("-m", "pytest", "-qxk", "moto", *tests, *plugin)
-            if tested.returncode not in (0, _TESTS_FAILED):
-                raise RuntimeError(f"{mutant.name}: {tested.stdout}{tested.stderr}")
             lines = [line for line in tested.stdout.splitlines() if line.startswith("FAILED")]
+            if tested.returncode not in (0, _TESTS_FAILED) or len(lines) != tested.returncode:
+                raise RuntimeError(f"{mutant.name}: {tested.stdout}{tested.stderr}")
             return lines[0].partition(" - ")[0] if lines else None
 
         nearest = [] if mutant.file else [NEAREST[word] for word in NEAREST if word in mutant.name]
