@@ -1,7 +1,6 @@
 """Budgets 7 and 10: write units, and that they stay the same as players grow, as MiniStack reports them."""
 
 import os
-import tempfile
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +11,8 @@ from heist_core.domain.inbox import notices_of
 from local.console import ProblemError
 from tests.builders import award
 from tests.engines import ministack
-from tests.integration.game import Game
 
-from .growth import SIZES, growth, raised
+from .growth import SIZES, game_on, growth, raised
 from .write_units import metered
 
 _SIZES = SIZES[:2]
@@ -30,7 +28,7 @@ class Capacity(NamedTuple):
 
 
 def measure() -> Capacity:
-    """A few seconds for the units, and half a minute for ten thousand players."""
+    """Raises ProblemError where MiniStack is not installed. A quarter of a minute."""
     try:
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # the functions' logs
             heist, award_units, notice = _units()
@@ -44,13 +42,7 @@ def measure() -> Capacity:
 
 def _units() -> tuple[float, float, float]:
     """The heist without the rate counter, which is an update of its own."""
-    with (
-        tempfile.TemporaryDirectory() as home,
-        pytest.MonkeyPatch.context() as patch,
-        ministack(Path(home)) as engine,
-        engine.table() as name,
-    ):
-        game = Game(engine.client, name, patch)
+    with game_on(ministack) as (_, game):
         game.give("alice", tokens=2, name="Alice", email="alice@example.com")
         game.give("bob", points=800, name="Bob", email="bob@example.com")
         with metered(game.client) as meter:

@@ -14,7 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, redirect_stdout
+from contextlib import AbstractContextManager, contextmanager, redirect_stdout
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -204,18 +204,26 @@ def inbox_pages(game: Game, meter: Meter) -> Iterator[tuple[int, int, Cost]]:
         yield length, unread, measured(meter, page)
 
 
+@contextmanager
+def game_on(
+    engines: Callable[[Path], AbstractContextManager[Engine]],
+) -> Iterator[tuple[Engine, Game]]:
+    """An engine that is started for the length of the block, and the application on a table of it."""
+    with (
+        tempfile.TemporaryDirectory() as home,
+        pytest.MonkeyPatch.context() as patch,
+        engines(Path(home)) as engine,
+        engine.table() as table,
+    ):
+        yield engine, Game(engine.client, table, patch)
+
+
 def raised(
     engines: Callable[[Path], AbstractContextManager[Engine]], sizes: Iterable[int]
 ) -> tuple[Table, list[tuple[int, int, Cost]]]:
     """One table raised from size to size, what operations cost at each, and the pages of inboxes."""
     table: Table = {}
-    with (
-        tempfile.TemporaryDirectory() as home,
-        pytest.MonkeyPatch.context() as patch,
-        engines(Path(home)) as engine,
-        engine.table() as name,
-    ):
-        game = Game(engine.client, name, patch)
+    with game_on(engines) as (engine, game):
         put_all(game, counters())
         put_all(game, map(_player_item, (PLAYERS_ABOVE, PLAYERS_ABOVE + 1)))
         game.rob(name_of(PLAYERS_ABOVE), name_of(PLAYERS_ABOVE + 1))  # the settings are read now

@@ -41,7 +41,11 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """Everything that is logged, as it would stand in CloudWatch, metrics among it."""
+    """Everything that is logged, as it would stand in CloudWatch, with the metrics counted from here on;
+    this is no instance's first call."""
+    telemetry._counts.clear()
+    telemetry._count_cold_start()
+    telemetry._counts.clear()
     lines = StringIO()
     monkeypatch.setattr(telemetry.logger().registered_handler, "stream", lines)
     return lines

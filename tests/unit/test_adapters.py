@@ -464,6 +464,7 @@ def test_metrics_are_written_once_in_the_line_of_the_invocation(log: StringIO) -
     first, second = lines_of(log)
     assert first["TokensAwarded"] == 3
     assert "Nothing" not in first
+    assert "_aws" in first
     assert "_aws" not in second
 
 
