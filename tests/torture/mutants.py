@@ -34,6 +34,7 @@ _COPIED = (
     "ops",
     "local",
     "docs",
+    "benchmarks",
     "template.yaml",
     "pyproject.toml",
 )

@@ -1,6 +1,9 @@
 """The list of mutants keeps up with the code; trying them all is `python -m tests.torture.mutants`."""
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,16 @@ def test_what_a_mutant_breaks_is_there_to_be_broken(mutant: Mutant, tmp_path: Pa
     shutil.copy(ROOT / _CODE / mutant.file, place)
     mutant.apply(tmp_path)
     compile(place.read_text("utf-8"), str(place), "exec")
+
+
+def test_every_integration_test_can_be_collected_beside_a_mutant() -> None:
+    with IN_FILES[0].standing() as (root, _):
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{root}:{root / _CODE.parent}"}
+        collect = [sys.executable, "-m", "pytest", "-q", "--collect-only", "tests/integration"]
+        done = subprocess.run(
+            collect, cwd=root, env=environment, capture_output=True, text=True, check=False
+        )
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 @pytest.mark.slow
