@@ -93,6 +93,7 @@ def forget_aws_settings() -> None:
         del os.environ[name]
 
 
+@functools.cache
 def table_definition() -> dict[str, Any]:
     """The table of template.yaml, as `create_table` takes it; tests/integration/stream.py plays the
     stream, since no engine does what Lambda makes of one."""

@@ -1,7 +1,8 @@
 """Storage for real: every test of this folder runs on each engine unless it says otherwise."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 
 import pytest
 
@@ -21,10 +22,16 @@ def engine(
 
 
 @pytest.fixture
-def game(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Game]:
-    """The whole application on a table of its own, with its clock stopped."""
-    with engine.table() as table:
-        yield Game(engine.client, table, monkeypatch)
+def new_game(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Game]]:
+    """Makes the whole application anew on a table of its own, with its clock stopped."""
+    with ExitStack() as tables:
+        yield lambda: Game(engine.client, tables.enter_context(engine.table()), monkeypatch)
+
+
+@pytest.fixture
+def game(new_game: Callable[[], Game]) -> Game:
+    """One of these, as almost every test needs."""
+    return new_game()
 
 
 @pytest.fixture
