@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 from local.console import plain_streams, show
 from local.tools import ROOT
 
-LANES = (("unit", "template", "e2e", "torture"), ("integration",))
+LANES = (("unit", "template", "e2e"), ("torture", "integration"))
 """Suites that run one after the other, beside those of the other lane: about as long on two cores."""
 
 

@@ -109,12 +109,12 @@ SECOND = emitted(
 )
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations([FIRST, SECOND, FIRST, SECOND])))
+@pytest.mark.parametrize("order", sorted(set(map("".join, itertools.permutations("1212")))))
 def test_however_events_are_repeated_and_ordered_the_cache_ends_the_same(
-    consumer: ModuleType, order: tuple[dict[str, Any], ...]
+    consumer: ModuleType, order: str
 ) -> None:
     for event in order:
-        consumer.handler(event, None)
+        consumer.handler({"1": FIRST, "2": SECOND}[event], None)
     assert lines() == {"alice": 40, "bob": 722, "carol": 43}
 
 
