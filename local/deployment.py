@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,16 +106,17 @@ def sam(*arguments: str, environment: Mapping[str, str], problem: str) -> None:
         if not name.startswith(("AWS_", "SAM_", "LAMBDA_", "MAKE", "MFLAGS"))
     }
     settings = {"SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"}
-    done = subprocess.run(
-        [str(ENVIRONMENTS / "sam" / "bin" / "sam"), *arguments],
-        env=inherited | settings | dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
+    with tempfile.TemporaryDirectory() as scratch:  # SAM leaves an empty folder per package in it
+        done = subprocess.run(
+            [str(ENVIRONMENTS / "sam" / "bin" / "sam"), *arguments],
+            env=inherited | settings | dict(environment) | {"TMPDIR": scratch},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
     if done.returncode:
         say(done.stdout.rstrip())
         raise ProblemError(problem)

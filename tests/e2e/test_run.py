@@ -86,7 +86,14 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
     if OUTPUTS.exists():
         pytest.skip("`make run` is at work in this checkout")
     port = str(free_port())
-    with make_run(tmp_path / "output", LOCAL_PORT=port, HEIST_COOLDOWN_HOURS="0") as process:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    variables = {
+        "LOCAL_PORT": port,
+        "HEIST_COOLDOWN_HOURS": "0",
+        "TMPDIR": str(temporary),
+    }
+    with make_run(tmp_path / "output", **variables) as process:
         outputs = json.loads(OUTPUTS.read_text())
         assert outputs.keys() == Outputs.__annotations__.keys()
         assert outputs["Ready"] is True
@@ -122,6 +129,7 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
     assert not list(OUTPUTS.parent.glob("*.header"))
     assert is_free(int(port))
     assert processes_of(ROOT / ".local" / "run") == []
+    assert list(temporary.iterdir()) == []
     printed = (tmp_path / "output").read_text()
     assert "Overrides: HEIST_COOLDOWN_HOURS=0 (default 24)" in printed
     assert "\x1b" not in printed
