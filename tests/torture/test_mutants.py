@@ -35,10 +35,20 @@ def test_every_integration_test_can_be_collected_beside_a_mutant() -> None:
 
 
 @pytest.mark.slow
-def test_the_search_finds_what_is_broken() -> None:
-    found = try_out(Mutant("condition of commit_heist.victim"))
+@pytest.mark.parametrize(
+    ("name", "finder"),
+    [
+        ("condition of commit_award.referral", "FAILED tests/integration/"),
+        ("a heist bumps no version of the victim", "seed"),
+    ],
+)
+def test_what_is_broken_is_found_by_the_nearest_tests_or_by_the_search(
+    name: str, finder: str
+) -> None:
+    (mutant,) = [mutant for mutant in MUTANTS if mutant.name == name]
+    found = try_out(mutant)
     assert found is not None
-    assert found.startswith("seed")
+    assert found.startswith(finder)
 
 
 def test_only_mutants_are_said_to_be_unseen() -> None:
