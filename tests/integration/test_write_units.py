@@ -25,6 +25,7 @@ pytestmark = pytest.mark.parametrize("engine", ["ministack"], indirect=True)
 HEIST = 11  # five items in a transaction are 10, the owed marker's index entry 1
 AWARD = 5
 HEIST_COUNTED = 11  # record, day, robber, holding, distribution in transactions; standing 1
+AWARD_COUNTED = 4  # holding and distribution in a transaction
 REFUSAL_COUNTED = 5  # record and day in a transaction; the marker's index entry 1
 NOTICE = 5  # notice and inbox item in a transaction are 4, the unread index entry 1
 
@@ -110,3 +111,15 @@ def test_a_page_of_the_inbox_costs_what_it_shows(game: Game, meter: Meter) -> No
     _, reads, calls = meter.take()
     assert calls == 2
     assert reads <= 4
+
+
+def test_telling_of_an_award_in_all(game: Game, meter: Meter) -> None:
+    players(game)
+    new = award("alice", "new-friend")
+    assert game.store.commit_award(new)
+    record = stream_event(stream_record(items.award_item(new)))
+    meter.take()
+    game.call("notify_players", record)
+    assert meter.take()[0] == NOTICE + 1  # no mail; off the marker 1
+    game.call("publish_and_count", record)
+    assert meter.take()[0] == AWARD_COUNTED + 3  # off the marker 1; the marker away, and its entry
