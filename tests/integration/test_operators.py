@@ -1,16 +1,21 @@
 """What operators do, on every engine: each change with its entry in the log, or neither."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from heist_core.domain.action import Action
 from heist_core.domain.errors import Contention, Malformed
+from heist_core.domain.heist import Heist
+from heist_core.domain.reversal import plan_reversal
 from heist_core.storage import items, keys, operator
 from heist_core.storage.audit import audit_items
+from heist_core.storage.transactions import Transaction
 from ops.target import OperatorError
-from tests.builders import action, api_event, bus_event
+from tests.builders import NOW, action, api_event, bus_event
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 from tests.integration.operators import Desk
@@ -35,16 +40,43 @@ def test_the_log_is_listed_by_month_and_subject(game: Game, desk: Desk) -> None:
         desk("actions", "--month", "november")
 
 
-def test_an_entry_of_the_log_is_never_written_over(game: Game, desk: Desk) -> None:
-    game.give("bob", points=1)
-    entry = action(blocked=True)
-    game.store.commit(operator.block(game.table, game.player("bob"), game.time(), entry))
+def changes(game: Game, entry: Action) -> Mapping[str, Transaction]:
+    """Every change of an operator that is possible now, all under one entry of the log."""
+    game.give("alice", tokens=1)
+    game.give("bob", points=800)
+    robbed = game.heist(game.rob("alice", "bob").body["heistId"])
+    assert isinstance(robbed, Heist)
+    game.give("eve", points=1)
+    game.store.commit(
+        operator.freeze(game.table, game.player("eve"), NOW, replace(entry, id="another"))
+    )
+    alice, bob = game.player("alice"), game.player("bob")
+    undone = plan_reversal(robbed, alice, bob, NOW, entry.id, refund_token=False)
+    return {
+        "reverse": operator.commit_reversal(game.table, undone, alice, bob, entry),
+        "config": operator.change_settings(game.table, None, (), {}, 1, entry),
+        "block": operator.block(game.table, bob, NOW, entry),
+        "unblock": operator.unblock(game.table, bob, entry),
+        "freeze": operator.freeze(game.table, bob, NOW, entry),
+        "certify": operator.certify(game.table, "eve", "0a1b", entry),
+    }
+
+
+@pytest.mark.parametrize("command", ["reverse", "config", "block", "unblock", "freeze", "certify"])
+def test_an_entry_of_the_log_is_never_written_over(game: Game, command: str) -> None:
+    """And the change that would have done so is not made, though nothing else is against it."""
+    entry = action()
+    change = changes(game, entry)[command]
+    log = keys.action(entry.at, entry.id)
+    game.put(operator.action_item(entry))
+    before = game.everything()
 
     with pytest.raises(Contention):
-        game.store.commit(operator.unblock(game.table, game.player("bob"), entry))
+        game.store.commit(change)
 
-    assert game.player("bob").blocked
-    assert len(desk.actions()) == 1
+    assert game.everything() == before
+    game.client.delete_item(TableName=game.table, Key=items.to_wire(log))
+    game.store.commit(change)
 
 
 # Block

@@ -11,7 +11,7 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from heist_core.domain.errors import Contention, Misconfigured, NotReversible, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.domain.reversal import plan_reversal
-from heist_core.storage import keys
+from heist_core.storage import items, keys
 from heist_core.storage.audit import audit_items
 from heist_core.use_cases.execute_heist import heist_id_of
 from heist_core.use_cases.reverse_heist import Reversed
@@ -323,6 +323,22 @@ def test_the_store_itself_refuses_players_no_longer_at_the_version_seen(
         with pytest.raises(Contention):
             playing.store.commit_reversal(plan, alice, bob, action())
     assert playing.reversal(robbed) is None
+
+
+def test_where_a_reversal_stands_no_other_is_written_even_if_the_players_look_untouched(
+    playing: Game, robbed: str
+) -> None:
+    """As after a repair by hand that set the versions back."""
+    heist = playing.heist(robbed)
+    assert isinstance(heist, Heist)
+    alice, bob = playing.player("alice"), playing.player("bob")
+    standing = plan_reversal(heist, alice, bob, NOW, "action-1", refund_token=False)
+    playing.put(items.reversal_item(standing))
+    before = playing.everything()
+
+    second = plan_reversal(heist, alice, bob, NOW, "action-2", refund_token=True)
+    assert playing.store.commit_reversal(second, alice, bob, action()) == standing
+    assert playing.everything() == before
 
 
 # Answers that get lost

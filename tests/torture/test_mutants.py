@@ -10,7 +10,7 @@ import pytest
 
 from local.tools import ROOT
 
-from .mutants import _CODE, MUTANTS, UNSEEN, Mutant, try_out
+from .mutants import _CODE, MUTANTS, Mutant, try_out
 
 IN_FILES = [mutant for mutant in MUTANTS if mutant.file]
 
@@ -49,7 +49,3 @@ def test_what_is_broken_is_found_by_the_nearest_tests_or_by_the_search(
     found = try_out(mutant)
     assert found is not None
     assert found.startswith(finder)
-
-
-def test_only_mutants_are_said_to_be_unseen() -> None:
-    assert set(UNSEEN) <= {mutant.name for mutant in MUTANTS}
