@@ -89,7 +89,7 @@ mutants: dev ## break the rules and the requests in every small way, and every c
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.torture.mutants
 
 check: tools checkov ## formatting, lint, types, import rules, template, OpenAPI document
-	@exec $(PYTHON) local/checks.py
+	@exec $(PYTHON) -m local.checks
 
 format: dev ## format, and mend what the linter can
 	$(BIN)/ruff check --fix --quiet --exit-zero .

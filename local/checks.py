@@ -1,13 +1,10 @@
 """`make check`: everything that reads the code without running it. Standard library only."""
 
 import os
-import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENTS = ROOT / ".local" / "env"
+from local.tools import ROOT, run_tool
 
 # What, and the command: the first word is a tool of the named environment.
 CHECKS = (
@@ -39,17 +36,7 @@ def main() -> int:
     for name, environment, command in CHECKS:
         tool, *arguments = command.split()
         started = time.monotonic()
-        done = subprocess.run(
-            [str(ENVIRONMENTS / environment / "bin" / tool), *arguments],
-            cwd=ROOT,
-            env=os.environ | settings,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        done = run_tool(environment, tool, *arguments, variables=os.environ | settings)
         took = time.monotonic() - started
         print(f"{'✘' if done.returncode else '✔'} {name:<9} {took:4.1f} s", flush=True)
         if done.returncode:

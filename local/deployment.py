@@ -6,7 +6,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -18,7 +17,7 @@ import yaml
 
 from local.console import ProblemError, say
 from local.emulator import REGION
-from local.tools import ENVIRONMENTS, ROOT
+from local.tools import ENVIRONMENTS, ROOT, run_tool
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -107,16 +106,8 @@ def sam(*arguments: str, environment: Mapping[str, str], problem: str) -> None:
     }
     settings = {"SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"}
     with tempfile.TemporaryDirectory() as scratch:  # SAM leaves an empty folder per package in it
-        done = subprocess.run(
-            [str(ENVIRONMENTS / "sam" / "bin" / "sam"), *arguments],
-            env=inherited | settings | dict(environment) | {"TMPDIR": scratch},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        variables = {**inherited, **settings, **environment, "TMPDIR": scratch}
+        done = run_tool("sam", "sam", *arguments, variables=variables)
     if done.returncode:
         say(done.stdout.rstrip())
         raise ProblemError(problem)

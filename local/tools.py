@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -61,6 +62,23 @@ def make(name: str) -> None:
 def run(*command: str) -> None:
     """Runs a tool quietly; raises CalledProcessError with its output."""
     subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+
+
+def run_tool(
+    environment: str, tool: str, *arguments: str, variables: Mapping[str, str]
+) -> "subprocess.CompletedProcess[str]":
+    """Runs a tool of an environment to its end, with no input; all that it prints comes back as stdout."""
+    return subprocess.run(
+        [str(ENVIRONMENTS / environment / "bin" / tool), *arguments],
+        cwd=ROOT,
+        env=variables,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
 
 
 def requirements(name: str) -> Path:

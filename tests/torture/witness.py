@@ -323,7 +323,7 @@ class Witness:
         if before is not None:
             self._only(f"notice {subject}/{recipient}", before, after, _MAIL)
             if not ("mailState" in before and "mailState" in after):
-                raise Deviation(f"notice {subject}/{recipient}, which has no mail, came again")
+                raise Deviation(f"notice {subject}/{recipient} was written again")
             self.notices[subject, recipient] = after
             if before["mailState"] not in _UNDER_WAY and after["mailState"] in _UNDER_WAY:
                 self._due[subject, "owed again"] = True
