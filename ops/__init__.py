@@ -1,4 +1,4 @@
-"""The operator's tool: `python -m ops COMMAND`, one module per command."""
+"""The operator's program, `./heist COMMAND`: one module per command."""
 
 import sys
 from pathlib import Path

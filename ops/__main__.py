@@ -56,9 +56,10 @@ def parser() -> argparse.ArgumentParser:
     )
     every.add_argument("--json", action="store_true", help="one JSON document on stdout")
     tool = argparse.ArgumentParser(
-        prog="python -m ops",
+        prog="heist",
         description=__doc__,
-        epilog="What changes anything only says what it would do, unless told --apply.",
+        epilog="What changes anything only says what it would do, unless told --apply or --ask.",
+        allow_abbrev=False,
     )
     commands = tool.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, command in COMMANDS.items():
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
             help=text.partition("\n")[0],
             description=text,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
         )
         command.add_arguments(one)
     return tool

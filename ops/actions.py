@@ -1,4 +1,4 @@
-"""List what operators did: who, when, what, why, before and after.
+"""List what operators did: who, when, what, why.
 
 Entries are never changed and never deleted.
 """

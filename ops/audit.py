@@ -1,7 +1,8 @@
-"""Check every invariant of points, tokens, ledger and inbox on a table.
+"""Check every invariant of points, tokens, ledger and inbox.
 
-Reads only. On a live table the scan is no snapshot, so whatever looks wrong is read again, consistently,
-before it is called a violation. The exit code is 1 if there is one.
+Reads only. On a live table the scan is no snapshot, so whatever looks wrong is
+read again, consistently, before it is called a violation. The exit code is 1 if
+there is one.
 """
 
 import argparse

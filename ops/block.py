@@ -1,8 +1,9 @@
-"""Keep a player out of heists: they rob nobody and nobody robs them.
+"""Keep a player out of heists: they rob nobody, nobody robs them.
 
-Tokens and points that they earn are still credited, their inbox stays. An attempt of theirs is refused with
-ATTACKER_BLOCKED; to others they are TARGET_NOT_FOUND, like a player who does not exist. A heist that read the
-player before this and commits after it does not happen.
+Tokens and points that they earn are still credited, their inbox stays. An
+attempt of theirs is refused with ATTACKER_BLOCKED; to others they are
+TARGET_NOT_FOUND, like a player who does not exist. A heist that read the player
+before this and commits after it does not happen.
 """
 
 import argparse

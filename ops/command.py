@@ -1,6 +1,7 @@
 """What a command is: a module with these two functions, whose docstring is its help."""
 
 import argparse
+import sys
 from typing import Protocol
 
 from heist_core.domain.player import canonical_player_id
@@ -19,20 +20,28 @@ class Command(Protocol):
 
 
 def add_change_arguments(parser: argparse.ArgumentParser, *, reason: bool = True) -> None:
-    """The arguments of every command that changes something."""
-    parser.add_argument("--apply", action="store_true", help="do it; without this, only say what")
-    parser.add_argument("--ask", action="store_true", help="say what, then ask whether to do it")
+    """The arguments of every command that changes something: without them it only says what."""
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--apply", action="store_true", help="do it; without this, only say what")
+    how.add_argument("--ask", action="store_true", help="say what, then ask whether to do it")
     if reason:
-        parser.add_argument("--reason", default="", help="why, for the log of operator actions")
+        parser.add_argument(
+            "--reason", default="", help="why, for the log of operator actions; needed to do it"
+        )
 
 
 def reason_of(options: argparse.Namespace) -> str:
-    """The reason given, or typed now if this command asks. Raises OperatorError without one."""
+    """The reason given, or typed now if this command asks; may be empty if nothing is to be done.
+
+    Raises OperatorError.
+    """
     reason = str(options.reason).strip()
     if not reason and options.ask:
-        reason = input("Reason: ").strip()
+        reason = _answer("Reason: ")
+    if not reason and not options.apply and not options.ask:
+        return ""
     if not 1 <= len(reason) <= REASON_LIMIT or not reason.isprintable():
-        raise OperatorError(f"Say why, in 1 to {REASON_LIMIT} printable characters: --reason")
+        raise OperatorError(f"Say why, in 1 to {REASON_LIMIT} printable characters: --reason '…'")
     return reason
 
 
@@ -46,11 +55,17 @@ def player_id_of(options: argparse.Namespace) -> str:
 
 def agreed(options: argparse.Namespace, out: Output) -> bool:
     """Whether to go on and change something, after what would change was shown."""
-    if options.ask and not options.apply:
-        try:
-            return input("Do it? [y/N] ").strip().lower() in ("y", "yes")
-        except EOFError:
-            raise OperatorError("Nobody to ask: say --apply (with make: YES=1)") from None
+    if options.ask:
+        return _answer("Do it? [y/N] ").lower() in ("y", "yes")
     if not options.apply:
-        out.line("Nothing was changed: add --apply (with make: YES=1) to do it.")
+        out.line("Nothing was changed: --apply does it, --ask asks first.")
     return bool(options.apply)
+
+
+def _answer(question: str) -> str:
+    """What is typed in answer; the question goes to stderr, which is no part of a document."""
+    print(question, end="", file=sys.stderr, flush=True)
+    try:
+        return input().strip()
+    except EOFError:
+        raise OperatorError("There is nobody to ask: say --apply instead of --ask.") from None

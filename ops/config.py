@@ -1,8 +1,10 @@
-"""Show what settings are in effect and where each comes from, or change them without redeploying.
+"""Show the settings in effect, or change them without redeploying.
 
-Without arguments it shows; --history lists the versions. --set NAME=VALUE (again for several; NAME= goes back to the
-variable) and --back VERSION show the difference first, check it with the functions' own rules, and with --apply or
---ask write it as a new version. Version 0 is no overrides at all.
+Without arguments it shows them and where each comes from; --history lists the
+versions. --set NAME=VALUE (again for several; NAME= goes back to the variable)
+and --back VERSION show the difference, checked by the functions' own rules, and
+with --apply or --ask write it as a new version. Version 0 is no overrides at
+all.
 """
 
 import argparse
@@ -144,7 +146,7 @@ def show_history(target: Target, out: Output) -> int:
             for each in versions
         ),
     )
-    out.line(f"{len(versions)} versions; back to one: make config BACK=<version>")
+    out.line(f"{len(versions)} versions; back to one: ./heist config --back VERSION")
     out.document({"versions": versions})
     return 0
 
@@ -171,7 +173,7 @@ def version_of(target: Target, version: int) -> dict[str, object]:
     wanted = keys.settings_version(version)
     found = list(target.items(wanted["pk"], wanted["sk"]))
     if version < 0 or not found:
-        raise OperatorError(f"There is no version {version}: make config HISTORY=1 lists them.")
+        raise OperatorError(f"There is no version {version}: ./heist config --history lists them.")
     return overrides_of(found[0])
 
 
@@ -207,7 +209,8 @@ def change(
         out.document(document)
         return 0
     out.table(("setting", "now", "then", "now from"), difference)
-    if (options.apply or options.ask) and (reason := reason_of(options)) and agreed(options, out):
+    reason = reason_of(options)
+    if agreed(options, out):
         version = write(target, current, typed, reason)
         seen_by = target.now() + timedelta(seconds=SETTINGS_ITEM_SECONDS)
         document |= {"done": True, "version": version, "everywhereAt": f"{seen_by:%H:%M:%S}Z"}
@@ -217,9 +220,7 @@ def change(
             f"Every instance has it by {seen_by:%H:%M:%S} UTC: each reads it with the first call "
             f"{SETTINGS_ITEM_SECONDS:.0f} s after its last reading."
         )
-        out.line(f"Back: make config BACK={current.version or 0}")
-    elif not options.ask:
-        agreed(options, out)
+        out.line(f"Back: ./heist config --back {current.version or 0}")
     out.document(document)
     return 0
 
@@ -241,7 +242,7 @@ def write(target: Target, current: InEffect, overrides: Values, reason: str) -> 
         )
     except Contention as problem:
         raise OperatorError(
-            "Somebody else changed the settings meanwhile; nothing was written. Look again: make config"
+            "Somebody else changed the settings meanwhile; nothing was written. Look again: ./heist config"
         ) from problem
     return version
 
@@ -255,7 +256,7 @@ def verify(target: Target, version: int, expected: HeistSettings) -> None:
         valid = False
     if not valid:
         raise OperatorError(
-            f"Version {version} was written, and is not what stands there now: make config shows it."
+            f"Version {version} was written, and is not what stands there now: ./heist config shows it."
         )
 
 

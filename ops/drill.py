@@ -1,6 +1,7 @@
 """Restore a copy of the table, audit the copy, delete the copy.
 
-The table itself is only read. A copy that has violations, or with --keep, stays.
+The table itself is only read. A copy that has violations, or with --keep,
+stays.
 """
 
 import argparse
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from heist_core.storage.audit import Table, audit_table
+from ops.command import add_change_arguments, agreed
 from ops.output import Output
 from ops.target import OperatorError, Target
 
@@ -29,7 +31,7 @@ def restore(client: "DynamoDBClient", source: str, out: Output) -> str:
     while (status := client.describe_table(TableName=copy)["Table"]["TableStatus"]) != "ACTIVE":
         if time.monotonic() - began > LONGEST_RESTORE_SECONDS:
             raise OperatorError(
-                f"{copy} is still {status}: audit it later, make audit TABLE={copy}"
+                f"{copy} is still {status}: audit it later: ./heist audit --table {copy}"
             )
         out.progress(f"{copy} is {status}")
         time.sleep(5)
@@ -65,7 +67,12 @@ def drill(client: "DynamoDBClient", source: str, out: Output, *, keep: bool) -> 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep", action="store_true", help="keep the restored copy")
+    add_change_arguments(parser, reason=False)
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    out.line(f"{target.table} would be restored as a table beside it, at the price of its size.")
+    if not agreed(options, out):
+        out.document({"copy": None})
+        return 0
     return 1 if drill(target.dynamodb, target.table, out, keep=options.keep) else 0

@@ -1,9 +1,11 @@
-"""Erase what tells who a person is, for good, without touching the sums and histories of others.
+"""Erase what tells who a person is, for good.
 
-First the player is frozen: from that moment nobody robs, tells or credits them, and events that come late are ignored.
-When no function can still be at work with what it read before, their name, address and network are taken out of every
-record, their inbox is deleted, and a receipt goes into the log. Points, tokens and ledger stay under the id. It may be
-interrupted and run again; a second run finds nothing.
+First the player is frozen: from that moment nobody robs, tells or credits them,
+and events that come late are ignored. When no function can still be at work
+with what it read before, their name, address and network are taken out of every
+record, their inbox is deleted, and a receipt goes into the log. Points, tokens
+and ledger stay under the id: they are sums and histories of others, too. It may
+be interrupted and run again; a second run finds nothing.
 """
 
 import argparse

@@ -1,7 +1,8 @@
 """Print everything that the table holds about one person, as JSON.
 
-Reads the whole table, since refused attempts and referrals have no index by player. Names of others are those that
-the person was shown; from where others struck is left out.
+Reads the whole table, since refused attempts and referrals have no index by
+player. Names of others are those that the person was shown; from where others
+struck is left out.
 """
 
 import argparse

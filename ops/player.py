@@ -1,7 +1,8 @@
-"""Show a player's whole story: state, seasons, ledger, heists, inbox, mails, awards, operator actions.
+"""Show all about a player: points, ledger, heists, inbox, mails.
 
-Reads by key, so it is quick on a table of any size. Refused attempts and the referrals that a player made have no
-index by player: `export` reads the whole table for them.
+Reads by key, so it is quick on a table of any size. Refused attempts and the
+referrals that a player made have no index by player: `export` reads the whole
+table for them.
 """
 
 import argparse

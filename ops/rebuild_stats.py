@@ -1,8 +1,9 @@
-"""Make the statistics anew from the records, while the stream goes on.
+"""Count the statistics anew, while the game goes on.
 
-New items are made beside the old ones; reports are read from the old ones, and stand still, until the
-new ones are complete. Broken off, the same command goes on where it stopped. Needed after an import, and
-on a table that is older than its statistics; it changes nothing but statistics.
+New items are made beside the old ones; reports are read from the old ones, and
+stand still, until the new ones are complete. Broken off, the same command goes
+on where it stopped. Needed after an import, and on a table that is older than
+its statistics; it changes nothing but statistics.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Redo what the dead-letter queues hold.
 
-Every letter is redone by the deployed function that failed it, so redoing is as idempotent as a
-second delivery. Refused events and doubtful mails stay where they are unless asked for. The exit
-code is 1 while something stays undone.
+Every letter is redone by the deployed function that failed it, so redoing is as
+idempotent as a second delivery. Refused events and doubtful mails stay where
+they are unless asked for. The exit code is 1 while something stays undone.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ops.command import add_change_arguments, agreed
 from ops.output import Output
 from ops.target import Target
 
@@ -196,15 +197,14 @@ def _parsed(text: str | bytes) -> Json:
     return value if isinstance(value, Mapping) else {}
 
 
-def redo_all(
-    redrive: Redrive, out: Output, *, apply: bool, refused: bool = False, doubtful: bool = False
-) -> int:
+def redo_all(redrive: Redrive, options: argparse.Namespace, out: Output) -> int:
     """List what there is, then redo what is asked for; the number of letters that stay undone."""
     letters = redrive.letters()
     listed = Counter(letter.title for letter in letters)
     for title, number in sorted(listed.items()):
         out.line(f"{number:6}  {title}")
-    asked = {"refused": refused, "doubtful mail": doubtful}
+    asked = {"refused": options.refused, "doubtful mail": options.doubtful}
+    apply = agreed(options, out)
     done, kept = 0, 0
     problems: list[str] = []
     for position, letter in enumerate(letters, start=1):
@@ -223,25 +223,18 @@ def redo_all(
         out.progress(f"{position}/{len(letters)}")
     out.line(f"{done} redone, {len(problems)} undone, {kept} left as they are")
     if kept and apply:
-        out.line("Refused events: make redrive REFUSED=1 · doubtful mails: make redrive DOUBTFUL=1")
+        out.line("Refused events are redone with --refused, doubtful mails with --doubtful.")
     out.document({"letters": dict(listed), "redone": done, "undone": problems, "kept": kept})
     return len(problems)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--apply", action="store_true", help="redo; without this, only list")
     parser.add_argument("--refused", action="store_true", help="try refused events again, too")
     parser.add_argument(
         "--doubtful", action="store_true", help="send mails again that may have arrived"
     )
+    add_change_arguments(parser, reason=False)
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    undone = redo_all(
-        Redrive(target),
-        out,
-        apply=options.apply,
-        refused=options.refused,
-        doubtful=options.doubtful,
-    )
-    return 1 if undone else 0
+    return 1 if redo_all(Redrive(target), options, out) else 0

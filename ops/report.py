@@ -1,7 +1,7 @@
-"""The three reports: heists per day, token balances, top robbers.
+"""Show the reports: heists per day, token balances, top robbers.
 
-Reads only, a bounded number of items. Figures are those that the table's stream has brought, as a rule
-within a second.
+Reads only, a bounded number of items. Figures are those that the table's stream
+has brought, as a rule within a second.
 """
 
 import argparse
@@ -25,7 +25,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:  # noq
             report.top_robbers(),
         )
     except Malformed as damage:
-        raise OperatorError(f"{damage}: python -m ops rebuild-stats makes them anew") from damage
+        raise OperatorError(f"{damage}: ./heist rebuild-stats makes them anew") from damage
     out.line(f"Heists per day since {days['since']} (UTC)")
     out.table(
         ("date", "successful", "failed", "average stolen"),

@@ -1,8 +1,10 @@
-"""Reverse heists: points go back, once, as far as the attacker has them.
+"""Reverse heists: points go back, once, as far as they are there.
 
-Takes ids of heists, or a file with one id per line (`#` begins a comment), and begins with the newest: whoever
-was robbed of what they had stolen has it back when their own heist's turn comes. Repeating is safe: what was reversed
-is said to be, and the rest is done. The exit code is 1 if a heist stays unreversed that was to be reversed.
+Takes ids of heists, or a file with one id per line (`#` begins a comment), and
+begins with the newest: whoever was robbed of what they had stolen has it back
+when their own heist's turn comes. The attacker gives back at most what they
+still hold. Repeating is safe: what was reversed is said to be, and the rest is
+done. The exit code is 1 if a heist stays unreversed.
 """
 
 import argparse

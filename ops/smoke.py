@@ -1,8 +1,9 @@
 """See whether a deployment answers as it should.
 
-Without --apply it only asks: every route refuses a caller without a token. With --apply a player of its
-own comes and goes: signs up, earns a token by an event on the bus, is told so, tries a heist that the rules
-refuse. The account is removed again; the player's items stay. The exit code is 1 if anything is wrong.
+Without --apply it only asks: every route refuses a caller without a token. With
+--apply a player of its own comes and goes: signs up, earns a token by an event
+on the bus, is told so, tries a heist that the rules refuse. The account is
+removed again; the player's items stay. The exit code is 1 if anything is wrong.
 """
 
 import argparse
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import urllib3
 
+from ops.command import add_change_arguments, agreed
 from ops.output import Output
 from ops.target import Target
 
@@ -207,15 +209,15 @@ def _claims(token: str) -> Mapping[str, object]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--apply", action="store_true", help="also let a player of its own play")
+    add_change_arguments(parser, reason=False)
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     smoke = Smoke(target, out)
     smoke.refuses_strangers()
-    if options.apply and "UserPoolId" in target.outputs:
-        smoke.lets_a_player_play()
-    elif options.apply:
+    if "UserPoolId" not in target.outputs:
         out.line("The stack has no user pool of its own: nobody to sign up, so nobody played.")
+    elif agreed(options, out):
+        smoke.lets_a_player_play()
     out.document({"checks": smoke.results})
     return 0 if all(result["ok"] for result in smoke.results) else 1

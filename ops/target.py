@@ -132,7 +132,7 @@ def _local() -> Target:
         urllib3.request("GET", ready, timeout=5, retries=False)
     except (FileNotFoundError, urllib3.exceptions.HTTPError):
         raise NoTargetError(
-            "No local stack is running: start it with `make run`, or name a deployed one: STAGE=dev."
+            "No local stack is running: start it with `make run`, or name a deployed one: --stage dev."
         ) from None
     session = boto3.Session(
         aws_access_key_id="test",

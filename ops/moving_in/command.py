@@ -1,10 +1,12 @@
-"""Move players, tokens, points and past heists in from the old system's PostgreSQL tables.
+"""Import the old system's players, tokens, points and heists.
 
-FOLDER holds one file per table, User, HeistToken, Heist and UserPointEvent (only User must be there): CSV
-from `COPY ... TO ... CSV HEADER`, or JSON lines (.jsonl). Every row is checked; those that cannot be taken are
-listed with line, field and reason in FOLDER/rejects.csv. The import can be repeated after any
-interruption and goes on where it was; at the end it reads everything back and compares. A table takes
-one export. The exit code is 1 while rows are rejected, unless they are skipped, or anything differs.
+FOLDER holds one file per table, User, HeistToken, Heist and UserPointEvent
+(only User must be there): CSV from `COPY ... TO ... CSV HEADER`, or JSON lines
+(.jsonl). Every row is checked; those that cannot be taken are listed with line,
+field and reason in FOLDER/rejects.csv. The import can be repeated after any
+interruption and goes on where it was; at the end it reads everything back and
+compares. A table takes one export. The exit code is 1 while rows are rejected,
+unless they are skipped, or anything differs.
 """
 
 import argparse
@@ -140,7 +142,7 @@ def _settle(
     if same:
         record.finish(held)
         out.line(
-            "Everything is there, and the sums are the same. `make audit` checks the whole table."
+            "Everything is there, and the sums are the same. ./heist audit checks the whole table."
         )
     else:
         out.line(

@@ -1,5 +1,6 @@
-"""`make redrive` redoes what the dead-letter queues hold, once, and leaves the rest alone."""
+"""`./heist redrive` redoes what the dead-letter queues hold, once, and leaves the rest alone."""
 
+import argparse
 import json
 from typing import Any
 
@@ -26,7 +27,8 @@ def redrive(world: World) -> Redrive:
 
 
 def redo(redrive: Redrive, *, refused: bool = False, doubtful: bool = False) -> int:
-    return redo_all(redrive, Output(as_json=False), apply=True, refused=refused, doubtful=doubtful)
+    options = argparse.Namespace(apply=True, ask=False, refused=refused, doubtful=doubtful)
+    return redo_all(redrive, options, Output(as_json=False))
 
 
 def put_letter(world: World, queue: str, letter: object) -> None:

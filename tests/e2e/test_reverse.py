@@ -22,7 +22,7 @@ def target(world: World) -> Target:
 
 
 def run(target: Target, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The document of `python -m ops reverse`, which has to succeed."""
+    """The document of `./heist reverse`, which has to succeed."""
     parser = argparse.ArgumentParser()
     reverse.add_arguments(parser)
     options = parser.parse_args([*arguments, "--reason", "a test"])

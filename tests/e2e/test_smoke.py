@@ -1,4 +1,4 @@
-"""`python -m ops smoke` on the deployed stack: good where all is well, and wrong where it is not."""
+"""`./heist smoke` on the deployed stack: good where all is well, and wrong where it is not."""
 
 import argparse
 import json
@@ -24,7 +24,7 @@ def target(world: World) -> Target:
 
 
 def run(target: Target, *, apply: bool) -> int:
-    return smoke.run(target, argparse.Namespace(apply=apply), Output(as_json=True))
+    return smoke.run(target, argparse.Namespace(apply=apply, ask=False), Output(as_json=True))
 
 
 def notes(capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[bool, str]]:

@@ -1,4 +1,4 @@
-"""The operator's tool on the table of a test."""
+"""The operator's program on the table of a test."""
 
 import json
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from tests.integration.game import Game
 
 @dataclass
 class Desk:
-    """Runs commands as `python -m ops COMMAND --json` would, but for the process."""
+    """Runs commands as `./heist COMMAND --json` would, but for the process."""
 
     target: Target
     capsys: pytest.CaptureFixture[str]

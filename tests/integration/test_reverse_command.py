@@ -1,4 +1,4 @@
-"""`python -m ops reverse`: says first, then does, one heist or a file of them, and can be repeated."""
+"""`./heist reverse`: says first, then does, one heist or a file of them, and can be repeated."""
 
 import json
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
-"""The operator's tool: its help, its exit codes, and what it lets through to a terminal."""
+"""The operator's program: its help, its exit codes, and what it lets through to a terminal."""
 
 import argparse
+import io
 import json
 from pathlib import Path
 
@@ -20,8 +21,10 @@ def test_every_command_says_in_one_line_what_it_does(capsys: pytest.CaptureFixtu
     assert ended.value.code == 0
     printed = capsys.readouterr().out
     for name, command in tool.COMMANDS.items():
-        first_line, _, _ = (command.__doc__ or "").partition("\n")
+        first_line, _, rest = (command.__doc__ or "").partition("\n")
         assert first_line.endswith("."), name
+        assert len(first_line) < 65, name
+        assert max(map(len, rest.splitlines()), default=0) <= 80, name
         assert name in printed.split()
 
 
@@ -35,6 +38,33 @@ def test_every_command_has_a_stage_and_a_json_form(
     printed = capsys.readouterr().out
     assert "--stage" in printed
     assert "--json" in printed
+
+
+def test_whatever_changes_anything_only_says_so_unless_told_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """And no command has an option that would do it by another name."""
+    changing = []
+    for name in tool.COMMANDS:
+        with pytest.raises(SystemExit):
+            tool.main([name, "--help"])
+        printed = capsys.readouterr().out
+        assert ("--apply" in printed) == ("--ask" in printed)
+        changing += [name] if "--apply" in printed else []
+
+    assert set(tool.COMMANDS) - set(changing) == {"actions", "audit", "export", "player", "report"}
+    for name in changing:
+        with pytest.raises(SystemExit):
+            tool.main([name, "--apply", "--ask"])
+        assert "not allowed with" in capsys.readouterr().err
+
+
+def test_an_option_is_written_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tool.main(["redrive", "--app"])
+
+    assert ended.value.code == 2
+    assert "unrecognized arguments: --app" in capsys.readouterr().err
 
 
 def test_wrong_usage_is_a_2(capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,11 +117,12 @@ class Options(argparse.Namespace):
 
 
 def answering(monkeypatch: pytest.MonkeyPatch, answer: str) -> None:
-    monkeypatch.setattr("builtins.input", lambda _: answer)
+    monkeypatch.setattr("sys.stdin", io.StringIO(answer))
 
 
 @pytest.mark.parametrize(
-    ("answer", "agrees"), [("y", True), ("Yes ", True), ("", False), ("n", False), ("yo", False)]
+    ("answer", "agrees"),
+    [("y\n", True), ("Yes \n", True), ("\n", False), ("n\n", False), ("yo\n", False)],
 )
 def test_whoever_is_asked_has_to_say_yes(
     answer: str, agrees: bool, monkeypatch: pytest.MonkeyPatch
@@ -106,12 +137,30 @@ def test_without_apply_nothing_is_done(capsys: pytest.CaptureFixture[str]) -> No
     assert agreed(Options(apply=True), Output(as_json=False))
 
 
+def test_with_nobody_to_ask_nothing_is_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    answering(monkeypatch, "")
+    with pytest.raises(OperatorError, match="--apply instead of --ask"):
+        agreed(Options(ask=True), Output(as_json=False))
+
+
+def test_a_question_is_no_part_of_a_document(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(monkeypatch, "y\n")
+    agreed(Options(ask=True), Output(as_json=True))
+    assert capsys.readouterr() == ("", "Do it? [y/N] ")
+
+
 @pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "a\x1b[2J", "two\nlines"])
 def test_a_reason_is_one_short_line(reason: str) -> None:
     with pytest.raises(OperatorError, match="--reason"):
-        reason_of(Options(reason=reason))
+        reason_of(Options(reason=reason, apply=True))
+
+
+def test_a_reason_is_needed_only_to_do_it() -> None:
+    assert reason_of(Options()) == ""
 
 
 def test_a_reason_is_asked_for_if_asking_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    answering(monkeypatch, " a customer's wish ")
+    answering(monkeypatch, " a customer's wish \n")
     assert reason_of(Options(ask=True)) == "a customer's wish"

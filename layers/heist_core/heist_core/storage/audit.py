@@ -1,7 +1,7 @@
 """Every invariant of points, tokens, ledger and inbox, checked on the items of a table.
 
 Reads only. On a live table the scan is no snapshot, so what looks wrong is looked at again before it is
-called a violation. `make audit` and the function audit_table both use this.
+called a violation. `./heist audit` and the function audit_table both use this.
 """
 
 from collections import defaultdict
