@@ -1,5 +1,6 @@
 """`./heist reverse`: says first, then does, one heist or a file of them, and can be repeated."""
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,10 +147,10 @@ def test_people_are_shown_each_heist_and_a_summary(
 def test_whoever_is_asked_sees_first_and_then_decides(
     game: Game, desk: Desk, heists: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("builtins.input", lambda _: "n")
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     assert "to be reversed" in desk.shown("reverse", heists[0], *REASON, "--ask")
     assert game.reversal(heists[0]) is None
-    monkeypatch.setattr("builtins.input", lambda _: "y")
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     shown = desk.shown("reverse", heists[0], *REASON, "--ask").splitlines()
     assert [line.split("  ")[1].partition(":")[0] for line in shown[:2]] == [
         *("to be reversed", "reversed")
