@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from heist_core.domain.player import steers
+from heist_core.domain.names import steers
 
 Document = Mapping[str, object]
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 
 from pydantic import TypeAdapter, ValidationError
 
-from heist_core.domain.player import canonical_player_id, clean_name
+from heist_core.domain.names import clean_name
+from heist_core.domain.player import canonical_player_id
 from heist_core.domain.times import to_milliseconds
 from heist_core.event_contracts import Email
 from heist_core.http.api import network_of

@@ -315,6 +315,19 @@ def test_the_time_left_is_told_in_seconds() -> None:
         ("[players operators]", {"players", "operators"}),
         (["operators"], {"operators"}),
         ("[not-operators]", {"not-operators"}),
+        ("operators", {"operators"}),  # an issuer whose claim is no list
+        ("junior operators", {"junior operators"}),
+        ("not operators", {"not operators"}),
+        ("[operators", {"[operators"}),
+        ("operators]", {"operators]"}),
+        ("x operators]", {"x operators]"}),
+        ("operators,players", {"operators,players"}),
+        ('["operators"]', {'"operators"'}),
+        ("[[operators]]", {"[operators]"}),
+        ("[junior\u00a0operators]", {"junior\u00a0operators"}),
+        ("[x\toperators]", {"x\toperators"}),
+        ("[Operators]", {"Operators"}),
+        ("[]", set()),
         ("", set()),
         (None, set()),
         (7, set()),
@@ -324,6 +337,28 @@ def test_the_time_left_is_told_in_seconds() -> None:
 def test_groups_are_those_of_the_verified_claim(claim: object, groups: set[str]) -> None:
     event = api_event("show_statistics")
     event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = claim
+    assert read_request(event, LambdaContext()).groups == groups
+
+
+@pytest.mark.parametrize(
+    ("in_token", "handed", "groups"),
+    [
+        (["junior operators"], "[junior operators]", {"junior operators"}),
+        (["junior", "operators"], "[junior operators]", {"junior", "operators"}),
+        (["x operators", "players"], "[x operators players]", {"x operators", "players"}),
+        (["operators"], "[players]", {"players"}),  # not the token that was verified
+        (["operators x"], "[junior operators]", {"junior", "operators"}),
+        ([["operators"]], "[[operators]]", {"[operators]"}),
+        (None, "[junior operators]", {"junior", "operators"}),
+    ],
+)
+def test_where_a_group_ends_is_read_from_the_token_if_it_is_the_verified_one(
+    in_token: object, handed: str, groups: set[str]
+) -> None:
+    event = api_event(
+        "show_statistics", headers={"authorization": bearer({"cognito:groups": in_token})}
+    )
+    event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = handed
     assert read_request(event, LambdaContext()).groups == groups
 
 

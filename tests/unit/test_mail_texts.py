@@ -17,7 +17,7 @@ from mypy_boto3_sesv2 import SESV2Client
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
 from heist_core.domain.inbox import MailedEvent, notices_of
-from heist_core.domain.player import clean_name
+from heist_core.domain.names import clean_name
 from heist_core.mail.mailer import Mailer
 from heist_core.mail.render import Mail, mail_of
 from tests.builders import heist, reversal
@@ -63,8 +63,8 @@ def test_the_attacker_reads_what_was_stolen_from_whom_and_the_new_total() -> Non
     mail, _ = mails(heist())
     assert mail.subject == "Your heist paid off: +40 points"
     for text in (mail.text, _Page(mail.html).text):
-        assert "Hi Alice," in text
-        assert "You pulled a heist on Bob and stole 40 points." in text
+        assert "Hi “Alice”," in text
+        assert "You pulled a heist on “Bob” and stole 40 points." in text
         assert "1040 points" in text
         assert "2026-11" in text
         assert heist().attempt.id in text
@@ -74,8 +74,8 @@ def test_the_victim_reads_what_was_lost_to_whom_and_what_remains() -> None:
     _, mail = mails(heist())
     assert mail.subject == "You were robbed: -40 points"
     for text in (mail.text, _Page(mail.html).text):
-        assert "Hi Bob," in text
-        assert "Alice pulled a heist on you and stole 40 of your monthly points." in text
+        assert "Hi “Bob”," in text
+        assert "“Alice” pulled a heist on you and stole 40 of your monthly points." in text
         assert "760 points" in text
 
 
@@ -84,15 +84,15 @@ def test_the_mails_of_a_reversal_say_what_went_back_and_what_is_there_now() -> N
     assert attackers.subject == "Your heist was reversed: -40 points"
     assert victims.subject == "A heist on you was reversed: +40 points"
     for text in (attackers.text, _Page(attackers.html).text):
-        assert "Hi Alice," in text
-        assert "Your heist on Bob was reversed, and 40 points went back." in text
+        assert "Hi “Alice”," in text
+        assert "Your heist on “Bob” was reversed, and 40 points went back." in text
         assert "You have left" in text
         assert "1000 points" in text
         assert "The Heist Token stays spent." in text
     for text in (victims.text, _Page(victims.html).text):
-        assert "Hi Bob," in text
+        assert "Hi “Bob”," in text
         assert (
-            "The heist that Alice pulled on you was reversed, and you got 40 points back." in text
+            "The heist that “Alice” pulled on you was reversed, and you got 40 points back." in text
         )
         assert "Your new total" in text
         assert "800 points" in text
@@ -157,25 +157,66 @@ def test_no_name_whatever_changes_the_page_or_reaches_the_subject(name: str) -> 
         json.dumps(mail.html).encode()
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "https://evil.example/login",
-        "http://127.0.0.1:8080/x",
-        "www.evil.example",
-        "evil.example",
-        "mail@evil.example",
-        "mailto:a@evil.example",
-        "javascript:alert",
-        "evil.example/path?x=1",
-    ],
-)
+LINKS = [
+    "https://evil.example/login",
+    "http://127.0.0.1:8080/x",
+    "www.evil.example",
+    "evil.example",
+    "mail@evil.example",
+    "mailto:a@evil.example",
+    "javascript:alert",
+    "evil.example/path?x=1",
+    "tel:+1-800-555-0199",
+    "\\\\evil\\share",
+    "evil.\u0301com",
+    ".com",
+    "evil.",
+    "evil .com",
+    *(f"evil{dot}com" for dot in "。．｡․﹒۔ꓸ‧·…‥⒈"),
+    *(f"https{colon}{slash}{slash}evil" for colon, slash in zip("：﹕∶꞉︓", "／⁄∕╱⧸", strict=True)),
+    *("mail＠evil", "mail﹫evil", "a℀b", "a℅b", "evil＼share"),
+]
+
+
+@pytest.mark.parametrize("name", LINKS)
 def test_a_name_does_not_become_a_link(name: str) -> None:
-    link = re.compile(r"\w+://|\w[.@]\w|mailto:\w|javascript:\w")
+    joint = re.compile(r"[^\w\s\u200b“”\u0301?=+-](?!\u200b)|[۔℀℅⒈ꓸ꞉](?!\u200b)")
     for mail in every_mail_between_players_named(name):
         for text in (mail.text, _Page(mail.html).text):
-            assert not link.search(text)
-            assert name in text.replace(ZERO_WIDTH, "")
+            for shown in re.findall("“(.*?)”", text, re.DOTALL):
+                assert not joint.search(shown)
+                assert shown.replace(ZERO_WIDTH, "") == name
+
+
+@pytest.mark.parametrize("name", ["evil\u00ad.com/login", "evil\ufe0f.com", "e\u2060vil.c\u200dom"])
+def test_what_nobody_sees_does_not_keep_a_joint_from_being_broken(name: str) -> None:
+    kept = clean_name(name)
+    assert kept is not None
+    for mail in every_mail_between_players_named(kept):
+        assert f"“evil.{ZERO_WIDTH}com" in mail.text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("x" * 40, "“" + "x" * 40 + "”"),
+        ("x" * 41, "“" + "x" * 39 + "…”"),
+        (
+            "Your account is locked. Call +1 800 555 0199 now",
+            "“Your account is locked. Call +1 800 555…”",
+        ),
+        ("x" * 37 + "👩🏽‍🚀" + "x", "“" + "x" * 37 + "…”"),
+        ("x" * 35 + "👩🏽‍🚀" + "x" * 9, "“" + "x" * 35 + "👩🏽‍🚀…”"),
+        ("x" * 38 + "e\u0301e\u0301", "“" + "x" * 38 + "…”"),
+        ("." * 50, "“" + "." * 39 + "…”"),
+        ("Bob” was banned. “", '“Bob" was banned. "”'),
+    ],
+)
+def test_a_name_is_quoted_and_short(name: str, shown: str) -> None:
+    for mail in every_mail_between_players_named(name):
+        for text in (mail.text, _Page(mail.html).text):
+            assert shown in text.replace(ZERO_WIDTH, "")
+            assert text.count("“") == text.count("”")
 
 
 def test_a_mail_has_no_links_or_pictures_of_its_own_and_both_texts_say_the_same() -> None:

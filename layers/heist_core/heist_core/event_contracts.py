@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from .contracts import PlayerId, Wire
-from .domain.player import clean_name
+from .domain.names import clean_name
 from .domain.times import from_iso
 
 # Texts, compiled when first used: a function uses one or two of these.

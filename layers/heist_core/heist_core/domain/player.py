@@ -1,7 +1,6 @@
 """A player: identity, profile, tokens and points."""
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,10 +8,6 @@ from typing import Generic, TypeVar
 
 PLAYER_ID = re.compile(r"[A-Za-z0-9._:@|-]{1,64}")
 LARGEST_INTEGER_ID = 2**53 - 1
-NAME_LIMIT = 100
-
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_UNWANTED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 T = TypeVar("T")
 
@@ -31,23 +26,6 @@ def canonical_player_id(value: object) -> str:
         "must be a string of 1 to 64 characters from A-Z a-z 0-9 . _ : @ | - "
         f"or an integer from 0 to {LARGEST_INTEGER_ID}"
     )
-
-
-def clean_name(name: str | None) -> str | None:
-    """A name fit to be shown: no control or bidi characters, at most 100 characters, or None."""
-    if name is None:
-        return None
-    kept = "".join(character for character in name if not steers(character))[:NAME_LIMIT]
-    return kept if any(map(_visible, kept)) else None
-
-
-def steers(character: str) -> bool:
-    """Whether a character steers what shows it (control, bidi, line separators) instead of being shown."""
-    return character in _BIDI or unicodedata.category(character) in _UNWANTED_CATEGORIES
-
-
-def _visible(character: str) -> bool:
-    return not character.isspace() and unicodedata.category(character) != "Cf"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What a mail says: text and HTML, names escaped, totals from the event's own record."""
 
-import re
+import unicodedata
 from html import escape
 from importlib.resources import files
 from string import Template
@@ -8,10 +8,19 @@ from typing import NamedTuple
 
 from heist_core.domain.heist import Heist, plural
 from heist_core.domain.inbox import MailedEvent, Notice
+from heist_core.domain.names import cut
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-_LINK_JOINTS = re.compile(r"(?<=\w)([.:@])(?=[\w/])")
+_NAME_LIMIT = 40
+_JOINTS = frozenset(
+    ".:@/\\"
+    "\u00b7\u06d4\u0701\u0702\u2027\u2219\u22c5\u3002\u30fb\ua4f8\U00010a50\U0001d16d"  # dots
+    "\u02d0\u0589\u05c3\u0703\u0704\u205a\u2236\ua4fd\ua789"  # colons
+    "\u1735\u2044\u2215\u2571\u29f8\u2cc6\u3033"  # slashes
+)
+"""What joins the parts of an address, and what looks like it (Unicode's confusables.txt)."""
+_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201f\u275d\u275e\u301d\u301e", '"'))
 _ZERO_WIDTH_SPACE = "\u200b"
 
 
@@ -33,9 +42,9 @@ class _Story(NamedTuple):
 def mail_of(event: MailedEvent, notice: Notice) -> Mail:
     """The mail for one side of a heist or of its reversal (SPEC section 5).
 
-    Names must be cleaned already. Here they are escaped, and kept from becoming links.
+    Names must be cleaned already. Here they are quoted, cut, escaped, and kept from becoming links.
     """
-    attacker, victim = _unlinked(event.attacker_name), _unlinked(event.victim_name)
+    attacker, victim = _shown(event.attacker_name), _shown(event.victim_name)
     if isinstance(event, Reversal):
         to_attacker = notice.recipient_id == event.attacker_id
         story = _given(event, victim) if to_attacker else _returned(event, attacker)
@@ -120,9 +129,22 @@ def _returned(reversal: Reversal, attacker: str | None) -> _Story:
     )
 
 
-def _unlinked(name: str | None) -> str | None:
-    """A name that mail programs do not turn into a link: its joints get an invisible space."""
-    return name and _LINK_JOINTS.sub(rf"\1{_ZERO_WIDTH_SPACE}", name)
+def _shown(name: str | None) -> str | None:
+    """A name in quotes that it cannot end itself, short, and so that mail programs do not turn it
+    into a link: each joint of an address gets an invisible space, whatever stands beside it."""
+    if name is None:
+        return None
+    short, dots = (name, "") if len(name) <= _NAME_LIMIT else (cut(name, _NAME_LIMIT - 1), "\u2026")
+    unlinked = (
+        character + _ZERO_WIDTH_SPACE * _is_joint(character)
+        for character in short.translate(_QUOTES)
+    )
+    return f"\u201c{''.join(unlinked)}{dots}\u201d"
+
+
+def _is_joint(character: str) -> bool:
+    """Also in a form that is read as one, such as a fullwidth dot or the number 1 with a full stop."""
+    return not _JOINTS.isdisjoint(unicodedata.normalize("NFKC", character))
 
 
 def _template(name: str) -> Template:

@@ -4,7 +4,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from heist_core.domain.player import Profile, clean_name
+from heist_core.domain.names import clean_name
+from heist_core.domain.player import Profile
 
 from .clock import Clock
 from .retry import until_uncontended

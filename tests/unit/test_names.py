@@ -1,0 +1,118 @@
+"""Names: what of a stranger's text is kept, where it is cut, and when it is no name (SPEC section 1)."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heist_core.domain.names import clean_name, cut
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        (None, None),
+        ("", None),
+        ("   ", None),
+        ("\r\n\t", None),
+        ("Bob", "Bob"),
+        (" Bob ", " Bob "),
+        ("x" * 100, "x" * 100),
+        ("x" * 101, "x" * 100),
+        ("\u202e" * 50 + "x" * 101, "x" * 100),
+        ("Bob\r\nBcc: all@example.com", "BobBcc: all@example.com"),
+        ("a\x00b\x1b[31mc\x7f\x85d", "ab[31mcd"),
+        ("\u202eevil\u202c\u2066x\u2069\u200e\u200f\u061c", "evilx"),
+        ("line\u2028para\u2029", "linepara"),
+        ("half\ud83dpair", "halfpair"),
+        ("👩‍🚀 Zoë 李", "👩‍🚀 Zoë 李"),
+        ("<img src=x onerror=alert(1)>", "<img src=x onerror=alert(1)>"),
+    ],
+)
+def test_a_name_is_kept_but_for_what_must_not_be_shown(name: str | None, kept: str | None) -> None:
+    assert clean_name(name) == kept
+
+
+@given(st.text())
+def test_a_clean_name_stays_as_it_is(name: str) -> None:
+    once = clean_name(name)
+    assert clean_name(once) == once
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("evil\u00ad.com/login", "evil.com/login"),  # soft hyphen
+        ("evil\ufe0f.com", "evil.com"),  # variation selector
+        ("ev\u034fil\U000e0100", "evil"),  # combining grapheme joiner, variation selector 17
+        ("a\u200bb\u200cc\u200dd\u2060e\ufefff", "abcdef"),
+        ("a\u3164\u115f\u1160\uffa0b", "ab"),  # fillers
+        ("a\u17b4\u180b\u180eb\u2064c\u206fd\ufff9e\ufffb", "abcde"),
+        ("a\U000e0001\U000e0061\U000e007fb", "ab"),  # tags
+        ("\U0001f3f4" + "\U000e0061" * 60, "\U0001f3f4"),  # a flag with a hidden text
+        ("1\ufe0f2\ufe0f", "12"),
+        ("नी\u200dर", "नीर"),
+        ("❤\ufe0f\ufe0f", "❤\ufe0f"),
+        ("👩\u200d", "👩"),
+        ("\u200d👩", "👩"),
+        ("👩\u200dx", "👩x"),
+        ("❤\ufe0e", "❤"),
+    ],
+)
+def test_what_is_not_drawn_goes(name: str, kept: str) -> None:
+    assert clean_name(name) == kept
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Ana 👩\u200d💻",
+        "👩🏽\u200d🚀",
+        "👨\u200d👩\u200d👧\u200d👦",
+        "👩🏻\u200d❤\ufe0f\u200d💋\u200d👨🏿",
+        "❤\ufe0f",
+        "🏳\ufe0f\u200d🌈",
+        "🏴\u200d☠\ufe0f",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",  # England
+        "🇩🇪🇫🇷",
+        "1\ufe0f\u20e3#\ufe0f\u20e3",
+        "⬅\ufe0f☎\ufe0f©\ufe0f",
+    ],
+)
+def test_what_makes_an_emoji_stays(name: str) -> None:
+    assert clean_name(name) == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", "   ", "\t\n", "\u200b", "\u200d \ufeff", "\u3164", "\u115f\u1160", "\uffa0"),
+        *("\u0301", " \u0301\u0338", "\u20e3", "\u0903", "\ufe0f", "\u00ad", "\u034f", "\u2800"),
+        *("\u00a0", "\u3000\u2003", "\U000e0041", "\u202e\u2066", "\U0001d159", "\u2800\u0301"),
+    ],
+)
+def test_a_name_that_nobody_can_see_is_none(name: str) -> None:
+    assert clean_name(name) is None
+
+
+@pytest.mark.parametrize(
+    ("last", "kept"),
+    [
+        ("👩🏽\u200d🚀", ""),
+        ("🇩🇪", ""),
+        ("🇩🇪🇫🇷", "🇩🇪"),
+        ("e\u0301", ""),
+        ("1\ufe0f\u20e3", ""),
+        ("\u1112\u1161\u11ab", ""),  # one syllable of hangul in its parts
+        ("क्षि", ""),
+        ("กำ", ""),
+    ],
+)
+def test_a_name_is_cut_where_one_character_that_people_see_ends(last: str, kept: str) -> None:
+    room = len(kept) + 1
+    start = "x" * (100 - room)
+    assert clean_name(start + last) == start + kept
+
+
+def test_a_pile_of_marks_that_is_too_long_is_cut_all_the_same() -> None:
+    assert clean_name("Z" + "\u0301" * 500) == "Z" + "\u0301" * 99
+    assert cut("x" * 5, 5) == "x" * 5
