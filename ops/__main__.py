@@ -2,11 +2,16 @@
 
 import argparse
 import os
+import signal
 import sys
+import traceback
+from contextlib import suppress
+from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
 
-from heist_core.domain.errors import Unavailable
+from heist_core.domain.errors import Malformed, Misconfigured, Unavailable
 from ops import (
     actions,
     audit,
@@ -25,7 +30,7 @@ from ops import (
 )
 from ops.command import Command
 from ops.moving_in import command as moving_in
-from ops.output import Output
+from ops.output import Output, plain
 from ops.target import OperatorError, find_target
 
 COMMANDS: dict[str, Command] = {
@@ -45,6 +50,8 @@ COMMANDS: dict[str, Command] = {
     "smoke": smoke,
     "unblock": unblock,
 }
+
+_PROJECT = f"{Path(__file__).parent.parent}{os.sep}"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -77,27 +84,74 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code; 1 and a sentence on stderr when something is in the way; 2 for usage."""
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
-    options = parser().parse_args(arguments)
+    """The command's exit code: 1 and a sentence on stderr when something is in the way, 2 for usage.
+
+    Whatever the world outside does (no terminal, AWS gone, output closed or full) ends here.
+    """
+    _steady_streams()
     try:
+        options = parser().parse_args(arguments)
         target = find_target(options.stage)
-        return COMMANDS[options.command].run(target, options, Output(as_json=options.json))
-    except OperatorError as problem:
-        print(problem, file=sys.stderr)
-    except Unavailable as problem:
-        cause = problem.__cause__ or type(problem).__name__
-        print(f"The table did not answer, or others kept changing it: {cause}", file=sys.stderr)
-        print("The same command again is safe.", file=sys.stderr)
-    except (BotoCoreError, ClientError) as problem:
-        print(f"AWS says: {problem}", file=sys.stderr)
+        code = COMMANDS[options.command].run(target, options, Output(as_json=options.json))
+        sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
+    except Exception as error:  # noqa: BLE001 - a person is told, in a sentence
+        if isinstance(error, OSError):
+            _drop_output()
+        with suppress(OSError):
+            print(plain(sentence_of(error)), file=sys.stderr, flush=True)
+        return 1
+    return code
+
+
+def sentence_of(error: Exception) -> str:
+    """What went wrong, and what to do about it, for whoever typed the command."""
+    match error:
+        case OperatorError():
+            return str(error)
+        case BrokenPipeError():
+            return "Nobody reads the output any more."
+        case Misconfigured():
+            return f"AWS refuses: {error.__cause__}"
+        case Unavailable():
+            cause = error.__cause__ or "others kept changing the same items"
+            return f"The table did not answer: {cause}. The same command again is safe."
+        case HTTPClientError() | BotocoreConnectionError():
+            return f"AWS did not answer: {error}. The same command again is safe."
+        case BotoCoreError() | ClientError():
+            return f"AWS says: {error}"
+        case Malformed():
+            return f"An item of the table cannot be read: {error}. ./heist audit names such items."
+        case OSError():
+            return f"This machine says: {error}"
+    ours = [step for step in traceback.extract_tb(error.__traceback__) if _PROJECT in step.filename]
+    where = f", {ours[-1].filename.removeprefix(_PROJECT)}:{ours[-1].lineno}" if ours else ""
+    return f"A defect of this program: {type(error).__name__}: {error}{where}"
+
+
+def _steady_streams() -> None:
+    """Let all streams be there even if they were closed, and replace what they cannot show."""
+    sys.stdin = sys.stdin or Path(os.devnull).open("r")  # noqa: SIM115 - as long as we live
+    sys.stdout = sys.stdout or Path(os.devnull).open("w")  # noqa: SIM115
+    sys.stderr = sys.stderr or Path(os.devnull).open("w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+
+
+def _drop_output() -> None:
+    """What is still buffered cannot be written, and must not be tried again on the way out."""
+    with suppress(OSError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
+
+
+def _end(number: int, _frame: object) -> None:
+    """Asked to end: what was taken is given back on the way out."""
+    raise SystemExit(128 + number)
 
 
 if __name__ == "__main__":
+    for asked in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(asked) is not signal.SIG_IGN:  # nohup
+            signal.signal(asked, _end)
     sys.exit(main())

@@ -18,7 +18,7 @@ from heist_core.storage.audit import Table
 from heist_core.use_cases.retry import until_uncontended
 from ops.command import add_change_arguments, agreed, player_id_of, reason_of
 from ops.output import Output
-from ops.target import Target
+from ops.target import OperatorError, Target
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.type_defs import DeleteItemInputTypeDef, UpdateItemInputTypeDef
@@ -29,6 +29,9 @@ SETTLING = timedelta(seconds=90)
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("player", help="the player's id")
+    parser.add_argument(
+        "--unknown", action="store_true", help="also if nobody is known by this id yet"
+    )
     add_change_arguments(parser)
 
 
@@ -38,6 +41,11 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     if "@" in player_id:
         out.line("The id itself looks like an address, and it stays: see docs/operations.md.")
     found = Counter(one.kind for one in _left(target, player_id, out))
+    if not (found or options.unknown or target.store.player(player_id).exists):
+        raise OperatorError(
+            f"Nobody is known by the id {player_id}, so there is nothing to erase. "
+            "To have events of such a player ignored from now on: --unknown"
+        )
     _list(out, found)
     if not agreed(options, out):
         out.document({"player": player_id, "found": dict(found), "done": False})

@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import os
 import secrets
 import time
 from collections.abc import Iterator, Mapping
@@ -34,10 +35,6 @@ _THREADS = 8
 
 class OperatorError(Exception):
     """Something the operator can do something about; the message says what."""
-
-
-class NoTargetError(OperatorError):
-    """There is nothing to work on."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +79,10 @@ class Target:
     def operator(self) -> str:
         """Who is at work: the caller's ARN, or `local:<user>` on the embedded AWS."""
         if self.endpoint is not None:
-            return f"local:{getpass.getuser()}"
+            try:
+                return f"local:{getpass.getuser()}"
+            except (KeyError, OSError):  # a container's user often has no name
+                return f"local:{os.getuid()}"
         return str(self.session.client("sts").get_caller_identity()["Arn"])
 
     @cached_property
@@ -121,25 +121,42 @@ class Target:
 
 
 def find_target(stage: str) -> Target:
-    """The deployment of a stage, or the running local one. Raises NoTargetError."""
+    """The deployment of a stage, or the running local one. Raises OperatorError if there is none."""
     return _deployed(stage) if stage and stage != "local" else _local()
 
 
 def _local() -> Target:
     try:
         outputs = json.loads(LOCAL_OUTPUTS.read_text("utf-8"))
-        ready = f"{outputs['Endpoint']}/_ministack/ready"
-        urllib3.request("GET", ready, timeout=5, retries=False)
+        answer = urllib3.request(
+            "GET", f"{outputs['Endpoint']}/_heist/run", timeout=5, retries=False
+        )
     except (FileNotFoundError, urllib3.exceptions.HTTPError):
-        raise NoTargetError(
+        raise OperatorError(
             "No local stack is running: start it with `make run`, or name a deployed one: --stage dev."
         ) from None
+    except (ValueError, KeyError, TypeError):
+        raise OperatorError(f"{LOCAL_OUTPUTS} cannot be read: start `make run` again.") from None
+    if outputs.get("RunId") and outputs["RunId"] not in answer.data.decode(errors="replace"):
+        raise OperatorError(
+            f"What answers at {outputs['Endpoint']} is not the stack of this checkout, "
+            "which has ended: start `make run` again."
+        )
+    _forget_aws_settings()
     session = boto3.Session(
         aws_access_key_id="test",
         aws_secret_access_key="test",  # noqa: S106 - the embedded AWS's root, on this machine only
         region_name=outputs["Region"],
     )
     return Target("local", outputs, session, outputs["Endpoint"])
+
+
+def _forget_aws_settings() -> None:
+    """This machine's profiles, endpoints and proxies are for AWS, not for the embedded one."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower() in ("http_proxy", "https_proxy", "all_proxy"):
+            del os.environ[name]
+    os.environ |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
 def _deployed(stage: str) -> Target:
@@ -149,7 +166,7 @@ def _deployed(stage: str) -> Target:
     try:
         [described] = client.describe_stacks(StackName=stack)["Stacks"]
     except client.exceptions.ClientError as error:
-        raise NoTargetError(
+        raise OperatorError(
             f"Cannot read the stack {stack} in {session.region_name}: {error}"
         ) from error
     outputs = {

@@ -652,8 +652,19 @@ def test_events_that_come_late_do_not_bring_a_person_back(game: Game, desk: Desk
     assert sound(game)
 
 
+def test_nobody_known_by_an_id_is_said_so_before_anything_is_done(game: Game, desk: Desk) -> None:
+    game.give("bob", points=10)
+    before = game.everything()
+
+    for how in (ERASE, ("--reason", "request 17")):
+        with pytest.raises(OperatorError, match="Nobody is known by the id bop"):
+            desk("erase", "bop", *how)
+
+    assert game.everything() == before
+
+
 def test_a_person_never_heard_of_can_be_erased_before_their_events(game: Game, desk: Desk) -> None:
-    desk("erase", "bob", *ERASE)
+    desk("erase", "bob", "--unknown", *ERASE)
     game.call("upsert_player", bus_event("upsert_player", userId="bob", name="Bob"))
     assert game.player("bob").name is None
     assert sound(game)

@@ -3,10 +3,15 @@
 import argparse
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, ProfileNotFound
 
+from heist_core.domain.errors import Contention, Malformed, Misconfigured
 from ops import __main__ as tool
 from ops import target
 from ops.command import agreed, reason_of
@@ -82,6 +87,149 @@ def test_nothing_to_work_on_is_a_1_and_says_what_to_do(
 
     assert tool.main(["audit"]) == 1
     assert "start it with `make run`" in capsys.readouterr().err
+
+
+class Answered:
+    """What the address of a local stack answers."""
+
+    def __init__(self, text: str) -> None:
+        self.data = text.encode()
+
+
+@pytest.mark.parametrize("answer", ['{"runId": "of another"}', "<html>", ""])
+def test_another_checkouts_stack_at_the_same_address_is_not_worked_on(
+    answer: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text('{"Endpoint": "http://127.0.0.1:4566", "RunId": "ours"}', "utf-8")
+    monkeypatch.setattr(target, "LOCAL_OUTPUTS", outputs)
+    monkeypatch.setattr("urllib3.request", lambda *_, **__: Answered(answer))
+
+    assert tool.main(["audit"]) == 1
+    assert "is not the stack of this checkout" in capsys.readouterr().err
+
+
+def test_outputs_that_cannot_be_read_say_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "outputs.json"
+    monkeypatch.setattr(target, "LOCAL_OUTPUTS", outputs)
+    for content in ("", "{}", "[]"):
+        outputs.write_text(content, "utf-8")
+        assert tool.main(["audit"]) == 1
+        assert "start `make run` again" in capsys.readouterr().err
+
+
+def test_this_machines_aws_settings_are_for_aws_and_not_for_the_local_stack(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    outputs = tmp_path / "outputs.json"
+    outputs.write_text(
+        '{"Endpoint": "http://127.0.0.1:4566", "Region": "us-east-1", "RunId": "ours"}', "utf-8"
+    )
+    monkeypatch.setattr(target, "LOCAL_OUTPUTS", outputs)
+    monkeypatch.setattr("urllib3.request", lambda *_, **__: Answered('{"runId": "ours"}'))
+    ours = dict(os.environ)
+    settings = {
+        **ours,
+        "AWS_PROFILE": "no-such-profile",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://elsewhere",
+        "HTTP_PROXY": "http://proxy.example:3128",
+        "https_proxy": "http://proxy.example:3128",
+    }
+    monkeypatch.setattr("os.environ", settings)
+
+    client = target.find_target("").dynamodb
+
+    assert client.meta.endpoint_url == "http://127.0.0.1:4566"
+    assert {name for name in set(settings) - set(ours) if "FILE" not in name} == set()
+
+
+# Whatever the world outside does
+
+
+def no_such_table() -> Exception:
+    error = Misconfigured()
+    error.__cause__ = ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "Query")
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (EndpointConnectionError(endpoint_url="http://localhost:4566"), "did not answer"),
+        (ProfileNotFound(profile="x"), "AWS says: The config profile (x)"),
+        (no_such_table(), "AWS refuses: An error occurred (AccessDenied)"),
+        (Contention(), "others kept changing the same items. The same command again is safe."),
+        (IsADirectoryError(21, "Is a directory", "User.csv"), "Is a directory: 'User.csv'"),
+        (Malformed("points is missing"), "points is missing. ./heist audit"),
+        (OperatorError("no \x1b[2Jsuch file\x9b"), "no �[2Jsuch file�"),
+        (KeyError("x"), "A defect of this program: KeyError: 'x'"),
+    ],
+)
+def test_no_traceback_reaches_a_person(
+    error: Exception,
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> int:
+        raise error
+
+    monkeypatch.setattr(tool, "find_target", fail)
+
+    assert tool.main(["report"]) == 1
+    printed = capsys.readouterr()
+    assert sentence in printed.err
+    assert "Traceback" not in printed.err
+    assert "\x1b" not in printed.err
+    assert printed.out == ""
+
+
+WHATEVER = """
+import sys
+from ops import __main__ as tool
+from ops.command import agreed
+from ops.output import Output
+
+def run(target, options, out):
+    out.line("about to")
+    return 0 if agreed(options, out) else 3
+
+tool.find_target = lambda stage: None
+tool.COMMANDS["smoke"].run = run
+sys.exit(tool.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("redirected", "code", "told"),
+    [
+        (">/dev/full", 1, "No space left on device"),
+        (">/dev/full 2>&1", 1, ""),
+        (">&- 2>&-", 1, ""),
+        ("<&-", 1, "nobody to ask: say --apply instead of --ask"),
+    ],
+)
+def test_output_and_input_may_be_closed_or_full(redirected: str, code: int, told: str) -> None:
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" smoke --ask {redirected}', sys.executable, WHATEVER],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+# What is printed
 
 
 def test_a_name_cannot_steer_the_terminal() -> None:
