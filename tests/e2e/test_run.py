@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -108,9 +109,14 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
         asked = stack.call("GET", f"/can-rob/{outputs['Players']['bob']}", token=token).json
         assert (asked["eligible"], asked["targetPoints"]) == (True, 800)
 
+        # the README's lines work as pasted, and answer as it says; alice robs bob
+        for printed, answer in readme_lines_and_answers():
+            assert json.loads(printed).keys() == answer.keys(), printed
+            assert json.loads(printed).get("success") == answer.get("success"), printed
+            assert json.loads(printed).get("code") == answer.get("code"), printed
+
         # the variable became a parameter: no cooldown
-        for name in ("bob", "carol"):
-            assert execute(stack, token, outputs["Players"][name]).status == 200
+        assert execute(stack, token, outputs["Players"]["carol"]).status == 200
 
         # neither a second run nor a busy port harms the first
         second = make("run", LOCAL_PORT=str(free_port()))
@@ -133,6 +139,31 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
     printed = (tmp_path / "output").read_text()
     assert "Overrides: HEIST_COOLDOWN_HOURS=0 (default 24)" in printed
     assert "\x1b" not in printed
+
+
+def readme_lines_and_answers() -> list[tuple[str, dict[str, Any]]]:
+    """What each line of the README's "The API by example" prints now, and the answer shown there."""
+    section = (ROOT / "README.md").read_text().split("## The API by example")[1].split("\n## ")[0]
+    pairs = re.findall(r"```sh\n(.*?)```\s+```json\n(.*?)```", section, re.DOTALL)
+    assert len(pairs) == section.count("```sh")
+    told = """until curl -s -H @.local/bob.header "$API/notifications" | grep -q HEIST_VICTIM
+    do sleep 0.2; done\n"""  # a reader takes longer
+    script = "set -euo pipefail\n" + "\necho; echo ----\n".join(
+        (told if "notifications?" in lines else "") + lines for lines, _ in pairs
+    )
+    ran = subprocess.run(
+        ["bash", "-c", script],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    return list(
+        zip(ran.stdout.split("----"), [json.loads(shown) for _, shown in pairs], strict=True)
+    )
 
 
 def execute(stack: Stack, token: str, target: str) -> Answer:
