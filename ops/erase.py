@@ -10,6 +10,7 @@ be interrupted and run again; a second run finds nothing.
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, cast
 
@@ -18,6 +19,7 @@ from heist_core.storage.audit import Table
 from heist_core.use_cases.retry import until_uncontended
 from ops.command import add_change_arguments, agreed, player_id_of, reason_of
 from ops.output import Output
+from ops.people import Item, kind_of
 from ops.target import OperatorError, Target
 
 if TYPE_CHECKING:
@@ -40,12 +42,17 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     reason = reason_of(options)
     if "@" in player_id:
         out.line("The id itself looks like an address, and it stays: see docs/operations.md.")
-    found = Counter(one.kind for one in _left(target, player_id, out))
-    if not (found or options.unknown or target.store.player(player_id).exists):
+    about = [
+        item
+        for item in Table(target.dynamodb, target.table).scan(out.items_read)
+        if kind_of(item, player_id) or operator.forget(target.table, item, player_id)
+    ]
+    if not about and not options.unknown:
         raise OperatorError(
             f"Nobody is known by the id {player_id}, so there is nothing to erase. "
             "To have events of such a player ignored from now on: --unknown"
         )
+    found = Counter(one.kind for one in _forgettings(target, about, player_id))
     _list(out, found)
     if not agreed(options, out):
         out.document({"player": player_id, "found": dict(found), "done": False})
@@ -54,17 +61,20 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     while (left := frozen_at + SETTLING - target.now()) > timedelta(0):
         out.progress(f"frozen; waiting {left.total_seconds():.0f} s for what is under way")
         target.clock.sleep(min(left.total_seconds(), 1.0))
-    erased = Counter(one.kind for one in _left(target, player_id, out) if _forget(target, one))
+    scanned = Table(target.dynamodb, target.table).scan(out.items_read)
+    remaining = _forgettings(target, scanned, player_id)
+    erased = Counter(one.kind for one in remaining if _forget(target, one))
     receipt = until_uncontended(lambda: _certify(target, player_id, reason, erased), target.clock)
     out.line(f"Erased. Receipt {receipt}: {_in_words(erased)}.")
     out.document({"player": player_id, "erased": dict(erased), "receipt": receipt, "done": True})
     return 0
 
 
-def _left(target: Target, player_id: str, out: Output) -> "list[operator.Forgetting]":
-    scanned = Table(target.dynamodb, target.table).scan(out.items_read)
-    found = (operator.forget(target.table, item, player_id) for item in scanned)
-    return [one for one in found if one is not None]
+def _forgettings(
+    target: Target, found: Iterable[Item], player_id: str
+) -> list[operator.Forgetting]:
+    forgettings = (operator.forget(target.table, item, player_id) for item in found)
+    return [one for one in forgettings if one is not None]
 
 
 def _freeze(target: Target, player_id: str, reason: str) -> datetime:

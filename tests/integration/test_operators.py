@@ -766,7 +766,7 @@ def test_of_two_erasures_at_once_the_first_freezes(known: bool, game: Game, desk
         game.store.commit(operator.freeze(game.table, game.player("bob"), first, action()))
 
     game.once_before("transact_write_items", other)
-    desk("erase", "bob", *ERASE)
+    desk("erase", "bob", "--unknown", *ERASE)
     assert game.player("bob").erased_at == first
     assert [entry["after"] for entry in desk.actions()].count({"frozen": True}) == 0
     assert sound(game)
