@@ -83,7 +83,10 @@ class Load(NamedTuple):
 
 
 def put_under_load(clients: Sequence[Client], seconds: float) -> Load:
-    """Every client asks again as soon as it was answered. Raises what a client raises."""
+    """Every client asks once, and again as soon as it was answered until `seconds` are over.
+
+    Raises what a client raises.
+    """
     answers: Counter[str] = Counter()
     heists: list[str] = []
     lock = threading.Lock()
@@ -91,12 +94,14 @@ def put_under_load(clients: Sequence[Client], seconds: float) -> Load:
 
     def work(number: int) -> None:
         rng = random.Random(number)
-        while time.monotonic() < started + seconds:
+        while True:
             answered = clients[number](rng)
             with lock:
                 answers[answered.what] += 1
                 if answered.heist_id is not None:
                     heists.append(answered.heist_id)
+            if time.monotonic() >= started + seconds:
+                return
 
     with ThreadPoolExecutor(len(clients)) as threads:
         list(threads.map(work, range(len(clients))))
