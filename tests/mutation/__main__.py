@@ -1,134 +1,128 @@
-"""`make mutants`: break the rules and the requests in every small way, and see that the unit tests notice.
+"""`make mutants`: break the product in every small way, and see that a test or a seed notices.
 
-At least 95 % must be noticed, and each one that is not must stand in survivors.txt with the reason.
+- rules: what mutmut changes in the rules of the game; the unit tests must notice.
+- condition, operand, version bump, step, change, value, attribute: a part of a write to DynamoDB is
+  not sent, or sent wrong; refusal, lost answer: such an answer is taken for a success. Every write
+  that the tests make the product send is tried.
+- decision: a decision of the code that sends them is taken away, or turned round.
+
+All but the rules are tried on the unit tests, the tests of storage and the seeds that meet them, on moto.
+`python -m tests.mutation condition PLAYER` tries those with all these words in their names.
+Each mutant that nothing notices must stand in survivors.txt with the reason.
 """
 # ruff: noqa: T201 - a command line
 
+import multiprocessing
 import os
-import re
-import shutil
-import subprocess
 import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-PLACE = ROOT / ".local" / "mutants"
+from local.tools import ROOT
+
+from . import rules
+from .code import CodeMutant, code_mutants, modules
+from .requests import Mutant, Place
+from .trial import SEEDS, Met, Trial, observe_seeds, observe_tests, prepare, try_out
+
 SURVIVORS = Path(__file__).parent / "survivors.txt"
-NEEDED = 0.95
-
-# mutmut wants the package under src/, and its own copy of everything that the tests read.
-SETTINGS = """\
-[tool.pytest.ini_options]
-pythonpath = [".", "src"]
-addopts = [
-    "--import-mode=importlib", "-p", "no:randomly", "-p", "no:cacheprovider", "-q",
-    # mutmut's own calls would be counted too
-    "--deselect=tests/unit/test_http_api.py::test_a_warm_heist_costs_few_calls_of_functions_beside_storage",
-]
-markers = ["slow: takes more than a few seconds"]
-
-[tool.mutmut]
-source_paths = ["src"]
-only_mutate = [
-    "src/heist_core/domain/*.py",
-    "src/heist_core/storage/counting.py",
-    "src/heist_core/storage/operator.py",
-    "src/heist_core/storage/transactions.py",
-]
-also_copy = ["functions", "events", "ops", "local", "template.yaml", "docs"]
-use_git_change_detection = false
-pytest_add_cli_args_test_selection = [
-    "tests/unit/test_erasure.py",
-    "tests/unit/test_heist_rules.py",
-    "tests/unit/test_http_api.py",
-    "tests/unit/test_items.py",
-    "tests/unit/test_mail_texts.py",
-    "tests/unit/test_messaging.py",
-    "tests/unit/test_notifier.py",
-    "tests/unit/test_players.py",
-    "tests/unit/test_request_snapshot.py",
-    "tests/unit/test_reversal_rules.py",
-    "tests/unit/test_statistics_rules.py",
-    "tests/unit/test_times.py",
-    "tests/unit/test_transactions.py",
-]
-"""
-
-
-def set_up() -> None:
-    """A fresh copy of what mutmut works on."""
-    shutil.rmtree(PLACE, ignore_errors=True)
-    PLACE.mkdir(parents=True)
-    leave = shutil.ignore_patterns("__pycache__", ".*")
-    shutil.copytree(
-        ROOT / "layers/heist_core/heist_core", PLACE / "src" / "heist_core", ignore=leave
-    )
-    for name in ("tests", "functions", "events", "ops", "local", "docs"):
-        shutil.copytree(ROOT / name, PLACE / name, ignore=leave)
-    shutil.copy(ROOT / "template.yaml", PLACE)
-    (PLACE / "pyproject.toml").write_text(SETTINGS, "utf-8")
-
-
-def mutmut(*arguments: str) -> str:
-    """mutmut's output; the progress of a run goes to the terminal, if there is one."""
-    quiet = "run" not in arguments or not sys.stdout.isatty()
-    done = subprocess.run(
-        [sys.executable, "-m", "mutmut", *arguments],
-        cwd=PLACE,
-        stdout=subprocess.PIPE if quiet else None,
-        text=True,
-        check=False,
-    )
-    return done.stdout or ""
-
-
-def change(mutant: str) -> str:
-    """What a mutant changes: the lines it took away and put in."""
-    lines = mutmut("show", mutant).splitlines()
-    return " / ".join(
-        line[0] + line[1:].strip()
-        for line in lines
-        if line[:1] in "+-" and not line.startswith(("+++", "---"))
-    )
+DECIDING = ("use_cases",)
+"""Where the code is that decides what is sent."""
 
 
 def explained() -> dict[str, str]:
-    """The changes of survivors.txt, and why each cannot be noticed."""
-    entries = {}
-    for line in SURVIVORS.read_text("utf-8").splitlines():
-        if line and not line.startswith("#"):
-            what, _, why = line.partition(" ## ")
-            entries[what] = why
-    return entries
+    """The mutants of survivors.txt, and why each cannot be noticed."""
+    lines = SURVIVORS.read_text("utf-8").splitlines()
+    entries = (line.partition(" ## ") for line in lines if line and not line.startswith("#"))
+    return {what: why for what, _, why in entries}
 
 
-def main() -> int:
-    set_up()
-    mutmut("run", "--max-children", str(os.cpu_count() or 1))
-    states = dict(
-        re.findall(
-            r"^\s*(\S+__mutmut_\d+): (.+)$", mutmut("results", "--all", "true"), re.MULTILINE
+def trials(tests: dict[str, Met], seeds: dict[str, Met]) -> list[Trial]:
+    """Every mutant with what meets it."""
+    met = [*tests.values(), *seeds.values()]
+    counts: dict[Place, set[int]] = defaultdict(set)
+    for one in met:
+        for place, seen in one.counts.items():
+            counts[place].update(seen)
+    every: set[Mutant | CodeMutant] = {
+        mutant
+        for one in met
+        for mutant in one.mutants
+        # Of as many writes as there happen to be, the first stands for all.
+        if mutant.place.nth == 0 or len(counts[mutant.place]) == 1
+    }
+    for module in modules(*DECIDING):
+        every.update(code_mutants(module))
+
+    def meeting(some: dict[str, Met], mutant: Mutant | CodeMutant) -> list[str]:
+        found = [name for name, one in some.items() if one.meets(mutant)]
+        return sorted(found, key=lambda name: some[name].seconds)
+
+    return [
+        Trial(
+            mutant,
+            meeting(tests, mutant),
+            # Which lines a seed runs is not known, nor is it needed.
+            range(SEEDS)
+            if isinstance(mutant, CodeMutant)
+            else [int(seed) for seed in meeting(seeds, mutant)],
         )
-    )
-    if not states or "not checked" in states.values():
-        print(f"mutmut did not try all mutants. Why: cd {PLACE} && {sys.executable} -m mutmut run")
-        return 1
-    noticed = [name for name, state in states.items() if state in ("killed", "timeout")]
-    reasons = explained()
+        for mutant in sorted(every, key=str)
+    ]
+
+
+def family(mutant: Mutant | CodeMutant) -> str:
+    return "decision" if isinstance(mutant, CodeMutant) else mutant.family
+
+
+def main(words: Sequence[str]) -> int:
+    os.chdir(ROOT)
+    started, reasons = time.monotonic(), explained()
+    tried: Counter[str] = Counter()
+    noticed: Counter[str] = Counter()
     unexplained = []
-    for name in sorted(set(states) - set(noticed)):
-        what = f"{name.partition('__mutmut_')[0]}: {change(name)}"
-        if not reasons.get(what):
-            unexplained.append(what)
-    share = len(noticed) / len(states)
-    print("\n".join(unexplained))
-    print(
-        f"{len(noticed)} of {len(states)} mutants noticed ({share:.1%}), "
-        f"{len(states) - len(noticed) - len(unexplained)} survivors explained, "
-        f"{len(unexplained)} not"
-    )
-    return 1 if unexplained or share < NEEDED else 0
+
+    def note(name: str, kind: str, found: str) -> None:
+        tried[kind] += 1
+        noticed[kind] += bool(found)
+        if not found and not reasons.get(name):
+            unexplained.append(name)
+        print(f"{'killed  ' if found else 'SURVIVED'} {name}", flush=True)
+        if found:
+            print(f"         {found}", flush=True)
+
+    prepare()
+    with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
+        tests = pool.apply_async(observe_tests)
+        seeds = pool.apply_async(observe_seeds, (range(SEEDS),))
+        chosen = [
+            trial
+            for trial in trials(tests.get(), seeds.get())
+            if all(word in f"{family(trial.mutant)} {trial.mutant}" for word in words)
+        ]
+        print(f"{len(chosen)} mutants after {time.monotonic() - started:.0f} s", flush=True)
+        for trial, found in pool.imap_unordered(try_out, chosen):
+            note(str(trial.mutant), family(trial.mutant), found)
+    if not words:
+        for name, found in rules.tried():
+            note(name, "rule", found)
+    print(_table(tried, noticed))
+    print(f"{tried.total()} mutants in {time.monotonic() - started:.0f} s")
+    for name in unexplained:
+        print(f"NOT EXPLAINED: {name}")
+    return 1 if unexplained else 0
+
+
+def _table(tried: Counter[str], noticed: Counter[str]) -> str:
+    lines = [f"{'':<14}{'tried':>7}{'killed':>8}{'explained':>11}"]
+    lines += [
+        f"{kind:<14}{count:>7}{noticed[kind]:>8}{count - noticed[kind]:>11}"
+        for kind, count in sorted(tried.items())
+    ]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

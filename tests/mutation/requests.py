@@ -1,0 +1,359 @@
+"""Mutants of what goes over the wire: requests to DynamoDB without one of their parts.
+
+Nothing here knows the product's text or its names. A write is known by what it says: the kinds of
+the items, what it changes, its condition, and what is in the same transaction with it. So whatever
+the tests make the product send is found, and broken, wherever it is built.
+"""
+
+import copy
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from botocore.client import BaseClient
+from botocore.exceptions import ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
+
+from local.tools import ROOT
+
+Request = dict[str, Any]
+
+ANY = ""
+"""Wherever a write stands."""
+ALONE = "no transaction"
+SINGLE = {"PutItem": "Put", "UpdateItem": "Update", "DeleteItem": "Delete"}
+_PRODUCT = (f"{ROOT}/layers/", f"{ROOT}/ops/", f"{ROOT}/functions/")
+_BETWEEN = ("/botocore/", "/boto3/", "/tests/fakes.py", __file__)
+"""Whose frames lie between the product and the wire."""
+_ONE_A_NAME = frozenset({"POINT_TYPES"})
+NO_ANSWER = (HTTPClientError, BotocoreConnectionError)
+_KEY = frozenset({"pk", "sk"})
+_CHANGES = re.compile(r"\b(SET|ADD|REMOVE|DELETE)\s+")
+_WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """A write among all that the product sends; `nth` of those alike in its transaction."""
+
+    write: str
+    transaction: str = ANY
+    nth: int = 0
+
+    def __str__(self) -> str:
+        nth = f" ({self.nth + 1})" if self.nth else ""
+        return f"{self.write}{nth}" + (f", in {self.transaction}" if self.transaction else "")
+
+
+@dataclass(frozen=True, order=True)
+class Mutant:
+    """`family` is what kind of part is missing, `part` which one."""
+
+    family: str
+    place: Place
+    part: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.family} {self.part} of {self.place}".replace("  ", " ")
+
+    def is_at(self, place: Place) -> bool:
+        return self.place in (place, Place(place.write))
+
+    def break_(self, request: Request) -> Request | None:
+        """The request without the part; None is no request at all."""
+        return _BREAKS[self.family](request, self.part)
+
+
+# What a request says
+
+
+def _kind(request: Request) -> str:
+    key = request.get("Key") or request["Item"]
+    pk, sk = key["pk"]["S"], key["sk"]["S"]
+    head = pk.partition("#")[0]
+    words = re.findall(r"\b[A-Z][A-Z_]+\b", sk)
+    if head in _ONE_A_NAME or not words or words[0] == head:
+        return str(head)
+    return f"{head}/{words[0]}"
+
+
+def clauses(request: Request) -> list[tuple[str, str]]:
+    """Verb and text of everything that an update changes."""
+    parts = _CHANGES.split(str(request.get("UpdateExpression", "")))[1:]
+    found = []
+    for verb, text in zip(parts[::2], parts[1::2], strict=True):
+        found += [(verb, one.strip()) for one in re.split(r",(?![^(]*\))", text)]
+    return found
+
+
+def _clause_name(verb: str, text: str) -> str:
+    """Without placeholders and numbers, which vary between requests that say the same."""
+    path = re.split(r"[\s=]", text)[0]
+    return f"{verb} {re.sub(r'#.*', '#', re.sub(r'[0-9]+', 'N', path))}"
+
+
+def operands(condition: str) -> list[str]:
+    """What stands between its AND and OR, one level deep into parentheses."""
+    return [one.strip() for one in re.split(r"\b(?:AND|OR)\b", condition)]
+
+
+def _condition_name(condition: str) -> str:
+    """Names in capitals are those of settings, any of which may be there."""
+
+    def without_name(word: "re.Match[str]") -> str:
+        return word[0] if word[0] in _WORDS else "NAME"
+
+    named = re.sub(r"\b[A-Z][A-Z_]+\b", without_name, condition)
+    return re.sub(r"(\S.*?)( AND \1)+(?= AND|$)", r"\1", named)
+
+
+def _write_name(action: str, request: Request) -> str:
+    changes = dict.fromkeys(_clause_name(*clause) for clause in clauses(request))
+    name = f"{action} {_kind(request)}"
+    if changes:
+        name += f": {', '.join(changes)}"
+    if "ConditionExpression" in request:
+        name += f" if {_condition_name(request['ConditionExpression'])}"
+    return name
+
+
+def writes(operation: str, params: Mapping[str, Any]) -> list[tuple[str, Request]]:
+    """Action and request of everything that a call writes."""
+    if operation in SINGLE:
+        return [(SINGLE[operation], dict(params))]
+    if operation == "TransactWriteItems":
+        return [next(iter(step.items())) for step in params["TransactItems"]]
+    return []
+
+
+def places(operation: str, params: Mapping[str, Any]) -> list[Place]:
+    """Where each write of a call stands."""
+    sent = writes(operation, params)
+    kinds = dict.fromkeys(f"{action} {_kind(request)}" for action, request in sent)
+    transaction = " + ".join(kinds) if operation == "TransactWriteItems" else ALONE
+    names = [_write_name(*write) for write in sent]
+    return [Place(name, transaction, names[:n].count(name)) for n, name in enumerate(names)]
+
+
+# What can be broken
+
+
+def _without_condition(request: Request, _: str) -> Request:
+    request.pop("ConditionExpression")
+    request.pop("ReturnValuesOnConditionCheckFailure", None)
+    return request
+
+
+def _without_operand(request: Request, part: str) -> Request:
+    """An operand that is dropped neither decides an AND nor an OR."""
+    condition = request["ConditionExpression"]
+    neutral = {"AND": "attribute_not_exists(neverThere)", "OR": "attribute_exists(neverThere)"}
+    number = int(part)
+    words = re.split(r"\b(AND|OR)\b", condition)
+    joined = words[number * 2 - 1] if number else words[1]
+    text = words[number * 2].strip()
+    opened = len(text) - len(text.lstrip("("))
+    closed = text.count(")") - text.count("(") + opened
+    words[number * 2] = f" {'(' * opened}{neutral[joined]}{')' * closed} "
+    request["ConditionExpression"] = "".join(words).strip()
+    return request
+
+
+def _without_clause(request: Request, part: str) -> Request:
+    return _with_clauses(request, [one for one in clauses(request) if _clause_name(*one) != part])
+
+
+def _version_stays(request: Request, _: str) -> Request:
+    """A new player gets a version, and no change bumps it."""
+    changed = [
+        ("SET", f"version = if_not_exists(version, {text.split()[1]})")
+        if _clause_name(verb, text) == "ADD version"
+        else (verb, text)
+        for verb, text in clauses(request)
+    ]
+    return _with_clauses(request, changed)
+
+
+def _with_clauses(request: Request, left: list[tuple[str, str]]) -> Request:
+    verbs = dict.fromkeys(verb for verb, _ in left)
+    texts = [f"{verb} " + ", ".join(one for of, one in left if of == verb) for verb in verbs]
+    request.pop("UpdateExpression")
+    if texts:
+        request["UpdateExpression"] = " ".join(texts)
+    return request
+
+
+def _without_attribute(request: Request, part: str) -> Request:
+    request["Item"].pop(part, None)
+    return request
+
+
+def _with_another_value(request: Request, part: str) -> Request:
+    values = request["ExpressionAttributeValues"]
+    for name in [one for one in values if re.sub("[0-9]+", "N", one) == part]:
+        ((kind, value),) = values[name].items()
+        values[name] = {kind: _another(kind, value)}
+    return request
+
+
+def _another(kind: str, value: Any) -> Any:
+    match kind:
+        case "N":
+            return str(int(value) + 1)
+        case "S":
+            return f"{value}x"
+        case "SS":
+            return [f"{one}x" for one in value]
+        case "BOOL":
+            return not value
+    return value
+
+
+def _as_it_is(request: Request, _: str) -> Request:
+    """Of these, it is the answer that is taken for another."""
+    return request
+
+
+def _not_sent(_: Request, __: str) -> None:
+    return None
+
+
+_BREAKS: Mapping[str, Callable[[Request, str], Request | None]] = {
+    "condition": _without_condition,
+    "operand": _without_operand,
+    "step": _not_sent,
+    "refusal": _as_it_is,
+    "lost answer": _as_it_is,
+    "change": _without_clause,
+    "version bump": _version_stays,
+    "attribute": _without_attribute,
+    "value": _with_another_value,
+}
+NEEDS = {
+    "condition": "refused",
+    "operand": "refused",
+    "refusal": "refused",
+    "lost answer": "not answered",
+}
+"""What makes no difference but to a write that was refused, or not answered."""
+
+
+def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
+    """Every way to break a call."""
+    sent = writes(operation, params)
+    for (action, request), place in zip(sent, places(operation, params), strict=True):
+        anywhere = Place(place.write)
+        yield Mutant("step", place)
+        yield Mutant("lost answer", place)
+        if condition := request.get("ConditionExpression"):
+            yield Mutant("condition", place)
+            yield Mutant("refusal", place)
+            count = len(operands(condition))
+            if count > 1 and "NAME" not in place.write:
+                yield from (Mutant("operand", place, str(number)) for number in range(count))
+        for name in {_clause_name(*clause) for clause in clauses(request)}:
+            if name == "ADD version":
+                yield Mutant("version bump", place)
+            else:
+                yield Mutant("change", anywhere, name)
+        for name in request.get("ExpressionAttributeValues", ()):
+            yield Mutant("value", anywhere, re.sub("[0-9]+", "N", name))
+        if action == "Put":
+            yield from (
+                Mutant("attribute", anywhere, name) for name in request["Item"].keys() - _KEY
+            )
+
+
+def broken(operation: str, params: Mapping[str, Any], mutant: Mutant) -> dict[str, Any] | None:
+    """The call as the mutant sends it; None if it sends nothing."""
+    changed = copy.deepcopy(dict(params))
+    left = [
+        (action, mutant.break_(request) if mutant.is_at(place) else request)
+        for (action, request), place in zip(
+            writes(operation, changed), places(operation, params), strict=True
+        )
+    ]
+    steps = [{action: _tidy(request)} for action, request in left if request is not None]
+    if not steps:
+        return None
+    if operation not in SINGLE:
+        return {**changed, "TransactItems": steps}
+    return next(iter(steps[0].values()))
+
+
+def _tidy(request: Request) -> Request:
+    """Takes names and values away that no expression uses, which DynamoDB refuses."""
+    texts = (str(request.get(name, "")) for name in ("UpdateExpression", "ConditionExpression"))
+    used = set(re.findall(r"[:#]\w+", " ".join(texts)))
+    for part in ("ExpressionAttributeValues", "ExpressionAttributeNames"):
+        defined = request.pop(part, {})
+        if left := {name: defined[name] for name in defined if name in used}:
+            request[part] = left
+    return request
+
+
+# On the way
+
+
+@dataclass
+class Watch:
+    """Is told of every call of the product, and which of its writes were refused or not answered."""
+
+    sent: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
+    failed: Callable[[str, list[Place]], None] = lambda *_: None
+    mutant: Mutant | None = None
+
+
+@contextmanager
+def watching(watch: Watch) -> Iterator[None]:
+    """Every client of this process is watched, and its requests are broken."""
+    carry_out = BaseClient._make_api_call  # type: ignore[attr-defined]
+
+    def call(client: BaseClient, operation: str, params: Mapping[str, Any]) -> Any:
+        if not (operation in SINGLE or operation == "TransactWriteItems") or not _is_product():
+            return carry_out(client, operation, params)
+        watch.sent(operation, params)
+        found, mutant = places(operation, params), watch.mutant
+        sent = params if mutant is None else broken(operation, params, mutant)
+        if sent is None:
+            return {}
+        try:
+            return carry_out(client, operation, sent)
+        except ClientError as error:
+            watch.failed("refused", _refused(error, found))
+            if mutant is not None and mutant.family == "refusal" and mutant.place in found:
+                return {}
+            raise
+        except NO_ANSWER:
+            watch.failed("not answered", found)
+            if mutant is not None and mutant.family == "lost answer" and mutant.place in found:
+                return {}
+            raise
+
+    with patch.object(BaseClient, "_make_api_call", call):
+        yield
+
+
+def _refused(error: ClientError, found: list[Place]) -> list[Place]:
+    response: Mapping[str, Any] = error.response
+    if response["Error"]["Code"] == "ConditionalCheckFailedException":
+        return found
+    reasons = [reason["Code"] for reason in response.get("CancellationReasons", ())]
+    return [
+        place
+        for place, reason in zip(found, reasons, strict=False)
+        if reason == "ConditionalCheckFailed"
+    ]
+
+
+def _is_product() -> bool:
+    """Whether the product sends what is sent, and not a test."""
+    frame = sys._getframe(2)
+    while frame.f_back is not None and any(one in frame.f_code.co_filename for one in _BETWEEN):
+        frame = frame.f_back
+    return str(Path(frame.f_code.co_filename)).startswith(_PRODUCT)
