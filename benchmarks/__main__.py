@@ -26,7 +26,7 @@ _NO_COOKBOOK = "HANDLER_COOKBOOK names no folder: docs/performance.md has the re
 
 
 class Figure(NamedTuple):
-    """A measured figure beside its budget; `why` stands for a figure that could not be had."""
+    """A measured figure beside its budget; `why` is the reason when there is no figure."""
 
     what: str
     value: float | None

@@ -1,4 +1,4 @@
-"""Canned answers of AWS, as a heist between two players meets them."""
+"""Canned answers of AWS for a heist between two players."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -51,7 +51,7 @@ def _text(value: Any) -> str:
 
 
 def _update(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A marker from which one of two debts was taken still holds the other."""
+    """A marker from which one of two owed entries was removed still holds the other."""
     if request.get("ReturnValues") == "ALL_NEW":
         return {"Attributes": {"owed": {"SS": ["event"]}}}
     return {}

@@ -1,4 +1,4 @@
-"""Budgets 7 and 10: write units, and that they stay the same as players grow, as MiniStack reports them."""
+"""Budgets 7 and 10: write units as MiniStack reports them, and their growth with the players."""
 
 import os
 from contextlib import redirect_stdout
@@ -12,14 +12,14 @@ from local.console import ProblemError
 from tests.builders import award
 from tests.engines import ministack
 
-from .growth import SIZES, game_on, growth, raised
+from .growth import SIZES, game_on, grow_to, growth
 from .write_units import metered
 
 _SIZES = SIZES[:2]
 
 
 class Capacity(NamedTuple):
-    """Write units with indexes; `growth` is the dearest size over the cheapest, of all operations."""
+    """Write units with indexes; `growth` is the most expensive size over the cheapest."""
 
     heist: float
     award: float
@@ -28,11 +28,11 @@ class Capacity(NamedTuple):
 
 
 def measure() -> Capacity:
-    """Raises ProblemError where MiniStack is not installed. A quarter of a minute."""
+    """Takes 15 seconds. Raises ProblemError where MiniStack is not installed."""
     try:
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # the functions' logs
             heist, award_units, notice = _units()
-            table, _ = raised(ministack, _SIZES)
+            table, _ = grow_to(ministack, _SIZES)
     except pytest.skip.Exception as missing:
         raise ProblemError(str(missing)) from missing
     return Capacity(

@@ -29,7 +29,7 @@ class Case:
     """Where it runs: the cookbook looks for its own sources there."""
 
     def command(self, calls: int, *options: str) -> list[str]:
-        """What runs it that many times in a process of its own."""
+        """The command that calls it that many times in a process of its own."""
         folders = [str(folder) for folder in self.folders]
         probe = [str(HERE / "probe.py"), self.handler, str(self.event), str(calls), *folders]
         return [PYTHON, *PYTHON_FLAGS, *probe, *options]
@@ -57,7 +57,7 @@ class Case:
         }
 
     def run(self, calls: int, endpoint: str, *options: str) -> str:
-        """Its standard output. Raises ProblemError, with its last words, when it fails."""
+        """Its standard output. Raises ProblemError with the end of its error output if it fails."""
         done = subprocess.run(
             self.command(calls, *options),
             env=self.environment(endpoint),
@@ -71,12 +71,12 @@ class Case:
         return done.stdout
 
     def instructions(self, calls: int, endpoint: str) -> int:
-        """Of a whole process that makes so many calls."""
+        """Instructions of a whole process that makes `calls` calls."""
         return count(self.command(calls), self.environment(endpoint), self.cwd)
 
 
 def bare_python(scratch: Path) -> int:
-    """Instructions of `python -c pass`, above which everything else is told."""
+    """Instructions of `python -c pass`, which are subtracted from every other figure."""
     return count([PYTHON, "-I", "-c", "pass"], {"PATH": os.environ["PATH"]}, scratch)
 
 

@@ -15,7 +15,7 @@ _WARM_CALLS = 5
 
 @dataclass(frozen=True, slots=True)
 class Instructions:
-    """Millions, above a bare Python. `cold`: import and first answer; `warm`: each call after it."""
+    """Millions, above a bare Python. `cold`: import and first answer; `warm`: each later call."""
 
     imports: float
     cold: float

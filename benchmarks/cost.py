@@ -1,4 +1,4 @@
-"""What the stack costs a month at list prices: `python -m benchmarks.cost` prints the table of docs/scaling.md."""
+"""What the stack costs a month at list prices: prints the table of docs/scaling.md."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ DAYS = 30
 
 BUSIEST_HOUR = 0.1
 
-# List prices of us-east-1, on demand, arm64, as they were noted in 2026-11, in US dollars: check them.
+# List prices of us-east-1 in US dollars, on demand, arm64, noted in 2026-11: check them.
 WRITE_UNIT = 0.625e-6
 READ_UNIT = 0.125e-6
 API_CALL = 1.0e-6
@@ -24,7 +24,7 @@ LOG_GB = 0.50
 STORED_GB = 0.25
 
 HEIST_WRITES = 11 + 1  # and the rate counter
-HEIST_SETTLING_WRITES = 4 + 1 + 3  # claims and results of two mails, both debts, the marker
+HEIST_SETTLING_WRITES = 4 + 1 + 3  # claims and results of two mails, owed entries, the marker
 HEIST_STATISTICS_WRITES = 11  # alone; fewer in a batch
 REFUSAL_WRITES = 1 + 2 + 5  # rate counter; record and marker; statistics
 NOTICE_WRITES = 5

@@ -1,9 +1,9 @@
-"""Budget 10: what a heist, its telling, the reports and a page of the inbox cost as players grow.
+"""Budget 10: what a heist, its notices, reports and a page of the inbox cost as players grow.
 
-`make bench-growth` raises a world of 10³, 10⁴, 10⁵ and 10⁶ players on MiniStack and calls the real
-functions at each size, counting calls, bytes of bodies and write units. Read units, which MiniStack does
-not count by size, come from DynamoDB Local, at 10³ and 10⁴. Prints the tables of docs/performance.md,
-draws docs/growth.svg, and exits with 1 when one is not flat.
+`make bench-growth` fills a table with 10³, 10⁴, 10⁵ and 10⁶ players on MiniStack and calls the real
+functions at each size, counting calls, bytes of bodies and write units. Read units, which MiniStack
+does not count by size, come from DynamoDB Local, at 10³ and 10⁴. Prints the tables of
+docs/performance.md, draws docs/growth.svg, and exits with 1 when one is not flat.
 """
 
 import argparse
@@ -40,16 +40,16 @@ SIZES = (1_000, 10_000, 100_000, 1_000_000)
 INBOXES = ((10, 10), (100, 100), (10_000, 100), (10_000, 10_000))
 """Items in an inbox, and how many of them are unread."""
 ROBBING = 4
-"""Every so many players there is one who robbed in the last 30 days."""
+"""One in so many players robbed in the last 30 days."""
 PLAYERS_ABOVE = 9_000_000
 """Numbers that no size reaches."""
 FLAT = 1.05
-"""The dearest size may cost so many times the cheapest."""
+"""The most expensive size may cost so many times the cheapest."""
 PAGE = 20
 
 
 class Cost(NamedTuple):
-    """What one operation asked of DynamoDB; bytes are those of the bodies, units with all indexes."""
+    """What one operation asked of DynamoDB: bytes of the bodies, units with all indexes."""
 
     calls: int
     sent: int
@@ -67,7 +67,7 @@ Table = dict[str, dict[int, Cost]]
 
 
 def growth(costs: Iterable[Cost]) -> float:
-    """The dearest over the cheapest, in calls, bytes or units, whichever grew most."""
+    """The most expensive over the cheapest, in calls, bytes or units, whichever grew most."""
     columns = zip(
         *((cost.calls, cost.bytes, cost.writes, cost.reads) for cost in costs), strict=True
     )
@@ -82,7 +82,7 @@ def measured(meter: Meter, operation: Callable[[], object]) -> Cost:
     return Cost(int(calls), sent, received, writes, reads)
 
 
-# The world
+# The table's content
 
 
 def name_of(number: int) -> str:
@@ -123,7 +123,7 @@ def people(since: int, until: int) -> Iterator[items.Item]:
 
 
 def counters() -> Iterator[items.Item]:
-    """Full ones, as after a week with attempts in every hour: what the reports read is then as large as it gets."""
+    """Full ones, as after a week with attempts in every hour: the most that reports ever read."""
     for shard in range(counting.SHARDS):
         balances = {f"b{balance}": 1000 for balance in range(10)}
         yield {**counting.balances_key(1, shard), **balances}
@@ -145,7 +145,7 @@ def inbox(owner: str, length: int, unread: int) -> Iterator[items.Item]:
 
 
 def put_all(game: Game, found: Iterable[items.Item]) -> None:
-    """In batches of 25, past the application: this only makes the table large."""
+    """Puts items in batches of 25, without the application: this only makes the table large."""
     rest = iter(found)
 
     def batches() -> Iterator[list["WriteRequestTypeDef"]]:
@@ -166,7 +166,7 @@ def put_all(game: Game, found: Iterable[items.Item]) -> None:
 
 
 def operations(game: Game, meter: Meter, players: int) -> Iterator[tuple[str, Cost]]:
-    """The last two players, who did nothing yet; the later ones stand on what the earlier did."""
+    """With the last two players, who did nothing yet; each operation builds on the one before."""
     robber, victim = name_of(players - 1), name_of(players - 2)
     committed: list[Event] = []
 
@@ -179,7 +179,7 @@ def operations(game: Game, meter: Meter, players: int) -> Iterator[tuple[str, Co
     item = game.item(keys.heist(committed[0]["heistId"]))
     assert item is not None
     record = stream_event(stream_record(item))
-    yield "telling of it", measured(meter, lambda: game.call("notify_players", record))
+    yield "notifying both", measured(meter, lambda: game.call("notify_players", record))
     yield "counting it", measured(meter, lambda: game.call("publish_and_count", record))
     event = api_event("list_notifications", victim, query={"limit": str(PAGE)})
     yield "a page of the inbox", measured(meter, lambda: game.request("list_notifications", event))
@@ -208,7 +208,7 @@ def inbox_pages(game: Game, meter: Meter) -> Iterator[tuple[int, int, Cost]]:
 def game_on(
     engines: Callable[[Path], AbstractContextManager[Engine]],
 ) -> Iterator[tuple[Engine, Game]]:
-    """An engine that is started for the length of the block, and the application on a table of it."""
+    """An engine, started for the length of the block, and the application on a table of it."""
     with (
         tempfile.TemporaryDirectory() as home,
         pytest.MonkeyPatch.context() as patch,
@@ -218,10 +218,10 @@ def game_on(
         yield engine, Game(engine.client, table, patch)
 
 
-def raised(
+def grow_to(
     engines: Callable[[Path], AbstractContextManager[Engine]], sizes: Iterable[int]
 ) -> tuple[Table, list[tuple[int, int, Cost]]]:
-    """One table raised from size to size, what operations cost at each, and the pages of inboxes."""
+    """One table filled to each size in turn: what operations cost there, and pages of inboxes."""
     table: Table = {}
     with game_on(engines) as (engine, game):
         put_all(game, counters())
@@ -235,7 +235,8 @@ def raised(
                 put_all(game, people(there, players))
                 there = players
                 say(
-                    f"{players:>9,} players on {engine.name}, raised in {time.monotonic() - started:.0f} s"
+                    f"{players:>9,} players on {engine.name}, "
+                    f"put in {time.monotonic() - started:.0f} s"
                 )
                 for operation, cost in operations(game, meter, players):
                     table.setdefault(operation, {})[players] = cost
@@ -331,8 +332,8 @@ def main() -> int:
     sizes = [size for size in SIZES if size <= options.up_to]
     try:
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):  # the functions' logs
-            read, pages = raised(dynamodb_local, sizes[:2])
-            table, _ = raised(ministack, sizes)
+            read, pages = grow_to(dynamodb_local, sizes[:2])
+            table, _ = grow_to(ministack, sizes)
     except pytest.skip.Exception as missing:
         show(f"✘ {missing}")
         return 1
@@ -345,9 +346,8 @@ def main() -> int:
         for name, costs in costs_by_name.items()
         if growth(costs.values()) > FLAT
     ]
-    show(
-        f"\n{time.monotonic() - started:.0f} s; {'not flat: ' + ', '.join(steep) if steep else 'flat'}"
-    )
+    verdict = f"not flat: {', '.join(steep)}" if steep else "flat"
+    show(f"\n{time.monotonic() - started:.0f} s; {verdict}")
     return 1 if steep else 0
 
 

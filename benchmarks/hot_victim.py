@@ -2,8 +2,9 @@
 
 A simulation in virtual time, for docs/scaling.md: the rounds, pauses and deadline of
 use_cases/execute_heist.py against one item of DynamoDB, with AWS's semantics as documented: a
-transaction on an item that another one is at is cancelled with TransactionConflict, and beyond 3,000 read
-or 1,000 write units a second an item is throttled (no burst, no adaptive capacity). Latencies are assumed.
+transaction on an item that another one is at is cancelled with TransactionConflict, and beyond
+3,000 read or 1,000 write units a second an item is throttled (no burst, no adaptive capacity).
+Latencies are assumed.
 """
 
 import heapq
@@ -24,11 +25,11 @@ READ_SECONDS = 0.005
 TRANSACTION_SECONDS = 0.008
 PUT_SECONDS = 0.005
 SPREAD = 0.3
-"""Latencies lie evenly within so much of these."""
+"""Latencies are spread evenly by this share around the three above."""
 READ_UNITS_A_SECOND = 3000
 WRITE_UNITS_A_SECOND = 1000
 WRITE_UNITS_OF_AN_ATTEMPT = 2
-"""On the victim's item; also of an attempt that is cancelled."""
+"""On the victim's item; a cancelled attempt costs them, too."""
 PROTECTION_SECONDS = 48 * 3600.0
 CROWDS = {PROTECTION_SECONDS: (10, 100, 1_000, 3_000, 10_000, 30_000), 0.0: (10, 100, 300, 1_000)}
 """Attackers, by the protection that a robbed player has."""
@@ -152,8 +153,8 @@ def main() -> None:
             outcome = Simulation(seed=1, protection=protection).run(crowd)
             refused, late = outcome.answers["refused"], outcome.answers["503"]
             print(
-                f"| {crowd:,} | {outcome.answers['won']} | {refused / crowd:.1%} | {late / crowd:.1%} "
-                f"| {outcome.rounds / crowd:.1f} | {outcome.quantile(0.5) * 1000:,.0f} ms "
+                f"| {crowd:,} | {outcome.answers['won']} | {refused / crowd:.1%} "
+                f"| {late / crowd:.1%} | {outcome.rounds / crowd:.1f} | {outcome.quantile(0.5) * 1000:,.0f} ms "
                 f"| {outcome.quantile(0.99) * 1000:,.0f} ms |"
             )
 

@@ -1,9 +1,9 @@
 """Many clients at once against one: `make bench-load`, two to four minutes.
 
-On the embedded AWS over HTTP with real tokens, and on DynamoDB Local in threads. Tells the throughput as a
-ratio to one client's, and fails when an answer is neither a success, a named refusal, 429 nor a few 503, or
-when something was lost: afterwards the audit must be clean, points must add up, and every success that a
-client was told of must be booked and told to both.
+On the embedded AWS over HTTP with real tokens, and on DynamoDB Local in threads. Prints the
+throughput as a ratio to one client's, and fails when an answer is neither a success, a named
+refusal, 429 nor a few 503, or when something was lost: afterwards the audit must be clean, points
+must add up, and every success that a client received must be booked and notified to both players.
 """
 
 import argparse
@@ -48,10 +48,10 @@ SECONDS = 6.0
 ROBBERS = 200
 POINTS = 3000
 TOKENS_IN_THREADS, TOKENS_OVER_HTTP = 15, 40
-"""Of each robber: more than the load spends, so that the second one is of the same kind as the first."""
+"""Of each robber: more than both loads spend, so that the second still consists of heists."""
 UNAVAILABLE_SHARE = 0.01
 """So many answers may be 503."""
-FREELY: dict[str, int] = {
+NO_LIMITS: dict[str, int] = {
     "HEIST_COOLDOWN_HOURS": 0,
     "HEIST_TARGET_COOLDOWN_HOURS": 0,
     "HEIST_RATE_LIMIT_PER_MINUTE": 1000,
@@ -60,7 +60,7 @@ FREELY: dict[str, int] = {
 
 
 class Answered(NamedTuple):
-    """What a client heard: a status or a code; and the heist, if one succeeded."""
+    """What a client received: a status or a code; and the heist, if one succeeded."""
 
     what: str
     heist_id: str | None = None
@@ -71,7 +71,7 @@ Client = Callable[[random.Random], Answered]
 
 
 class Load(NamedTuple):
-    """What some clients heard in some seconds."""
+    """What some clients received in some seconds."""
 
     answers: Counter[str]
     heists: list[str]
@@ -109,7 +109,7 @@ def put_under_load(clients: Sequence[Client], seconds: float) -> Load:
 
 
 def lost(audit: Audit, heists: Sequence[str]) -> Iterator[str]:
-    """Whatever does not add up in a table where nothing is owed any more."""
+    """Everything that does not add up in a table where nothing should be owed any more."""
     yield from map(str, audit.violations())
     if audit.owing:
         yield f"{len(audit.owing)} records still owe something"
@@ -124,12 +124,12 @@ def lost(audit: Audit, heists: Sequence[str]) -> Iterator[str]:
 
 
 def booked_for_both(entries: Mapping[str, int]) -> bool:
-    """What one got the other lost."""
+    """Two entries of one heist whose points add up to zero."""
     return len(entries) == 2 and sum(entries.values()) == 0
 
 
 def unwanted(load: Load) -> Iterator[str]:
-    """Answers that no client should have heard."""
+    """Answers that no client should have received."""
     for what, times in load.answers.items():
         if what == "503":
             if times > UNAVAILABLE_SHARE * load.answers.total():
@@ -161,8 +161,11 @@ def endow(store: Store, players: Sequence[str], tokens: int) -> None:
 
 
 def in_threads(seconds: float) -> Iterator[str]:
-    """Execute and its storage: every third attempt is on one of four whom all rob, the others on
-    players who are hardly met twice at once; every tenth is the client's last one, sent again."""
+    """Execute and its storage, without HTTP.
+
+    Every third attempt is on one of four famous players, the others on players who are hardly ever
+    in two attempts at once; every tenth is the client's last one, sent again.
+    """
     with (
         tempfile.TemporaryDirectory() as home,
         pytest.MonkeyPatch.context() as patch,
@@ -171,7 +174,7 @@ def in_threads(seconds: float) -> Iterator[str]:
         ThreadPoolExecutor(2 * CLIENTS) as calls,
     ):
         store = Store(engine.client, table, calls)
-        settings = LiveSettings(parse_settings(FREELY), time.monotonic, lambda: None)
+        settings = LiveSettings(parse_settings(NO_LIMITS), time.monotonic, lambda: None)
         clock = Clock(lambda: datetime.now(UTC), time.monotonic, time.sleep)
         execute = ExecuteHeist(store, settings, clock)
         famous = [f"famous-{number}" for number in range(4)]
@@ -204,13 +207,13 @@ def in_threads(seconds: float) -> Iterator[str]:
 
         clients = [client() for _ in range(CLIENTS)]
         loads = [put_under_load(clients[:1], seconds), put_under_load(clients, seconds)]
-        yield from told("DynamoDB Local, threads", loads)
+        yield from figures("DynamoDB Local, threads", loads)
         game = Game(engine.client, table, patch)
         game.time.at = datetime.now(UTC)
         with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
             while game.owed():
                 game.sweep()
-        yield from judged(audit_items(game.everything()), loads)
+        yield from verdict(audit_items(game.everything()), loads)
 
 
 # On the embedded AWS, over HTTP
@@ -220,7 +223,7 @@ def over_http(seconds: float) -> Iterator[str]:
     """Two heists, and a look at tokens, target and inbox, in five requests."""
     with tempfile.TemporaryDirectory() as home, running_stack(Path(home)) as stack:
         table = stack.outputs.TableName
-        settings = items.to_wire({**keys.SETTINGS, **FREELY})
+        settings = items.to_wire({**keys.SETTINGS, **NO_LIMITS})
         stack.dynamodb.put_item(TableName=table, Item=settings)
         users = [f"client-{number}" for number in range(CLIENTS)]
         ids = [stack.sign_up(user) for user in users]
@@ -231,22 +234,22 @@ def over_http(seconds: float) -> Iterator[str]:
         def audit() -> Audit:
             return audit_items(everything(stack.dynamodb, table))
 
-        def wait_until_told() -> None:
-            wait_until("everything to be told", lambda: not audit().owing)
+        def wait_until_settled() -> None:
+            wait_until("everything owed to be settled", lambda: not audit().owing)
 
         clients = [_browser(stack, tokens, ids)] * CLIENTS
-        put_under_load(clients, 4 * seconds)  # as many workers as clients are warm
-        wait_until_told()
+        put_under_load(clients, 4 * seconds)  # until as many workers as clients are warm
+        wait_until_settled()
         loads = [put_under_load(clients[:1], seconds)]
-        wait_until_told()
+        wait_until_settled()
         loads.append(put_under_load(clients, seconds))
-        yield from told("embedded AWS, HTTP", loads)
-        wait_until_told()
-        yield from judged(audit(), loads)
+        yield from figures("embedded AWS, HTTP", loads)
+        wait_until_settled()
+        yield from verdict(audit(), loads)
 
 
 def _browser(stack: Stack, tokens: Sequence[str], ids: Sequence[str]) -> Client:
-    """Anybody, each time another: one client has as many tokens to spend as many."""
+    """Each request is by another player: one client has as many tokens to spend as 16 have."""
 
     def ask(rng: random.Random) -> Answered:
         token, target = rng.choice(tokens), rng.choice(ids)
@@ -271,10 +274,10 @@ def _browser(stack: Stack, tokens: Sequence[str], ids: Sequence[str]) -> Client:
     return ask
 
 
-# What is told
+# What is printed
 
 
-def told(where: str, loads: Sequence[Load]) -> Iterator[str]:
+def figures(where: str, loads: Sequence[Load]) -> Iterator[str]:
     """Prints the figures; yields what should not have been answered."""
     one, many = loads
     show(f"{where}: {CLIENTS} clients {many.rate / one.rate:.2f} times as many answers as one")
@@ -284,7 +287,8 @@ def told(where: str, loads: Sequence[Load]) -> Iterator[str]:
         yield from unwanted(load)
 
 
-def judged(audit: Audit, loads: Sequence[Load]) -> Iterator[str]:
+def verdict(audit: Audit, loads: Sequence[Load]) -> Iterator[str]:
+    """Prints the sums; yields what was lost."""
     heists = sorted({heist for load in loads for heist in load.heists})
     found = list(lost(audit, heists))
     show(

@@ -1,5 +1,7 @@
-"""What each function loads until its first answer: `python -m benchmarks.modules` prints the list
-that tests/template/test_cold_start.py holds the functions to."""
+"""What each function loads until its first answer.
+
+`python -m benchmarks.modules` prints the list that tests/template/test_cold_start.py compares.
+"""
 
 import json
 import sys
@@ -14,7 +16,7 @@ from .artifact import Artifact, as_on_lambda
 from .stub import running_stub
 
 COSTLY = {"asyncio", "multiprocessing", "sqlite3", "unittest", "xmlrpc"}
-"""Of the standard library only these are told of: what else is loaded differs by Python's version."""
+"""Of the standard library only these are listed: the rest differs by Python's version."""
 
 
 def functions() -> list[str]:
@@ -27,10 +29,10 @@ def loaded(artifact: Artifact, name: str) -> list[str]:
     with running_stub(canned.answer) as stub:
         calls = 0 if name == "seed_point_types" else 1  # it answers to an address in its event
         output = cases.function(artifact, name).run(calls, stub.url, "--modules")
-    return sorted({_told(module) for module in json.loads(output.splitlines()[-1])} - {""})
+    return sorted({_listed(module) for module in json.loads(output.splitlines()[-1])} - {""})
 
 
-def _told(module: str) -> str:
+def _listed(module: str) -> str:
     parts = module.split(".")
     if parts[0] == "heist_core":
         return module

@@ -7,18 +7,18 @@ from .cases import Case
 from .stub import running_stub, sequential
 
 _LATENCY_SECONDS = 0.15
-"""Long enough that what overlaps does so on a busy machine, too."""
+"""Long enough that parallel calls overlap on a busy machine, too."""
 
 
 class RoundTrips(NamedTuple):
-    """Of one request: all calls, and the longest chain of them."""
+    """Calls of one request: all, and the longest chain of which each waits for the one before."""
 
     calls: int
     sequential: int
 
 
 def round_trips(case: Case) -> RoundTrips:
-    """Of a second request, when the settings have just been read; the first reads them first."""
+    """Those of a second request: the first also reads the settings."""
     with running_stub(canned.answer, lambda _: _LATENCY_SECONDS) as stub:
         case.run(1, stub.url)
         first = len(stub.calls)

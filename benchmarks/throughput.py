@@ -1,4 +1,4 @@
-"""Budget 9: what an instance of the notifier does with one batch, as it is and one record at a time.
+"""Budget 9: how fast an instance of the notifier is, as it is and with one record at a time.
 
 The only figures here that are times: a ratio of two, on one machine, in one run.
 """
@@ -21,7 +21,7 @@ _MAIL_SECONDS = 0.05
 
 
 class Throughput(NamedTuple):
-    """Of one instance: heists a second in its best batch, and calls one after another in a batch."""
+    """Of one instance: heists a second in its best batch, and sequential calls in a batch."""
 
     records_per_second: float
     sequential: int

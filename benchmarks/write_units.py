@@ -1,4 +1,4 @@
-"""Budgets 7 and 10: what each operation costs, as a real engine reports it with its indexes."""
+"""Budgets 7 and 10: what each operation costs, as an engine reports it with its indexes."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""The execute function without the network, on all of Powertools: resolver, validation, Tracer, models."""
+"""Execute without the network, on all of Powertools: resolver, validation, Tracer, models."""
 
 from dataclasses import asdict
 from typing import Annotated, Any

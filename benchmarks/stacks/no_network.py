@@ -1,4 +1,4 @@
-"""Puts one fixed outcome in the place of the use case: what is left is parsing, calling, replying."""
+"""Replaces the use case by one fixed outcome: what is left is parsing, calling, replying."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""The notifier as it is, but for one thread in the place of several."""
+"""The notifier with one thread instead of several."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -67,9 +67,9 @@ def _write(heist_id: str, attacker: Any, victim: Any, season: str, stolen: int) 
             "Update": {
                 "TableName": table_name,
                 "Key": {"pk": player["pk"], "sk": player["sk"]},
-                "UpdateExpression": f"SET #season = :points, {time_attribute} = :at ADD version :one",
+                "UpdateExpression": "SET #season = :points, #time = :at ADD version :one",
                 "ConditionExpression": "version = :seen",
-                "ExpressionAttributeNames": {"#season": season},
+                "ExpressionAttributeNames": {"#season": season, "#time": time_attribute},
                 "ExpressionAttributeValues": {
                     ":points": int(player[season]) + points,
                     ":at": at,
