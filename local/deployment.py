@@ -26,6 +26,11 @@ STACK = "heist-core-local"
 SENDER = "heist@example.com"
 BUILDS = ROOT / ".local" / "build"
 KEPT_BUILDS = 3
+LOCAL_PARAMETERS = {
+    "Stage": "local",
+    "SenderEmail": SENDER,
+    "AllowedOrigins": "http://localhost:3000,http://localhost:5173",
+}
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -119,12 +124,9 @@ def sam(*arguments: str, environment: Mapping[str, str], problem: str) -> None:
 def deploy(built: Path, endpoint: str, parameters: Mapping[str, str]) -> int:
     """Deploys a built template; the number of its resources. Raises ProblemError if it failed."""
     values = {
-        "Stage": "local",
         "PythonRuntime": f"python{PYTHON}",
         "Architecture": "arm64" if platform.machine() in ("arm64", "aarch64") else "x86_64",
         "AwsEndpointUrl": endpoint,
-        "SenderEmail": SENDER,
-        "AllowedOrigins": "http://localhost:3000",
         **parameters,
     }
     cloudformation = session().client("cloudformation", endpoint_url=endpoint)
@@ -167,8 +169,8 @@ def first_failure(cloudformation: "CloudFormationClient") -> str | None:
 # --- Parameters ------------------------------------------------------------------------------
 
 
-def heist_parameters(environment: Mapping[str, str]) -> dict[str, str]:
-    """The HEIST_* variables that are set, as the template's parameters.
+def chosen_parameters(environment: Mapping[str, str]) -> dict[str, str]:
+    """The HEIST_* variables and ALLOWED_ORIGINS, where they are set, as the template's parameters.
 
     Raises ProblemError with the template's own words, which name the variable, for a value that
     the template's pattern refuses. Points out a HEIST_* variable that there is not.
@@ -176,14 +178,15 @@ def heist_parameters(environment: Mapping[str, str]) -> dict[str, str]:
     declared = template_parameters()
     parameters = {}
     for variable, value in sorted(environment.items()):
-        if not variable.startswith("HEIST_"):
+        if not variable.startswith("HEIST_") and variable != "ALLOWED_ORIGINS":
             continue
         name = variable.title().replace("_", "")
         if name not in declared:
             say(f"! {variable} is not one of the variables of this application: ignored.")
             continue
         if not re.fullmatch(declared[name]["AllowedPattern"], value):
-            raise ProblemError(f"{declared[name]['ConstraintDescription']}, not {value!r}.")
+            rule = declared[name]["ConstraintDescription"].removeprefix(f"{variable} ")
+            raise ProblemError(f"{variable} {rule}, not {value!r}.")
         parameters[name] = value
     return parameters
 

@@ -1,35 +1,43 @@
 """Starts and stops MiniStack, the embedded AWS, in an environment of its own."""
 
+import errno
+import fcntl
 import importlib.metadata
 import os
 import shutil
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import urllib3
 
 from local.console import ProblemError
-from local.tools import ENVIRONMENTS
+from local.tools import ENVIRONMENTS, ROOT
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 READY_SECONDS = 60
+SIOCGIFADDR = 0x8915  # Linux: the address of a network interface
+LOOPBACK = ("127.0.0.1", "::1")
 
 
 class Emulator:
     """A MiniStack that answers at `endpoint`; ends when `stop` is called or this process does."""
 
-    def __init__(self, home: Path, port: int, bind: str) -> None:
-        self.endpoint = f"http://localhost:{port}"
+    def __init__(
+        self, home: Path, port: int, *, run_id: str = "", origins: str = "", bridge: str = ""
+    ) -> None:
+        self.endpoint = f"http://127.0.0.1:{port}"
         self.log = home / "emulator.log"
         self._scratch = home / "emulator"
         shutil.rmtree(self._scratch, ignore_errors=True)
         self._scratch.mkdir(parents=True)
+        addresses = [address for address in LOOPBACK if bind_error(address, 0) is None]
         with self.log.open("w") as log:
             self._keeper = subprocess.Popen(
                 [
@@ -37,17 +45,22 @@ class Emulator:
                     str(Path(__file__).with_name("keeper.py")),
                     str(ENVIRONMENTS / "ministack" / "bin" / "python"),
                     "-m",
-                    "ministack",
+                    "local.serve",
+                    f"--home={self._scratch}",
+                    f"--run-id={run_id}",
+                    f"--origins={origins}",
+                    *(f"[{address}]" if ":" in address else address for address in addresses),
+                    *([bridge] if bridge else []),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                cwd=self._scratch,
-                env=self._environment(port, bind),
+                cwd=ROOT,
+                env=self._environment(port),
             )
 
-    def _environment(self, port: int, bind: str) -> dict[str, str]:
+    def _environment(self, port: int) -> dict[str, str]:
         """A clean one: the Lambdas inherit it, and must not see this machine's AWS settings."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
@@ -55,11 +68,11 @@ class Emulator:
             "HOME": str(self._scratch),
             "TMPDIR": str(self._scratch),
             "GATEWAY_PORT": str(port),
-            "BIND_HOST": bind,
             "AUTH": "true",
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "DOCKER_HOST": "unix:///nowhere",  # it would tidy up other MiniStacks' containers
         }
 
     def is_running(self) -> bool:
@@ -91,13 +104,19 @@ class Emulator:
 
 
 @contextmanager
-def running_emulator(home: Path, port: int, bind: str = "127.0.0.1") -> Iterator[Emulator]:
-    """A MiniStack on `port` for the length of the block; its files and log lie under `home`."""
-    if not is_free(port):
+def running_emulator(
+    home: Path, port: int, *, run_id: str = "", origins: str = "", bridge: str = ""
+) -> Iterator[Emulator]:
+    """A MiniStack behind its gate for the length of the block; its files and log lie under `home`.
+
+    It listens on `port` of the loopback addresses and of `bridge`, Docker's, if that is given.
+    Pages of `origins`, comma-separated, may call the API; `run_id` is how it is told from others.
+    """
+    if not is_free(port) or (bridge and bind_error(bridge, port)):
         raise ProblemError(
             f"Port {port} is in use: stop what uses it, or choose another, as in LOCAL_PORT=4567 make run."
         )
-    emulator = Emulator(home, port, bind)
+    emulator = Emulator(home, port, run_id=run_id, origins=origins, bridge=bridge)
     try:
         emulator.wait_until_ready()
         yield emulator
@@ -106,14 +125,32 @@ def running_emulator(home: Path, port: int, bind: str = "127.0.0.1") -> Iterator
 
 
 def is_free(port: int) -> bool:
-    """Whether nothing listens on a port of this machine."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+    """Whether nothing listens on a port of this machine's loopback addresses."""
+    return all(bind_error(address, port) != errno.EADDRINUSE for address in LOOPBACK)
+
+
+def bind_error(address: str, port: int) -> int | None:
+    """Why one cannot listen there, as an errno; None if one can. Port 0 asks for the address alone."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((address, port))
+    except OSError as error:
+        return error.errno
+    return None
+
+
+def bridge_addresses() -> dict[str, str]:
+    """The address of each bridge of this machine that has one, as Docker's `docker0` (Linux only)."""
+    found = {}
+    for bridge in Path("/sys/class/net").glob("*/bridge"):
+        name = bridge.parent.name
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking, suppress(OSError):
+            request = struct.pack("256s", name.encode())
+            answer = fcntl.ioctl(asking, SIOCGIFADDR, request)
+            found[name] = socket.inet_ntoa(answer[20:24])
+    return found
 
 
 def free_port() -> int:

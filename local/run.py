@@ -14,7 +14,8 @@ from dataclasses import asdict
 from botocore.exceptions import BotoCoreError
 
 from local.console import ProblemError, say, show, step
-from local.deployment import heist_parameters, template_parameters
+from local.deployment import LOCAL_PARAMETERS, chosen_parameters, template_parameters
+from local.emulator import LOOPBACK, bridge_addresses
 from local.logs import Follower
 from local.players import (
     POINTS,
@@ -38,15 +39,15 @@ class Stopped(BaseException):
 def run(environment: Mapping[str, str]) -> None:
     """Starts everything, prints how to use it, follows the logs; returns when asked to stop."""
     started = time.monotonic()
-    parameters = heist_parameters(environment)
+    parameters = chosen_parameters(environment)
     port = chosen_port(environment)
-    bind = environment.get("LOCAL_BIND") or "127.0.0.1"
+    bridge = chosen_bridge(environment)
     try:
         with (
             only_one_per_checkout(),
             stopping_on_signals(),
             forgetting_everything(),
-            running_stack(STATE / "run", port, parameters, bind=bind) as stack,
+            running_stack(STATE / "run", port, parameters, bridge=bridge) as stack,
         ):
             with step("players") as done:
                 put_in_players(stack)
@@ -69,6 +70,30 @@ def chosen_port(environment: Mapping[str, str]) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 65535:
         raise ProblemError(f"LOCAL_PORT must be a port number, 1 to 65535, not {text!r}.")
     return int(text)
+
+
+def chosen_bridge(environment: Mapping[str, str]) -> str:
+    """The address of the bridge that LOCAL_BIND names, by which containers come in; else empty.
+
+    Raises ProblemError for any other address: by those, others than this machine's containers come.
+    """
+    chosen = environment.get("LOCAL_BIND") or "127.0.0.1"
+    if chosen in LOOPBACK or chosen == "localhost":
+        return ""
+    bridges = bridge_addresses()
+    if chosen == "docker":
+        if "docker0" in bridges:
+            return bridges["docker0"]
+        raise ProblemError(
+            "LOCAL_BIND=docker: there is no docker0 here. Docker Desktop needs no LOCAL_BIND; with "
+            "another bridge, give its address."
+        )
+    if chosen in bridges.values():
+        return chosen
+    raise ProblemError(
+        f"LOCAL_BIND={chosen} would let in more than this machine: for containers say "
+        "LOCAL_BIND=docker, or give the address of the bridge that they are on."
+    )
 
 
 @contextmanager
@@ -156,7 +181,8 @@ def show_ways_in(stack: Stack, parameters: Mapping[str, str]) -> None:
         show(f"curl -H @{header_file(name).relative_to(ROOT)} '{api}/notifications'")
     declared = template_parameters()
     changed = [
-        f"{variable(name)}={value} (default {declared[name]['Default']})"
+        f"{variable(name)}={value} "
+        f"(default {LOCAL_PARAMETERS.get(name, declared[name]['Default'])})"
         for name, value in parameters.items()
     ]
     if changed:

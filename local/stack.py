@@ -2,6 +2,7 @@
 
 import json
 import re
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ class Outputs:
     DashboardUrl: str
     Endpoint: str
     Region: str
+    RunId: str
     UserPoolId: str = ""  # empty with an issuer of another's
     UserPoolClientId: str = ""
     Players: dict[str, str] = field(default_factory=dict)
@@ -215,30 +217,39 @@ def running_stack(
     port: int | None = None,
     parameters: Mapping[str, str] | None = None,
     *,
-    bind: str = "127.0.0.1",
+    bridge: str = "",
 ) -> Iterator[Stack]:
     """The application on an embedded AWS of its own for the length of the block, with an empty table.
 
     `home` holds the emulator's files and log; `port` None takes a free one; `parameters` are the
-    template's. Steps go to stderr. Raises ProblemError when something is in the way.
+    template's; `bridge` is an address to listen on besides the loopback ones. Steps go to stderr.
+    Raises ProblemError when something is in the way.
     """
     home.mkdir(parents=True, exist_ok=True)
+    values = deployment.LOCAL_PARAMETERS | dict(parameters or {})
+    run_id = uuid.uuid4().hex
     with ExitStack() as cleanup:
         with step("emulator") as done:
             machine = cleanup.enter_context(
-                emulator.running_emulator(home, port or emulator.free_port(), bind)
+                emulator.running_emulator(
+                    home,
+                    port or emulator.free_port(),
+                    run_id=run_id,
+                    origins=values["AllowedOrigins"],
+                    bridge=bridge,
+                )
             )
             done.note = f"MiniStack {emulator.version()}"
         with step("build") as done:
             template, anew = deployment.build()
             done.note = count_built(template) + ("" if anew else ", reused")
         with step("deploy") as done:
-            resources = deployment.deploy(template, machine.endpoint, parameters or {})
+            resources = deployment.deploy(template, machine.endpoint, values)
             done.note = f"{resources} resources"
         with step("routes") as done:
             api_id, routes = import_routes(machine.endpoint)
             done.note = f"{routes}, JWT on all"
-        stack = Stack(read_outputs(machine.endpoint, api_id))
+        stack = Stack(read_outputs(machine.endpoint, api_id, run_id))
         stack.ses.create_email_identity(EmailIdentity=deployment.SENDER)
         yield stack
 
@@ -251,10 +262,10 @@ def count_built(template: Path) -> str:
     return f"{functions} functions, {layers} layer{'s' if layers != 1 else ''}"
 
 
-def read_outputs(endpoint: str, api_id: str) -> Outputs:
+def read_outputs(endpoint: str, api_id: str, run_id: str) -> Outputs:
     """The stack's outputs, with the API's address in the form that works from this machine."""
     cloudformation = deployment.session().client("cloudformation", endpoint_url=endpoint)
     stack = cloudformation.describe_stacks(StackName=deployment.STACK)["Stacks"][0]
     outputs: dict[str, Any] = {each["OutputKey"]: each["OutputValue"] for each in stack["Outputs"]}
     outputs["ApiUrl"] = f"{endpoint}/_aws/execute-api/{api_id}/$default"
-    return Outputs(**outputs, Endpoint=endpoint, Region=emulator.REGION)
+    return Outputs(**outputs, Endpoint=endpoint, Region=emulator.REGION, RunId=run_id)

@@ -9,10 +9,10 @@ import pytest
 
 from local import run as run_module
 from local.console import ProblemError
-from local.deployment import heist_parameters, source_hash
+from local.deployment import chosen_parameters, source_hash
 from local.logs import readable
 from local.routes import Template
-from local.run import chosen_port, only_one_per_checkout, variable
+from local.run import chosen_bridge, chosen_port, only_one_per_checkout, variable
 
 NAMES = {"id-a": "alice", "id-b": "bob"}
 
@@ -26,7 +26,7 @@ def line(**fields: object) -> str | None:
 
 def test_heist_variables_become_parameters_and_others_do_not() -> None:
     environment = {"HEIST_COOLDOWN_HOURS": "0", "HEIST_ENABLED": "False", "HOME": "/root"}
-    assert heist_parameters(environment) == {"HeistCooldownHours": "0", "HeistEnabled": "False"}
+    assert chosen_parameters(environment) == {"HeistCooldownHours": "0", "HeistEnabled": "False"}
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,11 @@ def test_heist_variables_become_parameters_and_others_do_not() -> None:
 )
 def test_a_wrong_variable_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(ProblemError, match=rf"^{name} "):
-        heist_parameters({name: value})
+        chosen_parameters({name: value})
 
 
 def test_a_misspelt_variable_is_pointed_out(capsys: pytest.CaptureFixture[str]) -> None:
-    assert heist_parameters({"HEIST_COOLDOWN_HOUR": "1"}) == {}
+    assert chosen_parameters({"HEIST_COOLDOWN_HOUR": "1"}) == {}
     assert "HEIST_COOLDOWN_HOUR is not one of" in capsys.readouterr().err
 
 
@@ -57,6 +57,47 @@ def test_a_wrong_port_is_refused_by_name(value: str) -> None:
 def test_the_port_is_4566_unless_chosen() -> None:
     assert chosen_port({}) == chosen_port({"LOCAL_PORT": ""}) == 4566
     assert chosen_port({"LOCAL_PORT": "4600"}) == 4600
+
+
+def test_allowed_origins_become_a_parameter_and_a_wrong_one_is_refused_by_name() -> None:
+    allowed = "http://localhost:5173,https://game.example"
+    assert chosen_parameters({"ALLOWED_ORIGINS": allowed}) == {"AllowedOrigins": allowed}
+    with pytest.raises(ProblemError, match=r"^ALLOWED_ORIGINS must be"):
+        chosen_parameters({"ALLOWED_ORIGINS": "localhost:5173"})
+
+
+@pytest.fixture
+def bridges(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = {"docker0": "172.17.0.1", "br-1": "172.18.0.1"}
+    monkeypatch.setattr(run_module, "bridge_addresses", lambda: addresses)
+
+
+@pytest.mark.usefixtures("bridges")
+@pytest.mark.parametrize(
+    ("value", "bridge"),
+    [
+        ("", ""),
+        ("127.0.0.1", ""),
+        ("localhost", ""),
+        ("docker", "172.17.0.1"),
+        ("172.18.0.1", "172.18.0.1"),
+    ],
+)
+def test_containers_come_in_by_the_address_of_a_bridge(value: str, bridge: str) -> None:
+    assert chosen_bridge({"LOCAL_BIND": value}) == bridge
+
+
+@pytest.mark.usefixtures("bridges")
+@pytest.mark.parametrize("value", ["0.0.0.0", "::", "192.168.1.7", "*", "example.com"])
+def test_an_address_that_others_can_reach_is_refused(value: str) -> None:
+    with pytest.raises(ProblemError, match="LOCAL_BIND=docker"):
+        chosen_bridge({"LOCAL_BIND": value})
+
+
+def test_without_docker_there_is_no_bridge_to_listen_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run_module, "bridge_addresses", dict)
+    with pytest.raises(ProblemError, match="no docker0"):
+        chosen_bridge({"LOCAL_BIND": "docker"})
 
 
 def test_parameters_are_named_as_variables_again() -> None:
