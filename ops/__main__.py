@@ -17,6 +17,8 @@ from ops import (
     audit,
     block,
     config,
+    dead_letters,
+    discard,
     drill,
     erase,
     export,
@@ -38,6 +40,8 @@ COMMANDS: dict[str, Command] = {
     "audit": audit,
     "block": block,
     "config": config,
+    "dead-letters": dead_letters,
+    "discard": discard,
     "drill": drill,
     "erase": erase,
     "export": export,
@@ -89,10 +93,11 @@ def main(arguments: list[str] | None = None) -> int:
     Whatever the world outside does (no terminal, AWS gone, output closed or full) ends here.
     """
     _steady_streams()
+    options = parser().parse_args(arguments)
+    out = Output(as_json=options.json)
     try:
-        options = parser().parse_args(arguments)
         target = find_target(options.stage)
-        code = COMMANDS[options.command].run(target, options, Output(as_json=options.json))
+        code = COMMANDS[options.command].run(target, options, out)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
@@ -100,6 +105,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(error, OSError):
             _drop_output()
         with suppress(OSError):
+            out.end_progress()
             print(plain(sentence_of(error)), file=sys.stderr, flush=True)
         return 1
     return code

@@ -1,7 +1,9 @@
 """What a command prints: lines for people, or one JSON document; progress goes to stderr."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
 from heist_core.domain.names import steers
@@ -14,13 +16,17 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
+        self._under_way = False
 
     def line(self, text: str = "") -> None:
         if not self.as_json:
+            self.end_progress()
             print(plain(text), flush=True)
 
-    def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows under their headings. A column whose values are all integers stands to the right."""
+    def table(
+        self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none"
+    ) -> None:
+        """Rows under their headings, or `empty`. A column of integers stands to the right."""
         if self.as_json:
             return
         from rich import box
@@ -29,25 +35,62 @@ class Output:
         from rich.text import Text
 
         lines = [list(row) for row in rows]
+        if not lines:
+            self.line(empty)
+            return
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
         for position, column in enumerate(columns):
-            numbers = bool(lines) and all(isinstance(line[position], int) for line in lines)
+            numbers = all(isinstance(line[position], int) for line in lines)
             table.add_column(column, justify="right" if numbers else "left", overflow="fold")
         for line in lines:
             table.add_row(*(Text("" if cell is None else plain(str(cell))) for cell in line))
-        width = None if sys.stdout.isatty() else 160
-        Console(width=width, highlight=False, soft_wrap=False).print(table)
+        self.end_progress()
+        Console(width=self._width, highlight=False, soft_wrap=False).print(table)
+
+    def entries(self, columns: Sequence[str], rows: Iterable[tuple[Sequence[object], str]]) -> None:
+        """Two lines each: what is short under its heading, and below it a text of any length."""
+        if self.as_json:
+            return
+        found = [([plain(str(cell)) for cell in cells], plain(text)) for cells, text in rows]
+        if not found:
+            return
+        widths = [
+            max(map(len, column))
+            for column in zip(columns, *(cells for cells, _ in found), strict=True)
+        ]
+
+        def row(cells: Sequence[str]) -> None:
+            self.line("  ".join(map(str.ljust, cells, widths)).rstrip())
+
+        row(columns)
+        for cells, text in found:
+            row(cells)
+            for line in textwrap.wrap(text, self._width - 4, break_on_hyphens=False):
+                self.line(f"    {line}")
+
+    @property
+    def _width(self) -> int:
+        """That of the terminal; wide where there is none, so that lines stay whole."""
+        return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
 
     def progress(self, text: str) -> None:
         """One line of stderr that the next one overwrites; nothing where stderr is no terminal."""
         if sys.stderr.isatty():
             print(f"\x1b[2K{plain(text)}", end="\r", file=sys.stderr, flush=True)
+            self._under_way = True
+
+    def end_progress(self) -> None:
+        """Nothing of it is left beside what is printed next."""
+        if self._under_way:
+            print("\x1b[2K", end="\r", file=sys.stderr, flush=True)
+            self._under_way = False
 
     def items_read(self, number: int) -> None:
         """The progress of a scan."""
         self.progress(f"{number} items read")
 
     def document(self, value: Document) -> None:
+        self.end_progress()
         if self.as_json:
             print(json.dumps(value, ensure_ascii=True, indent=1, default=_plain_number), flush=True)
 

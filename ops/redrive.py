@@ -2,239 +2,194 @@
 
 Every letter is redone by the deployed function that failed it, so redoing is as
 idempotent as a second delivery. Refused events and doubtful mails stay where
-they are unless asked for. The exit code is 1 while something stays undone.
+they are unless asked for, by --refused and --doubtful or by their ids. However
+this ends, what is not done is visible again. The exit code is 1 while something
+that was to be redone is not, or lies hidden in other hands.
 """
 
 import argparse
 import json
-import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
+from heist_core.domain.errors import Malformed
+from heist_core.storage.keys import Key
+from heist_core.storage.wire import from_wire, to_wire
 from ops.command import add_change_arguments, agreed
+from ops.dead_letters import show_causes
+from ops.letters import HIDDEN_SECONDS, Json, Letter, Letters, add_selection, parsed, selected
 from ops.output import Output
-from ops.target import Target
+from ops.target import OperatorError, Target
 
-EVENT_FUNCTIONS = {
-    "ReferralCompleted": "award_token",
-    "UserUpserted": "upsert_player",
-    "PointsEarned": "add_points",
-}
-HIDDEN_SECONDS = 300
-QUEUES = ("EventsDeadLetterQueueUrl", "NotifierDeadLetterQueueUrl")
-
-Json = Mapping[str, object]
+CONSUMERS = ("notify_players", "publish_and_count")
+AT_ONCE = 8
+RATE = 20
 
 
-@dataclass(frozen=True)
-class Letter:
-    """A message of a dead-letter queue. `kind` decides how it is redone."""
-
-    queue_url: str
-    receipt: str
-    kind: str
-    body: Json
-
-    @property
-    def title(self) -> str:
-        """What it is, without anybody's data."""
-        reason = self.body.get("reason")
-        return f"{self.kind}: {reason}" if reason else self.kind
-
-
-def kind_of(body: Json) -> str:
-    """`refused`, `event`, `record`, `failed mail`, `doubtful mail`, `position` or `unknown`."""
-    if "reason" in body and "event" in body:
-        return "refused"
-    if body.get("kind") == "mail":
-        return "doubtful mail" if body.get("state") == "PARKED" else "failed mail"
-    if body.get("kind") == "record":
-        return "record"
-    if "DDBStreamBatchInfo" in body:
-        return "position"
-    if _event_in(body).get("detail-type") in EVENT_FUNCTIONS:
-        return "event"
-    return "unknown"
-
-
-def _event_in(body: Json) -> Json:
-    """The bus event of a letter: refused, kept by Lambda after its retries, or never delivered."""
-    for name in ("event", "requestPayload"):
-        inner = body.get(name)
-        if isinstance(inner, Mapping):
-            return inner
-    return body
+class UndoneError(Exception):
+    """A letter is not done; the message says why. It stays, or a new one took its place."""
 
 
 class Redrive:
-    def __init__(self, target: Target) -> None:
+    """Hands letters to the functions that failed them; may be used by several threads."""
+
+    def __init__(self, target: Target, letters: Letters) -> None:
         self._target = target
-        self._sqs = target.sqs
+        self._letters = letters
         self._lambda = target.lambdas
-        self._dynamodb = target.dynamodb
 
-    def letters(self) -> list[Letter]:
-        """Every letter that was there when this began, hidden from others for a while."""
-        began = time.time()
-        found: list[Letter] = []
-        later: list[Letter] = []
-        for name in QUEUES:
-            queue_url = self._target.outputs[name]
-            while messages := self._sqs.receive_message(
-                QueueUrl=queue_url,
-                MaxNumberOfMessages=10,
-                VisibilityTimeout=HIDDEN_SECONDS,
-                WaitTimeSeconds=1,
-                MessageSystemAttributeNames=["SentTimestamp"],
-            ).get("Messages"):
-                for message in messages:
-                    body = _parsed(message["Body"])
-                    letter = Letter(queue_url, message["ReceiptHandle"], kind_of(body), body)
-                    sent = int(message["Attributes"]["SentTimestamp"]) / 1000
-                    (found if sent <= began else later).append(letter)
-        for letter in later:
-            self.keep(letter)
-        return found
-
-    def redo(self, letter: Letter) -> None:
-        """Redo a letter and take it off its queue.
-
-        Raises UndoneError when it is not done: the letter stays, or a new one took its place.
-        """
+    def __call__(self, letter: Letter) -> None:
+        """Redo a letter and take it off its queue. Raises UndoneError."""
         match letter.kind:
             case "refused" | "event":
-                self._redo_event(letter)
+                self._event(letter)
             case "record":
-                self._redo_record(letter)
+                self._record(letter)
             case "failed mail" | "doubtful mail":
-                self._redo_mail(letter)
+                self._mail(letter)
             case "position":
-                self._redo_position(letter)
+                self._position()
             case _:
-                raise UndoneError("this is not a letter of Heist Core", letter)
-        self._delete(letter)
+                raise UndoneError("this is not a letter of Heist Core")
+        self._letters.delete(letter)
 
-    def keep(self, letter: Letter) -> None:
-        """Leave it in its queue, visible again."""
-        self._sqs.change_message_visibility(
-            QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
-        )
-
-    def _redo_event(self, letter: Letter) -> None:
-        event = _event_in(letter.body)
-        function = EVENT_FUNCTIONS.get(str(event.get("detail-type")))
-        if function is None:
-            raise UndoneError("no function takes this detail-type", letter)
-        if self._invoke(function, event, letter).get("status") != "ok":
+    def _event(self, letter: Letter) -> None:
+        if letter.event_function is None:
+            raise UndoneError("no function takes such an event of this source")
+        if self._invoke(letter.event_function, letter.event).get("status") != "ok":
             self._replaced(letter, "refused again; a new letter holds it")
 
-    def _redo_record(self, letter: Letter) -> None:
+    def _record(self, letter: Letter) -> None:
         """What the table holds now counts; the letter's own image only if the item is gone."""
+        consumer = str(letter.body.get("consumer"))
+        if consumer not in CONSUMERS:
+            raise UndoneError("its consumer must be one of " + ", ".join(CONSUMERS))
         record = letter.body.get("record")
-        keys = letter.body.get("key")
-        if isinstance(keys, Mapping):
-            keys = {name: {"S": value} for name, value in keys.items()}
-        elif isinstance(record, Mapping) and isinstance(record.get("dynamodb"), Mapping):
-            keys = record["dynamodb"].get("Keys")
-        if isinstance(keys, Mapping) and keys:
-            item = self._dynamodb.get_item(
-                TableName=self._target.table, Key=dict(keys), ConsistentRead=True
-            )
-            if "Item" in item:
-                image = {"Keys": keys, "NewImage": item["Item"], "SequenceNumber": "0"}
-                record = {"eventName": "INSERT", "dynamodb": image}
-        if not isinstance(record, Mapping):
-            raise UndoneError("the record is gone from the table", letter)
-        answer = self._invoke(str(letter.body.get("consumer")), {"Records": [record]}, letter)
+        key = _key_in(letter.body)
+        found = self._target.store.items_at([key]) if key else []
+        if key and found:
+            part = {"Keys": to_wire(key), "NewImage": to_wire(found[0]), "SequenceNumber": "0"}
+            record = {"eventName": "INSERT", "dynamodb": part}
+        if not isinstance(record, dict):
+            raise UndoneError("the record is gone from the table")
+        answer = self._invoke(consumer, {"Records": [record]})
         if answer.get("batchItemFailures"):
-            raise UndoneError("it failed again; see the function's log", letter)
+            raise UndoneError("it failed again; see the function's log")
         if answer.get("parked"):
             self._replaced(letter, "it still cannot be read; a new letter holds it")
 
-    def _redo_mail(self, letter: Letter) -> None:
+    def _mail(self, letter: Letter) -> None:
         wanted = {name: letter.body.get(name) for name in ("heistId", "recipientId", "type")}
-        answer = self._invoke("sweep_notifications", {"resend": wanted}, letter)
-        if not answer.get("settled"):
+        if not self._invoke("sweep_notifications", {"resend": wanted}).get("settled"):
             self._replaced(letter, "not sent yet; the sweeper goes on with it")
 
-    def _redo_position(self, letter: Letter) -> None:
+    def _position(self) -> None:
         """A position in the stream: its records are marked as owed, so a sweep finds them."""
-        waiting = self._invoke("sweep_notifications", {"graceSeconds": 0}, letter).get("waiting")
+        waiting = self._invoke("sweep_notifications", {"graceSeconds": 0}).get("waiting")
         if waiting:
-            raise UndoneError(f"{waiting} records still owe something", letter)
+            raise UndoneError(f"{waiting} records still owe something")
 
     def _replaced(self, letter: Letter, reason: str) -> None:
-        self._delete(letter)
+        self._letters.delete(letter)
         raise UndoneError(reason)
 
-    def _invoke(self, folder: str, payload: Json, letter: Letter) -> Json:
+    def _invoke(self, folder: str, payload: Json) -> Json:
         answer = self._lambda.invoke(
             FunctionName=self._target.function(folder), Payload=json.dumps(payload).encode()
         )
         content = answer["Payload"].read()
         if answer.get("FunctionError"):
-            raise UndoneError(f"{folder} failed again; see its log", letter)
-        return _parsed(content)
-
-    def _delete(self, letter: Letter) -> None:
-        self._sqs.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt)
+            raise UndoneError(f"{folder} failed again; see its log")
+        return parsed(content)
 
 
-class UndoneError(Exception):
-    """A letter is not done; `kept` is the letter that stays in its queue, if it does."""
-
-    def __init__(self, reason: str, kept: Letter | None = None) -> None:
-        super().__init__(reason)
-        self.kept = kept
-
-
-def _parsed(text: str | bytes) -> Json:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, Mapping) else {}
-
-
-def redo_all(redrive: Redrive, options: argparse.Namespace, out: Output) -> int:
-    """List what there is, then redo what is asked for; the number of letters that stay undone."""
-    letters = redrive.letters()
-    listed = Counter(letter.title for letter in letters)
-    for title, number in sorted(listed.items()):
-        out.line(f"{number:6}  {title}")
-    asked = {"refused": options.refused, "doubtful mail": options.doubtful}
-    apply = agreed(options, out)
-    done, kept = 0, 0
-    problems: list[str] = []
-    for position, letter in enumerate(letters, start=1):
-        if not apply or not asked.get(letter.kind, True):
-            redrive.keep(letter)
-            kept += 1
-            continue
+def _key_in(body: Json) -> Key | None:
+    """Where the item of a record's letter lies, as far as the letter tells."""
+    key = body.get("key")
+    if not isinstance(key, dict):
+        record = body.get("record")
+        part = record.get("dynamodb") if isinstance(record, dict) else None
+        typed = part.get("Keys") if isinstance(part, dict) else None
         try:
-            redrive.redo(letter)
-            done += 1
-        except UndoneError as reason:
-            if reason.kept is not None:
-                redrive.keep(reason.kept)
-            problems.append(f"{letter.title}: {reason}")
-            out.line(f"{position}/{len(letters)}  {problems[-1]}")
-        out.progress(f"{position}/{len(letters)}")
-    out.line(f"{done} redone, {len(problems)} undone, {kept} left as they are")
-    if kept and apply:
-        out.line("Refused events are redone with --refused, doubtful mails with --doubtful.")
-    out.document({"letters": dict(listed), "redone": done, "undone": problems, "kept": kept})
-    return len(problems)
+            key = from_wire(typed) if isinstance(typed, dict) else {}
+        except Malformed:
+            key = {}
+    pk, sk = key.get("pk"), key.get("sk")
+    return {"pk": pk, "sk": sk} if isinstance(pk, str) and isinstance(sk, str) else None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    add_selection(parser)
     parser.add_argument("--refused", action="store_true", help="try refused events again, too")
     parser.add_argument(
         "--doubtful", action="store_true", help="send mails again that may have arrived"
     )
+    parser.add_argument("--rate", type=int, default=RATE, help=f"at most so many a second ({RATE})")
     add_change_arguments(parser, reason=False)
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    return 1 if redo_all(Redrive(target), options, out) else 0
+    if options.rate < 1:
+        raise OperatorError("--rate must be 1 or more letters a second")
+    letters = Letters(target)
+    hidden = letters.in_other_hands()
+    with letters.taken() as found:
+        chosen = selected(found, options)
+        wanted = [letter for letter in chosen if _is_wanted(letter, options)]
+        show_causes(chosen, out)
+        left = len(chosen) - len(wanted)
+        out.line(f"{len(wanted)} to be redone, {left} left as they are")
+        if left:
+            out.line("Refused events: --refused. Mails that may have arrived: --doubtful.")
+        applied = bool(wanted) and agreed(options, out)
+        undone = (
+            redo(Redrive(target, letters), wanted, options.rate, target, out) if applied else []
+        )
+    if applied:
+        out.line(f"{len(wanted) - len(undone)} redone, {len(undone)} undone")
+    if hidden:
+        out.line(
+            f"About {hidden} letters are hidden: somebody redoes them, or was stopped by force. "
+            f"Look again in {HIDDEN_SECONDS // 60} minutes."
+        )
+    out.document(
+        {
+            "applied": applied,
+            "letters": dict(Counter(f"{each.kind}: {each.cause}" for each in chosen)),
+            "redone": len(wanted) - len(undone) if applied else 0,
+            "undone": undone,
+            "left": left,
+            "hidden": hidden,
+        }
+    )
+    return 1 if undone or (applied and hidden) else 0
+
+
+def _is_wanted(letter: Letter, options: argparse.Namespace) -> bool:
+    """Whoever names a letter by its id asks for it."""
+    asked = {"refused": options.refused, "doubtful mail": options.doubtful}
+    return bool(options.letters) or asked.get(letter.kind, True)
+
+
+def redo(
+    redrive: Redrive, wanted: Sequence[Letter], rate: int, target: Target, out: Output
+) -> list[str]:
+    """Redo letters, several at once, at most `rate` a second; what stays undone, and why."""
+    undone: list[str] = []
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        begun: list[tuple[Letter, Future[None]]] = []
+        for letter in wanted:
+            begun.append((letter, pool.submit(redrive, letter)))
+            target.clock.sleep(1 / rate)
+        for number, (letter, future) in enumerate(begun, start=1):
+            try:
+                future.result()
+            except UndoneError as reason:
+                undone.append(f"{letter.kind} {letter.reference}: {reason}")
+                out.line(undone[-1])
+            out.progress(f"{number} of {len(wanted)}")
+    finally:
+        pool.shutdown(cancel_futures=True)
+    return undone

@@ -7,9 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from local.stack import Stack, running_stack
+from ops.target import Target
+from tests.desk import Desk
 from tests.e2e.world import World, unique
 
 Heard = Callable[[str], list[Any]]
@@ -29,6 +32,19 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 def world(stack: Stack) -> World:
     """The same stack as its users see it."""
     return World(asdict(stack.outputs))
+
+
+@pytest.fixture
+def target(world: World) -> Target:
+    """The same stack as its operators' program sees it."""
+    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
+    return Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
+
+
+@pytest.fixture
+def desk(target: Target, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """That program."""
+    return Desk(target, capsys)
 
 
 @pytest.fixture(scope="module")

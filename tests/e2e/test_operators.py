@@ -1,39 +1,19 @@
 """The operator's tool on the deployed application: settings, switches, a block, a story, an erasure."""
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
-import boto3
 import pytest
 
 from heist_core.storage.audit import Table, audit_table
-from ops import __main__ as tool
-from ops.output import Output
-from ops.target import Target
+from tests.desk import Desk
 from tests.e2e.world import World, eventually, unique
 
 WHY = ("--reason", "a test", "--apply")
 
 
-class Desk:
-    def __init__(self, target: Target, capsys: pytest.CaptureFixture[str]) -> None:
-        self.target = target
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str) -> Any:
-        options = tool.parser().parse_args([*arguments, "--json"])
-        self._capsys.readouterr()
-        assert tool.COMMANDS[options.command].run(self.target, options, Output(as_json=True)) == 0
-        return json.loads(self._capsys.readouterr().out)
-
-
-@pytest.fixture
-def desk(world: World, capsys: pytest.CaptureFixture[str]) -> Iterator[Desk]:
-    """The tool on this stack; the settings are what they were afterwards."""
-    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
-    target = Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
-    yield Desk(target, capsys)
+@pytest.fixture(autouse=True)
+def settings_as_before(world: World) -> Iterator[None]:
+    yield
     world.client("dynamodb").delete_item(
         TableName=world.outputs["TableName"], Key={"pk": {"S": "SETTINGS"}, "sk": {"S": "HEIST"}}
     )

@@ -1,34 +1,26 @@
 """`./heist redrive` redoes what the dead-letter queues hold, once, and leaves the rest alone."""
 
-import argparse
 import json
 from typing import Any
 
-import boto3
 import pytest
 
-from ops.output import Output
-from ops.redrive import Redrive, redo_all
-from ops.target import Target
+from tests.desk import Desk
 from tests.e2e.world import World, eventually, unique
 
 
-@pytest.fixture
-def redrive(world: World) -> Redrive:
-    """With queues that hold nothing of other tests."""
+@pytest.fixture(autouse=True)
+def empty_queues(world: World) -> None:
+    """Nothing of other tests."""
     for queue in ("EventsDeadLetterQueueUrl", "NotifierDeadLetterQueueUrl"):
         world.client("sqs").purge_queue(QueueUrl=world.outputs[queue])
-    session = boto3.Session(
-        aws_access_key_id="test",
-        aws_secret_access_key="test",
-        region_name=world.outputs["Region"],
-    )
-    return Redrive(Target("local", dict(world.outputs), session, world.outputs["Endpoint"]))
 
 
-def redo(redrive: Redrive, *, refused: bool = False, doubtful: bool = False) -> int:
-    options = argparse.Namespace(apply=True, ask=False, refused=refused, doubtful=doubtful)
-    return redo_all(redrive, options, Output(as_json=False))
+def redo(desk: Desk, *options: str) -> Any:
+    """What stays undone; the exit code says so, too."""
+    code, told = desk.run("redrive", "--apply", *options)
+    assert code == (1 if told["undone"] else 0)
+    return told["undone"]
 
 
 def put_letter(world: World, queue: str, letter: object) -> None:
@@ -69,7 +61,7 @@ def set_mail_state(world: World, heist_id: str, recipient_id: str, state: str) -
     )
 
 
-def test_an_event_that_lambda_gave_up_on_is_redone_once(world: World, redrive: Redrive) -> None:
+def test_an_event_that_lambda_gave_up_on_is_redone_once(world: World, desk: Desk) -> None:
     player_id = unique("victim")
     letter = {
         "requestContext": {"condition": "RetriesExhausted"},
@@ -78,13 +70,13 @@ def test_an_event_that_lambda_gave_up_on_is_redone_once(world: World, redrive: R
     put_letter(world, "EventsDeadLetterQueueUrl", letter)
     put_letter(world, "EventsDeadLetterQueueUrl", letter)
 
-    assert redo(redrive) == 0
+    assert redo(desk) == []
 
     assert world.points_of(player_id) == 500
     assert world.dead_letters("EventsDeadLetterQueueUrl", player_id) == []
 
 
-def test_a_refused_event_stays_unless_asked_for(world: World, redrive: Redrive) -> None:
+def test_a_refused_event_stays_unless_asked_for(world: World, desk: Desk) -> None:
     player_id = unique("self")
     world.emit(
         "referrals",
@@ -93,14 +85,14 @@ def test_a_refused_event_stays_unless_asked_for(world: World, redrive: Redrive) 
     )
     world.refused_event(player_id)
 
-    assert redo(redrive) == 0
+    assert redo(desk) == []
     assert len(world.dead_letters("EventsDeadLetterQueueUrl", player_id)) == 1
 
-    assert redo(redrive, refused=True) > 0
+    assert redo(desk, "--refused")
     assert len(world.dead_letters("EventsDeadLetterQueueUrl", player_id)) == 1
 
 
-def test_a_damaged_record_is_redone_from_the_table(world: World, redrive: Redrive) -> None:
+def test_a_damaged_record_is_redone_from_the_table(world: World, desk: Desk) -> None:
     robber, victim = world.robber(), world.victim()
     heist_id = robber.rob(victim)["heistId"]
     robber.inbox(2)
@@ -114,13 +106,13 @@ def test_a_damaged_record_is_redone_from_the_table(world: World, redrive: Redriv
     assert letter["record"] == record
     assert letter["reason"] == "pointsStolen is missing or not of type Decimal"
 
-    assert redo(redrive) == 0
+    assert redo(desk) == []
 
     assert world.dead_letters("NotifierDeadLetterQueueUrl", heist_id) == []
     assert len(robber.notifications()["notifications"]) == 2
 
 
-def test_what_cannot_be_redone_yet_keeps_its_letter(world: World, redrive: Redrive) -> None:
+def test_what_cannot_be_redone_yet_keeps_its_letter(world: World, desk: Desk) -> None:
     marker = unique("garbage")
     put_letter(world, "NotifierDeadLetterQueueUrl", {"garbage": marker})
     record = {"dynamodb": {"NewImage": {"pk": {"S": marker}}, "SequenceNumber": "1"}}
@@ -130,15 +122,15 @@ def test_what_cannot_be_redone_yet_keeps_its_letter(world: World, redrive: Redri
         {"kind": "record", "consumer": "notify_players", "record": record, "reason": "x"},
     )
 
-    assert redo(redrive) == 2
-    assert redo(redrive) == 2
+    assert len(redo(desk)) == 2
+    assert len(redo(desk)) == 2
 
     assert len(world.dead_letters("NotifierDeadLetterQueueUrl", marker)) == 2
     world.client("sqs").purge_queue(QueueUrl=world.outputs["NotifierDeadLetterQueueUrl"])
 
 
 def test_a_refused_mail_is_sent_when_redone_and_a_doubtful_one_when_asked_for(
-    world: World, redrive: Redrive
+    world: World, desk: Desk
 ) -> None:
     address = f"{unique('mail')}@example.com"
     robber = world.robber(email=address)
@@ -148,22 +140,22 @@ def test_a_refused_mail_is_sent_when_redone_and_a_doubtful_one_when_asked_for(
 
     set_mail_state(world, heist_id, robber.id, "FAILED")
     put_letter(world, "NotifierDeadLetterQueueUrl", {**letter, "state": "FAILED"})
-    assert redo(redrive) == 0
+    assert redo(desk) == []
     assert len(world.mails_to(address)) == 2
 
     set_mail_state(world, heist_id, robber.id, "PARKED")
     put_letter(world, "NotifierDeadLetterQueueUrl", {**letter, "state": "PARKED"})
-    assert redo(redrive) == 0
+    assert redo(desk) == []
     assert len(world.mails_to(address)) == 2
-    assert redo(redrive, doubtful=True) == 0
+    assert redo(desk, "--doubtful") == []
     assert len(world.mails_to(address)) == 3
     assert len(robber.notifications()["notifications"]) == 2  # the token's, and one of the heist
 
 
-def test_a_position_in_the_stream_is_answered_with_a_sweep(world: World, redrive: Redrive) -> None:
+def test_a_position_in_the_stream_is_answered_with_a_sweep(world: World, desk: Desk) -> None:
     marker = unique("position")
     put_letter(world, "NotifierDeadLetterQueueUrl", {"DDBStreamBatchInfo": {"shardId": marker}})
 
-    assert redo(redrive) == 0
+    assert redo(desk) == []
 
     assert world.dead_letters("NotifierDeadLetterQueueUrl", marker) == []

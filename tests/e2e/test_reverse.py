@@ -1,37 +1,15 @@
 """An operator reverses a heist on the deployed stack: points, inboxes, mails, the bus and the log."""
 
-import argparse
-import json
-from typing import Any
-
-import boto3
-import pytest
-
 from heist_core.storage.audit import Table, audit_table
-from ops import reverse
-from ops.output import Output
-from ops.target import Target
+from tests.desk import Desk
 from tests.e2e.conftest import Heard
 from tests.e2e.world import World, eventually, unique
 
-
-@pytest.fixture
-def target(world: World) -> Target:
-    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
-    return Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
-
-
-def run(target: Target, capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The document of `./heist reverse`, which has to succeed."""
-    parser = argparse.ArgumentParser()
-    reverse.add_arguments(parser)
-    options = parser.parse_args([*arguments, "--reason", "a test"])
-    assert reverse.run(target, options, Output(as_json=True)) == 0
-    return json.loads(capsys.readouterr().out)
+WHY = ("--reason", "a test")
 
 
 def test_a_heist_is_reversed_once_and_everybody_is_told(
-    world: World, target: Target, heard: Heard, capsys: pytest.CaptureFixture[str]
+    world: World, desk: Desk, heard: Heard
 ) -> None:
     robbers_address, victims_address = (f"{unique('mail')}@example.com" for _ in range(2))
     robber, victim = world.robber(name="Robin", email=robbers_address), world.player()
@@ -42,10 +20,10 @@ def test_a_heist_is_reversed_once_and_everybody_is_told(
     robber.inbox(2)
     victim.inbox(1)
 
-    previewed = run(target, capsys, heist["heistId"], "--refund-token")
+    previewed = desk("reverse", heist["heistId"], "--refund-token", *WHY)
     assert previewed["heists"][0]["outcome"] == "to be reversed"
     assert robber.tokens()["balance"] == 0
-    done = run(target, capsys, heist["heistId"], "--refund-token", "--apply")
+    done = desk("reverse", heist["heistId"], "--refund-token", "--apply", *WHY)
     assert done["heists"][0]["outcome"] == "reversed"
 
     assert robber.tokens() | {"lastEarnedAt": None, "lastSpentAt": None} == {
@@ -82,15 +60,15 @@ def test_a_heist_is_reversed_once_and_everybody_is_told(
         "season": done["heists"][0]["season"],
     }
 
-    again = run(target, capsys, heist["heistId"], "--apply")
+    again = desk("reverse", heist["heistId"], "--apply", *WHY)
     assert again["heists"][0]["outcome"] == "already reversed"
     assert robber.rob(world.victim(points=200))["attackerPointsAfter"] == 110
-    _, violations = audit_table(Table(target.dynamodb, target.table), rounds=5)
+    _, violations = audit_table(Table(desk.target.dynamodb, desk.target.table), rounds=5)
     ours = (robber.id, victim.id, heist["heistId"], "season")
     assert [v for v in violations if any(mark in v.subject for mark in ours)] == []
     (entry,) = [
         entry
-        for entry in target.items(f"ACTIONS#{detail['season']}")
+        for entry in desk.target.items(f"ACTIONS#{detail['season']}")
         if entry["subject"] == f"heist {heist['heistId']}"
     ]
     assert (entry["what"], entry["why"]) == ("reverse", "a test")

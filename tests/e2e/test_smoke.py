@@ -8,19 +8,12 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
-import boto3
 import pytest
 
 from ops import smoke
 from ops.output import Output
 from ops.target import Target
 from tests.e2e.world import World
-
-
-@pytest.fixture
-def target(world: World) -> Target:
-    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
-    return Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
 
 
 def run(target: Target, *, apply: bool) -> int:

@@ -1,7 +1,6 @@
 """`./heist reverse`: says first, then does, one heist or a file of them, and can be repeated."""
 
 import io
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,6 @@ from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.errors import Misconfigured
 from heist_core.storage.audit import audit_items
-from ops import __main__ as tool
-from ops.output import Output
 from ops.target import OperatorError
 from tests.builders import attempt
 from tests.fakes import client_error
@@ -37,9 +34,7 @@ def heists(game: Game) -> list[str]:
 
 def reverse(desk: Desk, *arguments: str) -> tuple[int, dict[str, Any]]:
     """The exit code and the document of a command."""
-    options = tool.parser().parse_args(["reverse", *arguments, *REASON, "--json"])
-    code = tool.COMMANDS["reverse"].run(desk.target, options, Output(as_json=True))
-    return code, json.loads(desk.capsys.readouterr().out)
+    return desk.run("reverse", *arguments, *REASON)
 
 
 def outcomes(document: Mapping[str, Any]) -> list[str]:
@@ -231,7 +226,6 @@ def test_a_file_that_is_no_text_is_refused(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_no_reason_no_reversal(game: Game, desk: Desk, heists: list[str]) -> None:
-    options = tool.parser().parse_args(["reverse", heists[0], "--apply"])
     with pytest.raises(OperatorError, match="--reason"):
-        tool.COMMANDS["reverse"].run(desk.target, options, Output(as_json=True))
+        desk("reverse", heists[0], "--apply")
     assert game.reversal(heists[0]) is None
