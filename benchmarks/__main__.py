@@ -95,7 +95,9 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
             _NO_COOKBOOK,
         ),
         Figure("4  cold start as packed / with fresh byte code", execute.cold / fresh.cold, 1.05),
-        Figure("5  warm handler alone / on full Powertools", alone.warm / powertools.warm, 0.40),
+        Figure(
+            "5  warm handler alone / on full Powertools", alone.warm / powertools.warm, 0.65, 0.40
+        ),
         Figure(
             "6  warm execute / cookbook's create-order",
             execute.warm / cookbook.warm if cookbook else None,

@@ -54,8 +54,8 @@ def follow(stack: Stack) -> Iterator[str]:
 
 
 def readable(message: str, function: str, names: dict[str, str]) -> str | None:
-    """One log message as a short line; None for what Lambda writes, and for the lines of
-    single records, which their batch sums up.
+    """One log message as a short line; None for what Lambda writes, for metrics, and for the lines
+    of single records, which their batch sums up.
 
     `names` maps player ids to what they are called here.
     """
@@ -69,7 +69,7 @@ def readable(message: str, function: str, names: dict[str, str]) -> str | None:
             if message.startswith(PLATFORM_LINES) or not message
             else f"{function:<23} {message}"
         )
-    if fields.get("message") == "record":
+    if fields.get("message") == "record" or "_aws" in fields:
         return None
     parts = [f"{fields.get('function', function):<23}", f"{outcome(fields):<7}"]
     if "ms" in fields:

@@ -1,5 +1,7 @@
 """What all tests share: unit tests cannot reach the network, and nothing reaches AWS by accident."""
 
+import builtins
+import functools
 import os
 from collections.abc import Iterator
 from io import StringIO
@@ -22,6 +24,7 @@ def _no_real_aws() -> Iterator[None]:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "test")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        patch.setenv("POWERTOOLS_SERVICE_NAME", "heist-core")
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
@@ -41,11 +44,11 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """Everything that is logged, as it would stand in CloudWatch, with the metrics counted from here on;
-    this is no instance's first call."""
-    telemetry._counts.clear()
-    telemetry._count_cold_start()
-    telemetry._counts.clear()
-    lines = StringIO()
-    monkeypatch.setattr(telemetry.logger().registered_handler, "stream", lines)
-    return lines
+    """Everything that is written, as it would stand in CloudWatch: lines, and the metrics counted from
+    here on. No call in it is an instance's first."""
+    telemetry.metrics().clear_metrics()
+    monkeypatch.setattr(telemetry, "_count_cold_start", lambda function: None)
+    written = StringIO()
+    monkeypatch.setattr(telemetry.logger().registered_handler, "stream", written)
+    monkeypatch.setattr(builtins, "print", functools.partial(print, file=written))  # by Metrics
+    return written

@@ -324,5 +324,6 @@ class NoticeStore:
 
 
 def lines_of(log: StringIO) -> list[dict[str, Any]]:
-    """What was logged."""
-    return [json.loads(line) for line in log.getvalue().splitlines()]
+    """What was logged, without the metrics."""
+    written = [json.loads(line) for line in log.getvalue().splitlines()]
+    return [line for line in written if "_aws" not in line]

@@ -28,9 +28,10 @@ def handler(request: Request) -> Response:
             telemetry.count("HeistsSucceeded")
             telemetry.count("PointsStolen", outcome.result.plan.points_stolen)
     else:
-        response = error_response(outcome.result.refusal)
+        refusal = outcome.result.refusal
+        response = error_response(refusal)
         if not outcome.replayed:
-            telemetry.count("HeistsRefused", by="code")
+            telemetry.count("HeistsRefused", code=refusal.code)
     contended = {"contended": outcome.contended} if outcome.contended else {}
     response = response._replace(log={**response.log, "target": target_id, **contended})
     if not outcome.replayed:

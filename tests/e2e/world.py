@@ -22,7 +22,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import boto3
 import yaml
 from botocore.config import Config
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 

@@ -1,7 +1,6 @@
 """The routes as API Gateway calls them, the real wiring, and logs that know no person."""
 
 import importlib
-import json
 import uuid
 from collections.abc import Iterator
 from io import StringIO
@@ -26,6 +25,7 @@ from tests.builders import (
     stream_event,
     stream_record,
 )
+from tests.embedded_metrics import counted
 from tests.engines import table_definition
 from tests.fakes import LambdaContext, client_error, lines_of
 from tests.integration.game import FUNCTIONS, Game
@@ -265,8 +265,7 @@ def test_no_name_address_ip_or_token_is_ever_logged_or_a_reason(
 
 def test_every_function_logs_one_line_of_what_it_did(game: Game, log: StringIO) -> None:
     play_everything(game)
-    logged = [json.loads(line) for line in log.getvalue().splitlines()]
-    lines = [line for line in logged if line["message"] != "record"]
+    lines = [line for line in lines_of(log) if line["message"] != "record"]
     by_function = {line["function"]: line for line in lines}
     assert set(by_function) == set(FUNCTIONS) - {"seed_point_types", "audit_table"}
     for line in lines:
@@ -287,18 +286,12 @@ def test_heists_and_refusals_are_counted_once_and_refusals_by_their_code(
     for target in ("nobody", "bob"):
         for _ in range(2):  # the second is a replay
             game.rob("alice", target, target)
-    lines = lines_of(log)
-    refused = [line for line in lines if "HeistsRefused" in line]
-    assert [(line["code"], line["HeistsRefused"]) for line in refused] == [("TARGET_NOT_FOUND", 1)]
-    counted = {
-        name: sum(line.get(name, 0) for line in lines)
-        for name in ("HeistAttempts", "HeistReplays", "HeistsSucceeded", "PointsStolen")
-    }
-    assert counted == {
+    assert counted(log) == {
         "HeistAttempts": 2,
         "HeistReplays": 2,
         "HeistsSucceeded": 1,
         "PointsStolen": 40,
+        "HeistsRefused:TARGET_NOT_FOUND": 1,
     }
 
 

@@ -12,6 +12,7 @@ from functions.audit_table import app as audit_app
 from heist_core import telemetry, wiring
 from heist_core.storage import keys
 from tests.builders import bus_event, execute_event, sample, stream_event, stream_record
+from tests.embedded_metrics import counted
 from tests.fakes import LambdaContext, client_error, lines_of
 from tests.integration.game import Game
 from tests.template.test_template import RESOURCES
@@ -98,18 +99,11 @@ def test_a_mail_that_ends_otherwise_than_sent_is_in_the_line_of_its_record(
 
 
 def totals(log: StringIO) -> Counter[str]:
-    """What the metrics written since the last look add up to; those by code as `name:code`."""
-    added: Counter[str] = Counter()
-    for written in lines_of(log):
-        for block in written.get("_aws", {}).get("CloudWatchMetrics", []):
-            assert block["Namespace"] == telemetry.NAMESPACE
-            ((_, *by),) = block["Dimensions"]
-            for metric in block["Metrics"]:
-                name = metric["Name"]
-                added[":".join([name, *(written[field] for field in by)])] += written[name]
+    """What the metrics written since the last look add up to."""
+    added = counted(log)
     log.seek(0)
     log.truncate()
-    return Counter({name: n for name, n in added.items() if not name.startswith("ColdStarts")})
+    return added
 
 
 def test_a_heist_and_what_it_led_to_are_counted(game: Game, log: StringIO) -> None:
@@ -279,8 +273,7 @@ def test_the_audit_names_and_counts_damage_and_mends_nothing(game: Game, log: St
     named, _season = [line for line in lines_of(log) if line["message"] == "violation"]
     assert named["level"] == "ERROR"
     assert named["violation"].startswith("player alice: the ledger adds up to the points")
-    metrics = lines_of(log)[-1]
-    assert (metrics["InvariantViolations"], metrics["AuditsFinished"]) == (2, 1)
+    assert totals(log) == {"InvariantViolations": 2, "AuditsFinished": 1}
     assert game.points("alice") == 1001
 
 

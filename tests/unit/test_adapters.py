@@ -1,7 +1,7 @@
 """Events and stream records on their way in: one bad one stops no other, and none is lost."""
 
+import builtins
 import json
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -10,7 +10,6 @@ from io import StringIO
 from typing import Any, cast
 
 import pytest
-from aws_lambda_powertools.logging.formatter import LambdaPowertoolsFormatter
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +37,7 @@ from tests.builders import (
     stream_event,
     stream_record,
 )
+from tests.embedded_metrics import counted, documents_of
 from tests.fakes import FakeQueue, LambdaContext, SameThread, client_error, lines_of
 
 # Events of the bus
@@ -423,7 +423,7 @@ def test_metrics_counted_at_the_same_time_add_up(
     stream.executor = threads
     stream.before = lambda _: telemetry.count("InboxItems")
     stream(*(record(f"h{number}", number) for number in range(80)))
-    assert sum(line.get("InboxItems", 0) for line in lines_of(log)) == 80
+    assert counted(log) == {"InboxItems": 80}
 
 
 # Telemetry
@@ -454,45 +454,54 @@ def test_an_invocation_that_fails_is_logged_with_its_trace_and_fails(
     assert line.exc_info is not None
 
 
-def test_metrics_are_written_once_in_the_line_of_the_invocation(log: StringIO) -> None:
+def test_metrics_are_written_once_at_the_end_of_their_invocation(log: StringIO) -> None:
     with telemetry.invocation("event", "award_token"):
         telemetry.count("TokensAwarded")
         telemetry.count("TokensAwarded", 2)
         telemetry.count("Nothing", 0)
+        assert not log.getvalue()
+    assert counted(log) == {"TokensAwarded": 3}
     with telemetry.invocation("event", "award_token"):
         pass
-    first, second = lines_of(log)
-    assert first["TokensAwarded"] == 3
-    assert "Nothing" not in first
-    assert "_aws" in first
-    assert "_aws" not in second
+    assert counted(log) == {"TokensAwarded": 3}
 
 
-def test_metrics_stand_in_the_line_in_cloudwatchs_embedded_format(log: StringIO) -> None:
-    with telemetry.invocation("request", "execute_heist") as fields:
+def test_metrics_are_in_cloudwatchs_embedded_format_by_service_or_by_one_thing_more(
+    log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with telemetry.invocation("request", "execute_heist"):
         telemetry.count("HeistAttempts")
-        telemetry.count("HeistsRefused", by="code")
-        fields["code"] = "NO_TOKENS"
-    (line,) = lines_of(log)
-    assert line["_aws"]["CloudWatchMetrics"] == [
-        {
-            "Namespace": "HeistCore",
-            "Dimensions": [["service"]],
-            "Metrics": [{"Name": "HeistAttempts", "Unit": "Count"}],
-        },
-        {
-            "Namespace": "HeistCore",
-            "Dimensions": [["service", "code"]],
-            "Metrics": [{"Name": "HeistsRefused", "Unit": "Count"}],
-        },
-    ]
-    written = datetime.fromtimestamp(line["_aws"]["Timestamp"] / 1000, UTC)
-    assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
-    assert {"service", "code"} <= line.keys()
-    assert (line["HeistAttempts"], line["HeistsRefused"]) == (1, 1)
+        telemetry.count("HeistsRefused", code="NO_TOKENS")
+    by_code, by_service = documents_of(log)
+    for document, name, dimensions in (
+        (by_service, "HeistAttempts", {"service"}),
+        (by_code, "HeistsRefused", {"service", "code"}),
+    ):
+        (directive,) = document["_aws"]["CloudWatchMetrics"]
+        assert directive["Namespace"] == "HeistCore"
+        assert [set(names) for names in directive["Dimensions"]] == [dimensions]
+        assert directive["Metrics"] == [{"Name": name, "Unit": "Count"}]
+        assert document[name] == [1]
+        written = datetime.fromtimestamp(document["_aws"]["Timestamp"] / 1000, UTC)
+        assert abs(datetime.now(UTC) - written) < timedelta(minutes=1)
+    assert by_code["code"] == "NO_TOKENS"
 
 
-def test_metrics_of_a_failed_invocation_are_written_with_its_trace(log: StringIO) -> None:
+def test_metrics_are_written_whatever_the_log_level(
+    log: StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    level = telemetry.logger().log_level
+    telemetry.logger().setLevel("CRITICAL")
+    try:
+        with telemetry.invocation("event", "award_token"):
+            telemetry.count("EventsRefused")
+    finally:
+        telemetry.logger().setLevel(level)
+    assert not lines_of(log)
+    assert counted(log) == {"EventsRefused": 1}
+
+
+def test_metrics_of_a_failed_invocation_are_written_after_its_trace(log: StringIO) -> None:
     def fail() -> None:
         with telemetry.invocation("event", "award_token"):
             telemetry.count("EventsRefused")
@@ -501,35 +510,40 @@ def test_metrics_of_a_failed_invocation_are_written_with_its_trace(log: StringIO
     with pytest.raises(KeyError):
         fail()
     (line,) = lines_of(log)
-    assert (line["EventsRefused"], line["exception_name"]) == (1, "KeyError")
-    assert "_aws" in line
+    assert line["exception_name"] == "KeyError"
+    assert counted(log) == {"EventsRefused": 1}
 
 
-def test_a_line_has_the_keys_that_powertools_gives_it_but_for_the_place_in_the_code(
+def test_what_cannot_be_written_fails_no_invocation(
     log: StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", "Root=1-5759e988-bd862e3fe1be46a994272793;Sampled=1")
-    theirs = LambdaPowertoolsFormatter(utc=True, use_rfc3339=True, service="service_undefined")
-    record = logging.makeLogRecord(
-        {"levelname": "WARNING", "msg": "%d mails", "args": (2,), "ms": 7}
-    )
-    expected = json.loads(theirs.format(record))
-    del expected["location"]
-    formatter = telemetry.logger().registered_formatter
-    assert isinstance(formatter, telemetry.LineFormatter)
-    assert json.loads(formatter.format(record)) == expected
-    assert expected["xray_trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
+    def fail(text: str) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(builtins, "print", fail)
+    with telemetry.invocation("event", "award_token") as fields:
+        fields["player"] = "alice"
+        telemetry.count("EventsRefused")
+        telemetry.count("HeistsRefused", code="NO_TOKENS")
+    assert [line["player"] for line in lines_of(log)] == ["alice"]
 
 
-def test_only_the_first_call_of_an_instance_counts_as_a_cold_start(log: StringIO) -> None:
+def test_an_id_that_utf8_cannot_hold_is_logged(log: StringIO) -> None:
+    with telemetry.invocation("event", "award_token", "id-\ud800"):
+        pass
+    assert log.getvalue().isascii()
+    assert [line["correlation_id"] for line in lines_of(log)] == ["id-\ud800"]
+
+
+def test_only_the_first_call_of_an_instance_counts_as_a_cold_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     telemetry._count_cold_start.cache_clear()
     for _ in range(2):
         with telemetry.invocation("event", "award_token"):
             pass
-
-    first, second = lines_of(log)
-    assert (first["ColdStarts"], first["function"]) == (1, "award_token")
-    assert "ColdStarts" not in second
+    written = StringIO(capsys.readouterr().out)
+    assert counted(written) == {"ColdStarts:award_token": 1}
 
 
 def test_requests_that_storage_fails_are_counted_by_what_failed(log: StringIO) -> None:
@@ -539,4 +553,5 @@ def test_requests_that_storage_fails_are_counted_by_what_failed(log: StringIO) -
 
     route(api_event("get_tokens"), LambdaContext())
     (line,) = lines_of(log)
-    assert (line["Unavailable"], line["code"]) == (1, "CONTENTION")
+    assert line["code"] == "CONTENTION"
+    assert counted(log) == {"Unavailable:CONTENTION": 1}

@@ -10,7 +10,7 @@ from typing import Any
 
 import boto3
 import pytest
-from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+from jsonschema import Draft202012Validator
 from moto import mock_aws
 
 from heist_core.messaging import bus

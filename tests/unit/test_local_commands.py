@@ -171,8 +171,9 @@ def test_what_lambda_writes_is_left_out(message: str) -> None:
     assert readable(message, "folder", {}) is None
 
 
-def test_metrics_in_a_line_are_not_shown() -> None:
-    assert line(caller="a1", status=200, _aws={}, HeistAttempts=1) == line(caller="a1", status=200)
+def test_metrics_are_not_shown() -> None:
+    message = json.dumps({"_aws": {}, "service": "heist-core", "HeistAttempts": [1.0]})
+    assert readable(message, "execute_heist", {}) is None
 
 
 def test_a_record_is_left_to_the_line_of_its_batch() -> None:

@@ -134,7 +134,7 @@ def api_handler(
                     except HeistCoreError as error:
                         response = error_response(error)
                         if isinstance(error, Unavailable):
-                            telemetry.count("Unavailable", by="code")
+                            telemetry.count("Unavailable", code=error.code)
                     fields["status"] = response.status
                     fields.update(response.log)
             except Exception:  # noqa: BLE001 - logged by telemetry; the client learns nothing of it
