@@ -14,7 +14,7 @@ from local.stack import Answer, Stack, running_stack
 
 
 def demo() -> None:
-    """Plays it on the running stack, else on a temporary one; raises ProblemError if a part is missing."""
+    """Plays it on the running stack or a temporary one; ProblemError if a part is missing."""
     with running_or_temporary() as stack:
         play(stack)
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Template:
-    """A deployed template whose intrinsic functions can be resolved, as far as the API uses them."""
+    """A deployed template that resolves the intrinsic functions which the API uses."""
 
     def __init__(self, endpoint: str) -> None:
         cloudformation = session().client("cloudformation", endpoint_url=endpoint)

@@ -14,7 +14,7 @@ from local.console import plain_streams, show
 from local.tools import ROOT
 
 LANES = (("unit", "template", "e2e"), ("torture", "integration"))
-"""Suites that run one after the other, beside those of the other lane: about as long on two cores."""
+"""Suites of a lane run one after the other; the two lanes take about as long on two cores."""
 
 
 @dataclass

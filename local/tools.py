@@ -67,7 +67,7 @@ def run(*command: str) -> None:
 def run_tool(
     environment: str, tool: str, *arguments: str, variables: Mapping[str, str]
 ) -> "subprocess.CompletedProcess[str]":
-    """Runs a tool of an environment to its end, with no input; all that it prints comes back as stdout."""
+    """Runs a tool of an environment to its end, without input; stdout holds all that it prints."""
     return subprocess.run(
         [str(ENVIRONMENTS / environment / "bin" / tool), *arguments],
         cwd=ROOT,

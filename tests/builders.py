@@ -190,7 +190,7 @@ def api_event(
     query: Mapping[str, str] | None = None,
     source_ip: str = "203.0.113.57",
 ) -> Event:
-    """The function's sample as sent by another caller. A `body` that is no string is sent as JSON."""
+    """The function's sample from another caller. A `body` that is no string is sent as JSON."""
     event = sample(name)
     event["requestContext"]["authorizer"]["jwt"]["claims"]["sub"] = caller
     event["requestContext"]["http"]["sourceIp"] = source_ip

@@ -1,16 +1,20 @@
 """The DynamoDBs that tests/integration runs on, each with the table of template.yaml.
 
-Measured with moto 5.2, MiniStack 1.5 and DynamoDB Local 3.1; where they differ, and who does as AWS does:
+Measured with moto 5.2, MiniStack 1.5 and DynamoDB Local 3.1; where they differ, and who does as AWS
+does:
 
-- Concurrency: moto is not concurrent (100 transactions on one item by 16 threads: 97 done, and Python
-  errors from inside); the other two did 100 of 100, as AWS would. So races run on those two.
-- Conflicts: none of them ever cancels a transaction with TransactionConflict, they serialize instead. AWS
-  does cancel: tests/unit/test_store_errors.py says what becomes of it, tests/torture injects it.
-- ClientRequestToken: moto ignores it, MiniStack and DynamoDB Local do not. No test depends on it: every
-  repeat is one of the application's own, with a token of its own.
-- Keys of an index: moto takes an `owedBucket` of the wrong type, the other two refuse it, as AWS does.
-- Alike, and right: conditions, ALL_OLD on a failed condition, sets, both indexes, consistent reads, sizes of
-  keys, reserved words, values that no expression uses, one item twice in a transaction or batch.
+- Concurrency: moto is not concurrent (100 transactions on one item by 16 threads: 97 done, and
+  Python errors from inside); the other two did 100 of 100, as AWS would. So races run on those two.
+- Conflicts: none of them ever cancels a transaction with TransactionConflict, they serialize
+  instead. AWS does cancel: tests/unit/test_store_errors.py says what becomes of it, tests/torture
+  injects it.
+- ClientRequestToken: moto ignores it, MiniStack and DynamoDB Local do not. No test depends on it:
+  every repeat is one of the application's own, with a token of its own.
+- Keys of an index: moto takes an `owedBucket` of the wrong type, the other two refuse it, as AWS
+  does.
+- Alike, and right: conditions, ALL_OLD on a failed condition, sets, both indexes, consistent reads,
+  sizes of keys, reserved words, values that no expression uses, one item twice in a transaction or
+  batch.
 """
 
 import functools
@@ -87,8 +91,8 @@ _Loader.add_multi_constructor("!", lambda *_: None)
 
 @functools.cache
 def forget_aws_settings() -> None:
-    """Takes this machine's AWS variables away from this process: a forgotten double fails instead of
-    costing money."""
+    """Takes this machine's AWS variables away from this process: a forgotten double fails instead
+    of costing money."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         del os.environ[name]
 

@@ -1,7 +1,7 @@
 """The old system: plays the guide's game for a few months by itself and exports its tables.
 
-Everything follows from a seed. `python -m tests.old_system FOLDER --players 100000` writes an export of any
-size, as `COPY ... TO ... CSV HEADER` would.
+Everything follows from a seed. `python -m tests.old_system FOLDER --players 100000` writes an
+export of any size, as `COPY ... TO ... CSV HEADER` would.
 """
 
 import argparse

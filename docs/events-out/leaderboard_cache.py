@@ -1,8 +1,9 @@
 """A consumer of the events out, to start from: keeps a leaderboard's cache fresh.
 
-A Lambda function behind a rule on the stack's bus (README.md beside this). The cache is a DynamoDB table of
-its own, keyed by `season` and `playerId`, named by the variable LEADERBOARD_TABLE. Events come at least
-once and in any order; both are harmless, because a line is only replaced by a later one.
+A Lambda function behind a rule on the stack's bus (README.md beside this). The cache is a DynamoDB
+table of its own, keyed by `season` and `playerId`, named by the variable LEADERBOARD_TABLE. Events
+come at least once and in any order; both are harmless, because a line is only replaced by a later
+one.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Who gets in, by which route, and what the doors say (SPEC sections 1 and 2)."""
+"""Which tokens are accepted, on which routes, and what the others get (SPEC sections 1 and 2)."""
 
 import base64
 import json

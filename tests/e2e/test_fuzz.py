@@ -1,4 +1,4 @@
-"""schemathesis against the deployed API: nothing but what docs/openapi.yaml allows ever comes back."""
+"""schemathesis against the deployed API: every answer is one that docs/openapi.yaml allows."""
 
 import json
 import os
@@ -17,7 +17,7 @@ OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 CASES_PER_ROUTE = os.environ.get("FUZZ_CASES_PER_ROUTE", "60")
 
 # Every check is on but these. API Gateway answers 404, not 405 with Allow, to a method that a route
-# does not have; and the rules may refuse a heist with 400 or 422 although its request is well-formed.
+# does not have; and the rules may refuse a well-formed request with 400 or 422.
 CONFIGURATION = """
 [checks]
 unsupported_method = { enabled = false }
@@ -60,7 +60,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_allow(
                 f"--header=Authorization: Bearer {robber.token}",
                 "--phases=examples,coverage,fuzzing",
                 f"--max-examples={CASES_PER_ROUTE}",
-                "--workers=1",  # with two, CPython 3.11 can fail to parse in both at once (gh-106905)
+                "--workers=1",  # two can fail to parse at once in CPython 3.11 (gh-106905)
                 "--request-timeout=90",
                 "--continue-on-failure",
                 "--suppress-health-check=all",

@@ -1,4 +1,4 @@
-"""One mail each to robber and robbed, to those who want mail (SPEC section 5)."""
+"""One mail each to attacker and victim, if they want mail (SPEC section 5)."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def _mail(world: World, address: str) -> Any:
 
 
 def _settle(world: World) -> None:
-    """Wait until the notifier is through with every earlier heist: records come in order."""
+    """Wait until the notifier is done with every earlier heist: records come in order."""
     robber_address, victim_address = _address(), _address()
     robber = world.robber(email=robber_address)
     robber.rob(world.victim(email=victim_address))
@@ -81,7 +81,7 @@ def test_no_mail_goes_to_those_who_opted_out_or_have_no_address(world: World) ->
     assert world.mails_to(removed) == []
 
 
-def test_a_token_is_told_in_the_inbox_only(world: World) -> None:
+def test_an_award_is_notified_in_the_inbox_only(world: World) -> None:
     address = _address()
     player = world.robber(email=address)
     player.inbox(1)

@@ -1,4 +1,4 @@
-"""The inbox: what is told, to whom, in which order, and what counts as read (SPEC sections 2 and 5)."""
+"""The inbox: who is notified, in which order, and what counts as read (SPEC sections 2, 5)."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def _names(notifications: list[Any]) -> list[str]:
     return [one["metadata"]["referredUserName"] for one in notifications]
 
 
-def test_both_sides_of_a_heist_are_told_once(world: World) -> None:
+def test_both_sides_of_a_heist_are_notified_once(world: World) -> None:
     robber, robbed = world.robber(name="Robin"), world.player()
     world.profile(robbed.id, name="Marian")
     world.earn(robbed.id, 100)
@@ -74,7 +74,7 @@ def test_unknown_names_fall_back_and_are_null(world: World) -> None:
     assert told["metadata"]["attackerName"] is None
 
 
-def test_a_refused_heist_tells_nobody(world: World) -> None:
+def test_a_refused_heist_notifies_nobody(world: World) -> None:
     player, target = world.player(), world.player()
     assert player.execute(target.id, unique("k")).code == "NO_TOKENS"
     assert player.notifications() == {"notifications": [], "unreadCount": 0, "nextCursor": None}

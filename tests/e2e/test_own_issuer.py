@@ -1,4 +1,4 @@
-"""A stack whose callers come from another issuer than its own pool (JwtIssuer, JwtAudience, UserIdClaim)."""
+"""A stack with an issuer of its own instead of the user pool (JwtIssuer, JwtAudience)."""
 
 import json
 import time
@@ -18,7 +18,7 @@ CLAIM = "https://players.example/id"
 
 
 class Issuer:
-    """Signs tokens; its public key lies in a bucket of the embedded AWS, where API Gateway finds it."""
+    """Signs tokens; API Gateway finds its public key in a bucket of the embedded AWS."""
 
     def __init__(self, url: str) -> None:
         self.url = url

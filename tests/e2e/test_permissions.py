@@ -1,4 +1,4 @@
-"""Each role holds nothing that its function could do without: every grant is taken away in place, and missed.
+"""No role holds more than its function needs: without any one of its grants the function fails.
 
 What the emulator cannot show is listed with the reason in NOT_SEEN_LOCALLY.
 """
@@ -198,7 +198,7 @@ def heist_image(attacker: str, victim: str) -> dict[str, dict[str, object]]:
 
 
 def put_owing(world: World, image: dict[str, dict[str, object]]) -> None:
-    """Put a record that the stream consumers pass over: the marker comes with an update."""
+    """Put a record that the stream's consumers ignore: its marker comes with an update."""
     marker = {name: image[name] for name in ("owed", "owedBucket", "owedSince")}
     client, table = world.client("dynamodb"), world.outputs["TableName"]
     client.put_item(
@@ -232,7 +232,7 @@ def parks(world: World, function: str) -> bool:
 
 
 def players_are_notified(world: World) -> bool:
-    """Fresh, again after a crash before the mail was sent, and with a record that cannot be read."""
+    """New, again after a crash before the mail was sent, and with a record that cannot be read."""
     attacker, address = unique("p"), f"{unique('mail')}@example.com"
     world.profile(attacker, email=address)
     image = heist_image(attacker, unique("p"))

@@ -1,7 +1,7 @@
 """Many at once: one winner, named refusals, no point lost (SPEC section 3).
 
-RACES_AT_ONCE=100 sends all hundred requests at the same moment, once as many functions are warm: the embedded AWS
-starts a process for each, which took two minutes on two busy cores.
+RACES_AT_ONCE=100 sends all hundred requests at the same moment, once as many functions are warm:
+the embedded AWS starts a process for each, which took two minutes on two busy cores.
 """
 
 import os

@@ -47,7 +47,7 @@ def test_heists_refusals_and_tokens_reach_the_reports(world: World, operator: Pl
     with world.settings(["execute_heist"], HEIST_COOLDOWN_HOURS="0"):
         stolen = [robber.rob(world.victim(points=2000))["pointsStolen"] for _ in range(8)]
         assert robber.execute(unique("nobody"), unique("k")).status == 400
-    # Other tests may go on playing while this one looks: at least these, and in the end all of them.
+    # Other tests may go on playing meanwhile: at least these, and all of them in the end.
     eventually(
         lambda: today(operator), lambda now: now[0] >= before[0] + 8 and now[1] >= before[1] + 1
     )

@@ -142,7 +142,7 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
 
 
 def readme_lines_and_answers() -> list[tuple[str, dict[str, Any]]]:
-    """What each line of the README's "The API by example" prints now, and the answer shown there."""
+    """What each line of "The API by example" prints now, and the answer shown in the README."""
     section = (ROOT / "README.md").read_text().split("## The API by example")[1].split("\n## ")[0]
     pairs = re.findall(r"```sh\n(.*?)```\s+```json\n(.*?)```", section, re.DOTALL)
     assert len(pairs) == section.count("```sh")

@@ -1,4 +1,4 @@
-"""Requests of the wrong shape are a 400 that names the field, and nothing else happens (SPEC 1, 2)."""
+"""A request of the wrong shape is a 400 that names the field, and nothing happens (SPEC 1, 2)."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Storage for real: every test of this folder runs on each engine unless it says otherwise."""
+"""Real storage: every test of this folder runs on each engine unless it says otherwise."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor

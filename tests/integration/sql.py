@@ -1,8 +1,8 @@
 """The developer guide's own SQL, asked of real SQL engines: what the reports must equal.
 
-reports.sql is the guide's monitoring section to the letter. PostgreSQL runs it so, with NOW() standing
-still; where it is not installed, Python's own SQLite runs it with `NOW() - INTERVAL ...` put in as a
-value, the one expression that it does not know.
+reports.sql is the guide's monitoring section to the letter. PostgreSQL runs it so, with NOW()
+standing still; where it is not installed, Python's own SQLite runs it with `NOW() - INTERVAL ...`
+put in as a value, the one expression that it does not know.
 """
 
 import csv

@@ -80,7 +80,7 @@ class Consumer:
 
 
 def _checkpoint(answer: Mapping[str, Any] | None, batch: list[Event]) -> int | None:
-    """AWS: no list or an empty one is a success, an identifier that is not there a failure of all."""
+    """None or an empty list is a success; an identifier that is not there fails the batch."""
     failures = (answer or {}).get("batchItemFailures") or []
     if not failures:
         return None

@@ -1,4 +1,4 @@
-"""Moving in against real storage: whole, once, and exact whatever dies or plays meanwhile."""
+"""Import into real storage: complete, once, and exact whatever fails or plays meanwhile."""
 
 import csv
 from collections.abc import Callable, Mapping
@@ -139,7 +139,7 @@ def test_points_of_earlier_months_are_what_their_point_events_add_up_to(
     assert game.player("3").points_in("2026-10") == sum(map(int, map(str, earned)))
 
 
-def test_nobody_is_told_of_what_happened_before(desk: Desk, game: Game, export: Path) -> None:
+def test_nobody_is_notified_of_what_happened_before(desk: Desk, game: Game, export: Path) -> None:
     desk("import", str(export), *APPLY)
     assert game.owed() == []
     game.sweep()

@@ -1,4 +1,4 @@
-"""Undoing a heist against real storage: once, solvent, and exact whatever happens in between."""
+"""Undoing a heist in real storage: once, nobody below zero, exact whatever happens meanwhile."""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -426,7 +426,7 @@ def told_of(game: Game, player_id: str, heist_id: str) -> list[tuple[str, str | 
     ]
 
 
-def test_both_are_told_by_inbox_and_mail_and_the_bus_once_beside_the_heist(
+def test_a_reversal_is_notified_to_both_and_the_bus_once_beside_the_heist(
     playing: Game, robbed: str
 ) -> None:
     playing.reverse(robbed)

@@ -1,4 +1,4 @@
-"""Notifier and publisher under the stream's contract: delivered again, cut off, crashed anywhere."""
+"""Notifier and publisher under the stream's contract: repeated, cut short, crashed anywhere."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -24,7 +24,7 @@ DONE = {"batchItemFailures": [], "parked": 0}
 
 
 def robberies(game: Game, count: int) -> list[Event]:
-    """As many heists between players with addresses, as the stream tells of them."""
+    """As many heists between players with addresses, as records of the stream."""
     stream = Stream(game)
     for number in range(count):
         attacker, victim = f"attacker-{number}", f"victim-{number}"
@@ -43,7 +43,7 @@ def publisher(game: Game, **options: Any) -> Consumer:
     return Consumer(partial(game.call, "publish_and_count"), **options)
 
 
-def assert_all_told_once(game: Game, count: int) -> None:
+def assert_all_notified_once(game: Game, count: int) -> None:
     for number in range(count):
         for player_id in (f"attacker-{number}", f"victim-{number}"):
             told = [item for item in game.inbox(player_id) if item.notice.heist_id]
@@ -51,7 +51,7 @@ def assert_all_told_once(game: Game, count: int) -> None:
             assert game.ses.by_address[f"{player_id}@example.com"] == 1, player_id
 
 
-def test_what_the_stream_tells_is_what_was_committed(game: Game) -> None:
+def test_what_the_stream_carries_is_what_was_committed(game: Game) -> None:
     (record,) = robberies(game, 1)
     image = items.from_wire(record["dynamodb"]["NewImage"])
     event = items.owed_event_from(image)
@@ -61,21 +61,21 @@ def test_what_the_stream_tells_is_what_was_committed(game: Game) -> None:
 
 
 @pytest.mark.parametrize("deliveries", [1, 2, 5])
-def test_however_often_a_batch_is_delivered_everyone_is_told_once(
+def test_however_often_a_batch_is_delivered_everyone_is_notified_once(
     game: Game, deliveries: int
 ) -> None:
     records = robberies(game, 4)
     consumer = notifier(game, batch_size=3, deliveries=deliveries)
     consumer.deliver(records)
     publisher(game, batch_size=3).deliver(records)
-    assert_all_told_once(game, 4)
+    assert_all_notified_once(game, 4)
     assert consumer.on_failure == []
     assert len(game.bridge.published) == 4
     game.sweep()
     assert game.marked() == []
 
 
-def test_a_batch_done_at_the_same_time_tells_everyone_once_and_each_player_in_order(
+def test_a_batch_done_in_parallel_notifies_everyone_once_and_each_player_in_order(
     game: Game, crowd: ThreadPoolExecutor
 ) -> None:
     game.record_executor = crowd
@@ -85,7 +85,7 @@ def test_a_batch_done_at_the_same_time_tells_everyone_once_and_each_player_in_or
     consumer = notifier(game, batch_size=20, deliveries=2)
     consumer.deliver(records)
     assert (consumer.invocations, consumer.on_failure) == (2, [])
-    assert_all_told_once(game, 4)
+    assert_all_notified_once(game, 4)
     newest_first = [item.notice.metadata.get("referredUserName") for item in game.inbox("victim-1")]
     assert newest_first == [*(one.referred_name for one in reversed(awards)), None]
 
@@ -106,13 +106,13 @@ def test_one_bad_record_among_many_is_parked_and_the_others_are_done(game: Game)
     consumer.deliver(batch)
     assert consumer.invocations == 1
     assert consumer.on_failure == []
-    assert_all_told_once(game, 3)
+    assert_all_notified_once(game, 3)
     (letter,) = game.notifier_queue
     assert letter["record"] == bad
     assert letter["reason"]
 
 
-def test_of_a_hundred_records_one_is_poison_and_ninety_nine_are_done(game: Game) -> None:
+def test_of_a_hundred_records_one_is_unreadable_and_ninety_nine_are_done(game: Game) -> None:
     awards = [award(f"player-{number}", f"friend-{number}") for number in range(100)]
     records = [
         stream_record(items.award_item(one), number) for number, one in enumerate(awards, start=1)
@@ -143,10 +143,10 @@ def test_a_record_that_fails_for_a_while_is_delivered_again_and_no_other_is_doub
     consumer.deliver(records)
     assert consumer.on_failure == []
     assert consumer.invocations > 2
-    assert_all_told_once(game, 4)
+    assert_all_notified_once(game, 4)
 
 
-def test_a_record_that_keeps_failing_holds_up_no_other_and_is_left_to_the_sweeper(
+def test_a_record_that_keeps_failing_delays_no_other_and_is_left_to_the_sweeper(
     game: Game,
 ) -> None:
     records = robberies(game, 4)
@@ -167,11 +167,11 @@ def test_a_record_that_keeps_failing_holds_up_no_other_and_is_left_to_the_sweepe
 
     game.undisturbed()
     game.sweep()
-    assert_all_told_once(game, 4)
+    assert_all_notified_once(game, 4)
     assert game.marked() == []
 
 
-def test_a_throttled_ses_holds_up_nothing(game: Game) -> None:
+def test_a_throttled_ses_delays_nothing_else(game: Game) -> None:
     records = robberies(game, 3)
     game.ses.fails(*[client_error("ThrottlingException")] * 6)
     consumer = notifier(game, batch_size=3)
@@ -179,10 +179,10 @@ def test_a_throttled_ses_holds_up_nothing(game: Game) -> None:
     assert consumer.invocations == 1
     assert all(len(game.inbox(f"victim-{number}")) == 1 for number in range(3))
     game.sweep()
-    assert_all_told_once(game, 3)
+    assert_all_notified_once(game, 3)
 
 
-def test_a_bus_that_is_down_holds_up_no_statistics_and_is_left_to_the_sweeper(game: Game) -> None:
+def test_a_bus_that_is_down_delays_no_statistics_and_is_left_to_the_sweeper(game: Game) -> None:
     records = robberies(game, 3)
     game.bridge.refused_entries = 1
     consumer = publisher(game, batch_size=3)
@@ -196,7 +196,7 @@ def test_a_bus_that_is_down_holds_up_no_statistics_and_is_left_to_the_sweeper(ga
     assert game.marked() == []
 
 
-def test_statistics_that_cannot_be_kept_hold_up_no_event_and_are_left_to_the_sweeper(
+def test_statistics_that_cannot_be_kept_delay_no_event_and_are_left_to_the_sweeper(
     game: Game,
 ) -> None:
     records = robberies(game, 3)
@@ -260,7 +260,7 @@ def scenes(
 
 
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
-def test_wherever_the_notifier_is_hit_everyone_is_told_exactly_once(
+def test_wherever_the_notifier_fails_everyone_is_notified_exactly_once(
     new_game: Callable[[], Game], moment: str, strike: Callable[[], None]
 ) -> None:
     """One doubtful fault: exactly one inbox item, one or two mails; marker gone in two sweeps."""
@@ -295,7 +295,7 @@ def test_wherever_the_notifier_is_hit_everyone_is_told_exactly_once(
 
 @ONE_ENGINE
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
-def test_of_a_heist_and_its_reversal_everyone_is_told_exactly_once_each_wherever_it_is_hit(
+def test_wherever_it_fails_a_heist_and_its_reversal_are_notified_exactly_once_each(
     new_game: Callable[[], Game], moment: str, strike: Callable[[], None]
 ) -> None:
     """Both in one batch: the second is told beside the first, not instead of it."""
@@ -328,7 +328,7 @@ def test_of_a_heist_and_its_reversal_everyone_is_told_exactly_once_each_wherever
 
 @ONE_ENGINE
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
-def test_wherever_the_sweeper_is_hit_the_next_ones_finish(
+def test_wherever_the_sweeper_fails_the_next_ones_finish(
     new_game: Callable[[], Game], moment: str, strike: Callable[[], None]
 ) -> None:
     for game, fault, event, _ in scenes(new_game, moment, strike):

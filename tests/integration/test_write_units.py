@@ -70,7 +70,7 @@ def test_a_notice_with_its_inbox_item(game: Game, meter: Meter) -> None:
         assert meter.take()[0] == NOTICE
 
 
-def test_telling_of_a_heist_in_all_and_settling_it(game: Game, meter: Meter) -> None:
+def test_notifying_both_of_a_heist_and_settling_it(game: Game, meter: Meter) -> None:
     """Two notices; for each mail a claim and a result; the marker, with its index entry."""
     players(game)
     game.rob("alice", "bob")
@@ -113,7 +113,7 @@ def test_a_page_of_the_inbox_costs_what_it_shows(game: Game, meter: Meter) -> No
     assert reads <= 4
 
 
-def test_telling_of_an_award_in_all(game: Game, meter: Meter) -> None:
+def test_notifying_and_counting_an_award(game: Game, meter: Meter) -> None:
     players(game)
     new = award("alice", "new-friend")
     assert game.store.commit_award(new)

@@ -6,8 +6,8 @@
   that the tests make the product send is tried.
 - decision: a decision of the code that sends them is taken away, or turned round.
 
-All but the rules are tried on the unit tests, the tests of storage and the seeds that meet them, on moto.
-`python -m tests.mutation condition PLAYER` tries those with all these words in their names.
+All but the rules are tried on the unit tests, the tests of storage and the seeds that meet them, on
+moto. `python -m tests.mutation condition PLAYER` tries those with all these words in their names.
 Each mutant that nothing notices must stand in survivors.txt with the reason.
 """
 # ruff: noqa: T201 - a command line

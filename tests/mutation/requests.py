@@ -302,7 +302,7 @@ def _tidy(request: Request) -> Request:
 
 @dataclass
 class Watch:
-    """Is told of every call of the product, and which of its writes were refused or not answered."""
+    """Sees every call of the product, and which of its writes were refused or not answered."""
 
     sent: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
     failed: Callable[[str, list[Place]], None] = lambda *_: None

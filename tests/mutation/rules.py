@@ -1,4 +1,4 @@
-"""Mutants of the rules of the game, made by mutmut in a copy of the project; unit tests must notice them."""
+"""Mutants of the rules, made by mutmut in a copy of the project; unit tests must notice them."""
 
 import os
 import re

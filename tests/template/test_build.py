@@ -32,12 +32,13 @@ import botocore.session
 session = botocore.session.get_session()
 made = {}
 for service in ("dynamodb", "events", "sesv2", "sqs"):
-    client = session.create_client(service, "eu-west-1", aws_access_key_id="x", aws_secret_access_key="x")
+    keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+    client = session.create_client(service, "eu-west-1", **keys)
     made[service] = [client.meta.endpoint_url, sorted(client.meta.service_model.operation_names)]
 print(json.dumps([botocore.__file__, made]))
 """
 
-# Where each client's first request would go, and the scope it is signed for, in a region of each partition.
+# Where each client's first request would go, and its signing scope, per partition.
 ADDRESSES = """
 import json, sys
 sys.path.insert(0, sys.argv[1])

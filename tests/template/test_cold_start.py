@@ -1,5 +1,4 @@
 """What a cold start costs: the modules that each function loads, and instructions.
-
 The whole comparison is `make bench`; docs/performance.md has its figures and their story.
 """
 
@@ -49,8 +48,8 @@ def test_every_function_is_listed() -> None:
 def test_a_function_loads_what_is_listed_and_no_more(artifact: Artifact, function: str) -> None:
     newcomers = set(modules.loaded(artifact, function)) - set(expected()[function])
     assert not newcomers, (
-        f"{function} now loads {', '.join(sorted(newcomers))}. Import it where it is used (wiring.py "
-        "shows how), or if the function needs it: "
+        f"{function} now loads {', '.join(sorted(newcomers))}. Import it where it is used "
+        "(wiring.py shows how), or if the function needs it: "
         "python -m benchmarks.modules > tests/template/modules.txt"
     )
 
@@ -65,7 +64,7 @@ def test_no_more_calls_wait_for_one_another_than_the_budget_has(
 def test_a_cold_start_costs_little_more_than_the_libraries_that_it_needs(
     artifact: Artifact, tmp_path: Path
 ) -> None:
-    """Execute up to its first answer, clients included, against the imports of its libraries alone."""
+    """Execute up to its first answer, clients included, beside the imports of its libraries."""
     try:
         counter()
     except ProblemError as problem:

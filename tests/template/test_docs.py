@@ -1,4 +1,4 @@
-"""The pages tell what there is, and nobody to do what cannot be undone."""
+"""The pages know what the code has, are wrapped and linked, and tell nobody to erase anything."""
 
 import ast
 import re

@@ -96,8 +96,8 @@ def body_of(request: AWSPreparedRequest) -> dict[str, Any]:
 
 @dataclass
 class Injector:
-    """`rate`: how many sends in one meet a fault. `advance` moves the clock by seconds; `pause` lets
-    other requests run."""
+    """`rate`: how many sends in one meet a fault. `advance` moves the clock by seconds; `pause`
+    lets other requests run."""
 
     rng: random.Random
     rate: float = 0.0

@@ -1,4 +1,4 @@
-"""Holds every answer of execute against what is stored, and against earlier answers under its key."""
+"""Compares every answer of execute with what is stored and with earlier answers of its key."""
 
 import json
 import threading

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 
 class Deviation(BaseException):
-    """What the system did is not what the game allows. Passes through the product's own handlers."""
+    """The system did what the game does not allow. Passes through the product's own handlers."""
 
 
 class Crashed(BaseException):

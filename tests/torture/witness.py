@@ -26,7 +26,8 @@ _OWING = ("HEIST", "REVERSAL", "REFERRAL")
 _OWED = frozenset({"owed", "owedBucket", "owedSince", "countedIn"})
 _RELEASED = _OWED | {"heldAt", "createdAt"}
 _SETTLING = timedelta(seconds=90)
-"""So long after the freeze somebody may still tell an erased player what they were about to tell."""
+"""So long after the freeze somebody may still tell an erased player what they were about to
+tell."""
 _MAIL = frozenset({"mailState", "mailAttempts", "mailOwner", "mailLeaseUntil"})
 _UNDER_WAY = ("PENDING", "SENDING")
 _plain = TypeDeserializer()

@@ -1,4 +1,4 @@
-"""Execute, round by round: ids, deadlines, pauses and counting. Storage here is a script of answers.
+"""Execute, round by round: ids, deadlines, pauses, counting. Storage is a script of answers.
 
 What holds against real storage is tested in tests/integration/test_heist_commits.py.
 """
@@ -180,7 +180,7 @@ def test_a_permitted_heist_takes_one_round() -> None:
     assert game.script.calls == ["count", "read", "commit"]
 
 
-def test_a_refusal_is_recorded_before_it_is_told() -> None:
+def test_a_refusal_is_recorded_before_it_is_answered() -> None:
     game = Game()
     game.script.attacker = player("alice")
     outcome = game.execute()
@@ -189,7 +189,7 @@ def test_a_refusal_is_recorded_before_it_is_told() -> None:
     assert game.script.calls == ["count", "read", "refuse"]
 
 
-def test_a_refusal_that_lost_to_another_outcome_goes_round() -> None:
+def test_a_refusal_that_lost_to_another_outcome_starts_another_round() -> None:
     game = Game()
     game.script.attacker = player("alice")
     game.script.refusals = [False]
@@ -198,7 +198,7 @@ def test_a_refusal_that_lost_to_another_outcome_goes_round() -> None:
 
 
 @pytest.mark.parametrize("trouble", [Contention(), Unavailable()])
-def test_trouble_with_any_call_goes_round_and_counts_once(trouble: Exception) -> None:
+def test_trouble_with_any_call_starts_another_round_and_counts_once(trouble: Exception) -> None:
     game = Game()
     game.script.counts = [trouble]
     game.script.reads = [trouble]
@@ -229,7 +229,7 @@ def test_a_defect_is_not_repeated() -> None:
     assert game.script.calls.count("commit") == 1
 
 
-def test_what_is_misconfigured_is_told_without_another_round() -> None:
+def test_a_misconfiguration_is_answered_without_another_round() -> None:
     game = Game()
     game.script.reads = [Misconfigured()]
     with pytest.raises(Misconfigured):
@@ -240,7 +240,7 @@ def test_what_is_misconfigured_is_told_without_another_round() -> None:
 @pytest.mark.parametrize(
     ("trouble", "kind"), [(Contention(), Contention), (Unavailable(), Unavailable)]
 )
-def test_past_the_deadline_the_last_trouble_is_told(
+def test_past_the_deadline_the_last_trouble_is_the_answer(
     trouble: Exception, kind: type[Exception]
 ) -> None:
     game = Game()
@@ -323,7 +323,7 @@ def test_another_target_under_the_same_id_is_a_mismatch(record: Heist | RefusedH
         lost.execute()
 
 
-def test_a_replay_is_never_turned_away() -> None:
+def test_a_replay_is_never_limited() -> None:
     game = Game()
     game.script.record = heist()
     game.script.counts = [Count(allowed=False, added=False)]
@@ -420,7 +420,7 @@ def test_past_its_limit_a_check_tells_nothing() -> None:
 # Retry
 
 
-def test_contention_is_waited_out_for_a_while_and_then_told() -> None:
+def test_contention_is_waited_out_for_a_while_and_then_raised() -> None:
     time = FakeClock()
     rounds: list[int] = []
 

@@ -39,8 +39,8 @@ def test_a_permitted_heist_takes_the_percentage_and_spends_one_token() -> None:
     assert plan.cooldown_ends_at == NOW + 24 * HOUR
 
 
-def test_the_first_check_that_says_no_is_the_one_told() -> None:
-    """Everything is wrong; mending one thing after the other shows the order of the checks."""
+def test_the_first_check_that_refuses_gives_the_code() -> None:
+    """Everything is wrong; correcting one thing after the other shows the order of the checks."""
     just_now = NOW - HOUR
     game = rules(enabled=False, percentage=1, minimum=50)
     attacker = player("alice", last_heist_at=just_now, last_robbed_at=just_now, version=0)
@@ -89,7 +89,7 @@ def test_the_texts_without_numbers_are_the_guides() -> None:
     assert small.message == "Insufficient points to steal"
 
 
-def test_a_blocked_victim_is_told_apart_from_an_absent_one_by_nothing() -> None:
+def test_a_blocked_victim_looks_exactly_like_an_unknown_player() -> None:
     blocked = refusal(victim=replace(VICTIM, blocked_at=NOW))
     absent = refusal(victim=Player(VICTIM.id))
     assert (blocked.code, blocked.message, blocked.details) == (
@@ -99,7 +99,7 @@ def test_a_blocked_victim_is_told_apart_from_an_absent_one_by_nothing() -> None:
     )
 
 
-def test_a_blocked_attacker_is_told_so_without_details() -> None:
+def test_a_blocked_attacker_gets_a_code_of_its_own_without_details() -> None:
     blocked = refusal(replace(ATTACKER, blocked_at=NOW))
     assert (blocked.message, blocked.details) == ("You cannot take part in heists", {})
 
@@ -117,7 +117,7 @@ def test_refusals_without_a_moment_have_empty_details() -> None:
         (2, "Target must have at least 2 points"),
     ],
 )
-def test_the_minimum_is_told_and_never_the_balance(minimum: int, message: str) -> None:
+def test_the_refusal_names_the_minimum_and_never_the_balance(minimum: int, message: str) -> None:
     too_poor = player("bob", points=minimum - 1)
     told = refusal(victim=too_poor, game=rules(minimum=minimum))
     assert (told.code, told.message) == ("TARGET_BELOW_MINIMUM", message)

@@ -1,4 +1,4 @@
-"""The simulation of a hot victim keeps the rules that it is to tell about."""
+"""The simulation of a hot victim keeps the rules of the game."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""What the load benchmark takes for a loss or a bad answer."""
+"""What the load benchmark counts as a loss or a bad answer."""
 
 import random
 from collections import Counter

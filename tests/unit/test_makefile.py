@@ -1,4 +1,4 @@
-"""The Makefile: its help, its switches, and what of the caller's text reaches the commands untouched."""
+"""The Makefile: its help, its switches, and how a caller's text reaches the commands."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Names: what of a stranger's text is kept, where it is cut, and when it is no name (SPEC section 1)."""
+"""Names: which characters are kept, where a name is cut, when it is none (SPEC section 1)."""
 
 import pytest
 from hypothesis import given

@@ -84,7 +84,7 @@ def test_of_a_reversal_both_players_get_an_inbox_item_and_a_mail() -> None:
     }
 
 
-def test_a_refused_mail_of_a_reversal_is_a_letter_that_says_of_which_notice() -> None:
+def test_a_refused_mail_of_a_reversal_is_a_dead_letter_that_names_its_notice() -> None:
     notifier = Notifier()
     notifier.ses.fails(client_error("MessageRejected"))
     notifier(reversal())
@@ -141,7 +141,7 @@ def test_notices_are_delivered_while_the_game_is_off() -> None:
     assert len(notifier.ses) == 2
 
 
-def test_a_refused_mail_has_failed_for_good_and_is_kept_as_a_letter() -> None:
+def test_a_refused_mail_has_failed_for_good_and_is_kept_as_a_dead_letter() -> None:
     notifier = Notifier()
     notifier.ses.fails(client_error("MessageRejected"))
     told = notifier()
@@ -193,7 +193,7 @@ def test_a_doubtful_mail_waits_for_its_lease_and_is_sent_once_more() -> None:
     assert len(notifier.ses) == 2
 
 
-def test_a_mail_that_was_doubtful_twice_is_parked_as_a_letter_and_never_sent_by_itself() -> None:
+def test_a_mail_that_was_doubtful_twice_is_parked_as_a_dead_letter_and_not_sent() -> None:
     notifier = Notifier(ALICE)
     notifier.ses.loses_reply(REPLY_LOST, REPLY_LOST)
     notifier()
@@ -233,7 +233,7 @@ def test_trouble_with_one_mail_leaves_the_other_alone() -> None:
     assert notifier.ses.by_address == {"alice@example.com": 1, "bob@example.com": 1}
 
 
-def test_a_mail_is_never_ended_before_its_letter_is_kept() -> None:
+def test_a_mail_is_never_ended_before_its_dead_letter_is_kept() -> None:
     notifier = Notifier(ALICE)
     notifier.ses.fails(client_error("MessageRejected"), client_error("MessageRejected"))
     notifier.queue.fails(client_error("AccessDenied", 403))
@@ -346,7 +346,7 @@ def attempt(notifier: Notifier, outcome: str) -> None:
 
 
 @pytest.mark.parametrize("length", [1, 2, 3])
-def test_every_sequence_of_faults_gives_at_most_two_mails_and_loses_none_silently(
+def test_every_sequence_of_faults_gives_at_most_two_mails_and_loses_none_unnoticed(
     length: int,
 ) -> None:
     """0, 1, 2 and 3 doubtful faults give at most 1, 2, 2 and 2 mails."""
