@@ -32,6 +32,7 @@ from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import items, keys
 from heist_core.storage.audit import Audit, audit_items
 from heist_core.storage.store import Store
+from heist_core.storage.table import Table
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.execute_heist import ExecuteHeist
 from local.console import plain_streams, say, show
@@ -173,7 +174,7 @@ def in_threads(seconds: float) -> Iterator[str]:
         engine.table() as table,
         ThreadPoolExecutor(2 * CLIENTS) as calls,
     ):
-        store = Store(engine.client, table, calls)
+        store = Store(Table(engine.client, table), calls)
         settings = LiveSettings(parse_settings(NO_LIMITS), time.monotonic, lambda: None)
         clock = Clock(lambda: datetime.now(UTC), time.monotonic, time.sleep)
         execute = ExecuteHeist(store, settings, clock)
@@ -229,7 +230,7 @@ def over_http(seconds: float) -> Iterator[str]:
         ids = [stack.sign_up(user) for user in users]
         tokens = [stack.token(user) for user in users]
         with ThreadPoolExecutor(4) as calls:
-            endow(Store(stack.dynamodb, table, calls), ids, TOKENS_OVER_HTTP)
+            endow(Store(Table(stack.dynamodb, table), calls), ids, TOKENS_OVER_HTTP)
 
         def audit() -> Audit:
             return audit_items(everything(stack.dynamodb, table))

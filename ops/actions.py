@@ -24,7 +24,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         raise OperatorError(f"--month must be YYYY-MM, not {month}")
     found = [
         entry
-        for entry in target.items(keys.actions(month))
+        for entry in target.table.partition(keys.actions(month))
         if options.subject in ("", entry["subject"])
     ]
     out.table(

@@ -8,7 +8,8 @@ there is one.
 import argparse
 from dataclasses import asdict
 
-from heist_core.storage.audit import Table, audit_table
+from heist_core.storage.audit import audit_table
+from heist_core.storage.table import Table
 from ops.output import Output
 from ops.target import Target
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    table = Table(target.dynamodb, options.table or target.table)
+    table = Table(target.dynamodb, options.table) if options.table else target.table
     audit, violations = audit_table(table, rounds=options.rounds, progress=out.items_read)
     for violation in violations:
         out.line(str(violation))

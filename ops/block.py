@@ -59,9 +59,9 @@ def _change(target: Target, player_id: str, reason: str, *, blocked: bool) -> bo
         after={"blocked": blocked},
     )
     if blocked:
-        target.store.commit(operator.block(target.table, player, action.at, action))
+        target.table.transact(operator.block(player, action.at, action))
     else:
-        target.store.commit(operator.unblock(target.table, player, action))
+        target.table.transact(operator.unblock(player, action))
     return True
 
 

@@ -131,7 +131,7 @@ def show(current: InEffect, out: Output) -> int:
 
 
 def show_history(target: Target, out: Output) -> int:
-    versions = list(target.items(keys.SETTINGS["pk"], keys.SETTINGS_VERSION))
+    versions = list(target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSION))
     out.table(
         ("version", "when", "who", "why", "sets"),
         (
@@ -171,7 +171,7 @@ def version_of(target: Target, version: int) -> dict[str, object]:
     if version == 0:
         return {}
     wanted = keys.settings_version(version)
-    found = list(target.items(wanted["pk"], wanted["sk"]))
+    found = list(target.table.partition(wanted["pk"], wanted["sk"]))
     if version < 0 or not found:
         raise OperatorError(f"There is no version {version}: ./heist config --history lists them.")
     return overrides_of(found[0])
@@ -227,7 +227,9 @@ def change(
 
 def write(target: Target, current: InEffect, overrides: Values, reason: str) -> int:
     """The new version. Raises OperatorError when somebody else changed the settings meanwhile."""
-    versions = [_number(each) for each in target.items(keys.SETTINGS["pk"], keys.SETTINGS_VERSION)]
+    versions = [
+        _number(each) for each in target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSION)
+    ]
     version = max(versions, default=0) + 1
     action = target.action(
         "config",
@@ -237,8 +239,8 @@ def write(target: Target, current: InEffect, overrides: Values, reason: str) -> 
         after={"version": version, **overrides},
     )
     try:
-        target.store.commit(
-            operator.change_settings(target.table, current.item, NAMES, overrides, version, action)
+        target.table.transact(
+            operator.change_settings(current.item, NAMES, overrides, version, action)
         )
     except Contention as problem:
         raise OperatorError(

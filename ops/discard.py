@@ -50,7 +50,7 @@ def _discard(target: Target, letters: Letters, chosen: Sequence[Letter], reason:
     for start in range(0, len(chosen), ENTRIES_AT_ONCE):
         some = chosen[start : start + ENTRIES_AT_ONCE]
         entries = [_action(target, letter, reason) for letter in some]
-        target.store.commit([record_action(target.table, entry) for entry in entries])
+        target.table.transact([record_action(entry) for entry in entries])
         for letter in some:
             letters.delete(letter)
 

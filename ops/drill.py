@@ -10,7 +10,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from heist_core.storage.audit import Table, audit_table
+from heist_core.storage.audit import audit_table
+from heist_core.storage.table import Table
 from ops.command import add_change_arguments, agreed
 from ops.output import Output
 from ops.target import OperatorError, Target
@@ -71,8 +72,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    out.line(f"{target.table} would be restored as a table beside it, at the price of its size.")
+    out.line(
+        f"{target.table.name} would be restored as a table beside it, at the price of its size."
+    )
     if not agreed(options, out):
         out.document({"copy": None})
         return 0
-    return 1 if drill(target.dynamodb, target.table, out, keep=options.keep) else 0
+    return 1 if drill(target.dynamodb, target.table.name, out, keep=options.keep) else 0

@@ -12,18 +12,13 @@ import argparse
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, cast
 
-from heist_core.storage import operator
-from heist_core.storage.audit import Table
+from heist_core.storage import keys, operator
 from heist_core.use_cases.retry import until_uncontended
 from ops.command import add_change_arguments, agreed, player_id_of, reason_of
 from ops.output import Output
 from ops.people import Item, kind_of
 from ops.target import OperatorError, Target
-
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb.type_defs import DeleteItemInputTypeDef, UpdateItemInputTypeDef
 
 SETTLING = timedelta(seconds=90)
 """Longer than any function may run: whoever read the player before the freeze has ended by then."""
@@ -44,15 +39,15 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         out.line("The id itself looks like an address, and it stays: see docs/operations.md.")
     about = [
         item
-        for item in Table(target.dynamodb, target.table).scan(out.items_read)
-        if kind_of(item, player_id) or operator.forget(target.table, item, player_id)
+        for item in target.table.scan(out.items_read)
+        if kind_of(item, player_id) or operator.forget(item, player_id)
     ]
     if not about and not options.unknown:
         raise OperatorError(
             f"Nobody is known by the id {player_id}, so there is nothing to erase. "
             "To have events of such a player ignored from now on: --unknown"
         )
-    found = Counter(one.kind for one in _forgettings(target, about, player_id))
+    found = Counter(one.kind for one in _forgettings(about, player_id))
     _list(out, found)
     if not agreed(options, out):
         out.document({"player": player_id, "found": dict(found), "done": False})
@@ -61,8 +56,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     while (left := frozen_at + SETTLING - target.now()) > timedelta(0):
         out.progress(f"frozen; waiting {left.total_seconds():.0f} s for what is under way")
         target.clock.sleep(min(left.total_seconds(), 1.0))
-    scanned = Table(target.dynamodb, target.table).scan(out.items_read)
-    remaining = _forgettings(target, scanned, player_id)
+    remaining = _forgettings(target.table.scan(out.items_read), player_id)
     erased = Counter(one.kind for one in remaining if _forget(target, one))
     receipt = until_uncontended(lambda: _certify(target, player_id, reason, erased), target.clock)
     out.line(f"Erased. Receipt {receipt}: {_in_words(erased)}.")
@@ -70,10 +64,8 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def _forgettings(
-    target: Target, found: Iterable[Item], player_id: str
-) -> list[operator.Forgetting]:
-    forgettings = (operator.forget(target.table, item, player_id) for item in found)
+def _forgettings(found: Iterable[Item], player_id: str) -> list[operator.Forgetting]:
+    forgettings = (operator.forget(item, player_id) for item in found)
     return [one for one in forgettings if one is not None]
 
 
@@ -85,26 +77,22 @@ def _freeze(target: Target, player_id: str, reason: str) -> datetime:
     action = target.action(
         "erase", f"player {player_id}", reason, before={}, after={"frozen": True}
     )
-    target.store.commit(operator.freeze(target.table, player, action.at, action))
+    target.table.transact(operator.freeze(player, action.at, action))
     return action.at
 
 
 def _forget(target: Target, forgetting: operator.Forgetting) -> bool:
     """False: the item is gone meanwhile."""
     if isinstance(forgetting, operator.Removal):
-        target.dynamodb.delete_item(**cast("DeleteItemInputTypeDef", forgetting.request))
+        target.table.delete(forgetting.key)
         return True
-    try:
-        target.dynamodb.update_item(**cast("UpdateItemInputTypeDef", forgetting.request))
-    except target.dynamodb.exceptions.ConditionalCheckFailedException:
-        return False
-    return True
+    return target.table.update_if(forgetting.request)
 
 
 def _certify(target: Target, player_id: str, reason: str, erased: Counter[str]) -> str:
     """The receipt's id: this run's, or that of the run that finished the erasure before."""
-    state = next(target.items(f"PLAYER#{player_id}"))
-    if "erasureReceipt" in state:
+    state = target.table.get(keys.player(player_id))
+    if state is not None and "erasureReceipt" in state:
         return str(state["erasureReceipt"])
     action = target.action(
         "erase",
@@ -113,7 +101,7 @@ def _certify(target: Target, player_id: str, reason: str, erased: Counter[str]) 
         before={"frozen": True},
         after={"erased": dict(erased)},
     )
-    target.store.commit(operator.certify(target.table, player_id, action.id, action))
+    target.table.transact(operator.certify(player_id, action.id, action))
     return action.id
 
 

@@ -7,7 +7,6 @@ struck is left out.
 
 import argparse
 
-from heist_core.storage.audit import Table
 from ops.command import player_id_of
 from ops.output import Output
 from ops.people import collected
@@ -20,8 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     player_id = player_id_of(options)
-    table = Table(target.dynamodb, target.table)
-    found = collected(table.scan(out.items_read), player_id)
+    found = collected(target.table.scan(out.items_read), player_id)
     if not found:
         raise OperatorError(f"The table holds nothing about {player_id}.")
     Output(as_json=True).document(

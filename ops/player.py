@@ -33,10 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     player_id = player_id_of(options)
     limit = None if out.as_json or options.limit < 1 else options.limit
-    state = next(target.items(keys.player(player_id)["pk"]), None)
-    ledger = _newest(target.items(f"LEDGER#{player_id}"), "occurredAt")
-    inbox = _newest(target.items(keys.inbox(player_id)), "sk")
-    brought_by = list(target.items(keys.referral(player_id)["pk"], "REFERRAL"))
+    state = next(target.table.partition(keys.player(player_id)["pk"]), None)
+    ledger = _newest(target.table.partition(f"LEDGER#{player_id}"), "occurredAt")
+    inbox = _newest(target.table.partition(keys.inbox(player_id)), "sk")
+    brought_by = list(target.table.partition(keys.referral(player_id)["pk"], "REFERRAL"))
     if state is None and not inbox and not brought_by:
         raise OperatorError(f"There is no player {player_id}.")
     heists, notices, reversals = _heists(target, player_id, ledger, limit)
@@ -116,7 +116,7 @@ def _heists(
     notices: dict[str, Item] = {}
     reversals: dict[str, Item] = {}
     for heist_id in islice(ids, limit):
-        for item in target.items(keys.heist(heist_id)["pk"]):
+        for item in target.table.partition(keys.heist(heist_id)["pk"]):
             if item["sk"] == "HEIST":
                 heists.append(item)
             elif item["sk"] == "REVERSAL":
@@ -133,7 +133,7 @@ def _actions(target: Target, player_id: str) -> list[Item]:
     for _ in range(MONTHS_OF_ACTIONS):
         of_month = [
             entry
-            for entry in target.items(keys.actions(f"{month:%Y-%m}"))
+            for entry in target.table.partition(keys.actions(f"{month:%Y-%m}"))
             if entry["subject"] == f"player {player_id}"
         ]
         found += reversed(of_month)

@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass, field
 
 from heist_core.domain.errors import Malformed
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.storage import items, keys
-from heist_core.storage.audit import Table
+from heist_core.storage import items
 from heist_core.storage.counting import (
     AT_ONCE,
     HOUR_KEPT,
@@ -23,7 +22,8 @@ from heist_core.storage.counting import (
 )
 from heist_core.storage.operator import record_action
 from heist_core.storage.statistics import StatisticsStore
-from heist_core.storage.transactions import Step
+from heist_core.storage.table import Table
+from heist_core.storage.writes import Step
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.keep_statistics import KeepStatistics
 from ops.command import add_change_arguments, agreed, reason_of
@@ -43,18 +43,14 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     if not agreed(options, out):
         out.document({"applied": False, "read": generation.read, "written": generation.written})
         return 0
-    table = Table(target.dynamodb, target.table)
-
-    def delete(key: keys.Key) -> None:
-        target.dynamodb.delete_item(TableName=target.table, Key=items.to_wire(key))
 
     def action(before: Generation, after: Generation) -> Step:
         entry = target.action(
             "rebuild-stats", "statistics", reason, before=asdict(before), after=asdict(after)
         )
-        return record_action(target.table, entry)
+        return record_action(entry)
 
-    done = Rebuild(target.statistics, table, delete, action, target.clock)(out.items_read)
+    done = Rebuild(target.statistics, target.table, action, target.clock)(out.items_read)
     out.line(
         f"{done.facts} heists and refusals and {done.players} players counted, {done.unreadable} records "
         f"could not be read, {done.deleted} items of older generations deleted."
@@ -91,7 +87,6 @@ class Rebuild:
 
     store: StatisticsStore
     table: Table
-    delete: Callable[[keys.Key], None]
     action: Callable[[Generation, Generation], Step]
     """The log entry of a move from one generation to another."""
     clock: Clock
@@ -127,7 +122,7 @@ class Rebuild:
             if moment_of(fact) > self.clock.now() - HOUR_KEPT:
                 self._facts.append(fact)
         elif generation_of(pk) not in (None, seen.read, seen.written):
-            self.delete({"pk": pk, "sk": sk})
+            self.table.delete({"pk": pk, "sk": sk})
             done.deleted += 1
         self._flush(done, at_least=AT_ONCE)
 

@@ -67,9 +67,9 @@ class Redrive:
             raise UndoneError("its consumer must be one of " + ", ".join(CONSUMERS))
         record = letter.body.get("record")
         key = _key_in(letter.body)
-        found = self._target.store.items_at([key]) if key else []
-        if key and found:
-            part = {"Keys": to_wire(key), "NewImage": to_wire(found[0]), "SequenceNumber": "0"}
+        image = self._target.table.image(key) if key else None
+        if key and image:
+            part = {"Keys": to_wire(key), "NewImage": image, "SequenceNumber": "0"}
             record = {"eventName": "INSERT", "dynamodb": part}
         if not isinstance(record, dict):
             raise UndoneError("the record is gone from the table")

@@ -130,7 +130,7 @@ def newest_first(target: Target, heists: Sequence[str]) -> list[str]:
     dates: dict[object, str] = {}
     for start in range(0, len(ids), BATCH):
         wanted = [keys.heist(heist_id) for heist_id in ids[start : start + BATCH]]
-        for item in target.store.items_at(wanted):
+        for item in target.table.get_all(wanted):
             dates[item["heistId"]] = str(item["createdAt"])
     return sorted(heists, key=lambda heist_id: dates.get(heist_id, ""), reverse=True)
 

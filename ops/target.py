@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,9 +18,9 @@ import urllib3
 
 from heist_core.domain.action import Action
 from heist_core.domain.times import to_milliseconds
-from heist_core.storage.items import from_wire
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
+from heist_core.storage.table import Table
 from heist_core.use_cases.clock import Clock
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ class Target:
         """The deployed name of a function, by its folder."""
         return f"{STACK_PREFIX}{self.stage}-{folder.replace('_', '-')}"
 
-    @property
-    def table(self) -> str:
-        return self.outputs["TableName"]
+    @cached_property
+    def table(self) -> Table:
+        return Table(self.dynamodb, self.outputs["TableName"])
 
     @cached_property
     def dynamodb(self) -> "DynamoDBClient":
@@ -69,11 +69,11 @@ class Target:
     @cached_property
     def store(self) -> Store:
         """The table, by the functions' own code."""
-        return Store(self.dynamodb, self.table, ThreadPoolExecutor(_THREADS))
+        return Store(self.table, ThreadPoolExecutor(_THREADS))
 
     @cached_property
     def statistics(self) -> StatisticsStore:
-        return StatisticsStore(self.dynamodb, self.table, ThreadPoolExecutor(_THREADS))
+        return StatisticsStore(self.table)
 
     @cached_property
     def operator(self) -> str:
@@ -105,19 +105,6 @@ class Target:
         return Action(
             secrets.token_hex(8), self.now(), self.operator, what, subject, why, before, after
         )
-
-    def items(self, pk: str, begins_with: str = "") -> Iterator[dict[str, object]]:
-        """Every item of a partition, or of that part of it, in order, read consistently."""
-        values = {":pk": {"S": pk}} | ({":start": {"S": begins_with}} if begins_with else {})
-        pages = self.dynamodb.get_paginator("query").paginate(
-            TableName=self.table,
-            ConsistentRead=True,
-            KeyConditionExpression="pk = :pk"
-            + (" AND begins_with(sk, :start)" if begins_with else ""),
-            ExpressionAttributeValues=values,
-        )
-        for page in pages:
-            yield from map(from_wire, page["Items"])
 
 
 def find_target(stage: str) -> Target:

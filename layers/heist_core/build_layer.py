@@ -33,6 +33,7 @@ PLATFORMS = {
 OPERATIONS = {
     "dynamodb": {
         "BatchGetItem",
+        "DeleteItem",
         "GetItem",
         "PutItem",
         "Query",

@@ -25,7 +25,7 @@ from heist_core.domain.times import from_iso, to_iso
 from heist_core.storage import keys
 from heist_core.storage.items import Item
 from heist_core.storage.operator import record_action
-from heist_core.storage.transactions import Step, put_new, update
+from heist_core.storage.writes import Step, put_new, update
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.output import Output
 from ops.target import OperatorError, Target
@@ -117,7 +117,7 @@ def _move(target: Target, staging: Staging) -> Verified:
         ("players", sums.players, staging.players),
     )
     verified = Verified()
-    with closing(Loader(target.store, target.table)) as loader, _progress() as bar:
+    with closing(Loader(target.table)) as loader, _progress() as bar:
         for kind, total, units in kinds:
             task = bar.add_task(f"writing {kind}", total=total)
             loader.load(units(), partial(bar.advance, task))
@@ -227,16 +227,13 @@ class RunRecord:
         self._target = target
 
     def read(self) -> Item | None:
-        return next(iter(self._target.store.items_at([RUN])), None)
+        return self._target.table.get(RUN)
 
     def begin(self, name: str, why: str, sums: Sums, rejected: int) -> None:
         """Raises Contention when another import began meanwhile."""
         action = self._action("import", name, why, {**sums.lines(), "rows skipped": rejected})
         item = {**RUN, "export": name, "startedAt": to_iso(action.at), "why": why}
-        table = self._target.table
-        self._target.store.commit(
-            [Step("run", {"Put": put_new(table, item)}), record_action(table, action)]
-        )
+        self._target.table.transact([Step("run", {"Put": put_new(item)}), record_action(action)])
 
     def finish(self, held: Mapping[str, int]) -> None:
         """Note, once, that everything is there."""
@@ -244,15 +241,13 @@ class RunRecord:
         if run is None or "finishedAt" in run:
             return
         action = self._action("import finished", str(run["export"]), str(run["why"]), held)
-        table = self._target.table
         change = update(
-            table,
             RUN,
             "SET finishedAt = :at",
             {":at": to_iso(action.at)},
             condition="attribute_exists(pk) AND attribute_not_exists(finishedAt)",
         )
-        self._target.store.commit([Step("run", {"Update": change}), record_action(table, action)])
+        self._target.table.transact([Step("run", {"Update": change}), record_action(action)])
 
     def _action(self, what: str, name: str, why: str, after: Mapping[str, int]) -> Action:
         return self._target.action(what, f"export {name}", why, before={}, after=after)

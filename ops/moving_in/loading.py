@@ -15,7 +15,7 @@ from typing import TypeVar
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.storage import keys
 from heist_core.storage.items import Item
-from heist_core.storage.store import Store
+from heist_core.storage.table import Table
 
 from .mapping import ITEMS_AT_ONCE, Place, Sums, Unit, place_of
 
@@ -45,10 +45,9 @@ class Verified:
 
 
 class Loader:
-    """`store` is shared by CALLS_AT_ONCE threads."""
+    """`table` is shared by CALLS_AT_ONCE threads."""
 
-    def __init__(self, store: Store, table: str) -> None:
-        self._store = store
+    def __init__(self, table: Table) -> None:
         self._table = table
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE)
 
@@ -91,12 +90,10 @@ class Loader:
             try:
                 found = self._read([unit.key for unit in group])
                 missing = [
-                    steps
-                    for unit in group
-                    if (steps := unit.steps(self._table, found.get(place_of(unit.key))))
+                    steps for unit in group if (steps := unit.steps(found.get(place_of(unit.key))))
                 ]
                 if missing:
-                    self._store.commit([step for steps in missing for step in steps])
+                    self._table.transact([step for steps in missing for step in steps])
             except Misconfigured:
                 raise
             except Unavailable:
@@ -120,7 +117,7 @@ class Loader:
         raise Unavailable
 
     def _read(self, wanted: Sequence[keys.Key]) -> dict[Place, Item]:
-        return {place_of(item): item for item in self._store.items_at(wanted)}
+        return {place_of(item): item for item in self._table.get_all(wanted)}
 
 
 def grouped(units: Iterable[Unit]) -> Iterator[list[Unit]]:

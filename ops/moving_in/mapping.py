@@ -15,7 +15,7 @@ from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.times import to_iso
 from heist_core.storage import items, keys
 from heist_core.storage.items import Item
-from heist_core.storage.transactions import Step, Transaction, put_new, update
+from heist_core.storage.writes import Step, Transaction, put_new, update
 
 T = TypeVar("T")
 
@@ -84,7 +84,7 @@ class Unit(Protocol):
         """Where all its items lie, `key` among them."""
         ...
 
-    def steps(self, table: str, found: Item | None) -> Transaction:
+    def steps(self, found: Item | None) -> Transaction:
         """What is to be written when `found` is what stands under `key`; nothing if it is there."""
         ...
 
@@ -144,16 +144,13 @@ class MovedPlayer:
     def all_keys(self) -> Sequence[keys.Key]:
         return [self.key, *map(_key_of, self.openings())]
 
-    def steps(self, table: str, found: Item | None) -> Transaction:
+    def steps(self, found: Item | None) -> Transaction:
         if found is not None and "importedEarned" in found:
             return ()
         seen = items.player_from(self.id, found)
         return (
-            Step(f"player {self.id}", {"Update": self._update(table, seen)}),
-            *(
-                Step(f"opening {self.id}", {"Put": put_new(table, opening)})
-                for opening in self.openings()
-            ),
+            Step(f"player {self.id}", {"Update": self._update(seen)}),
+            *(Step(f"opening {self.id}", {"Put": put_new(opening)}) for opening in self.openings()),
         )
 
     def count(self, found: Mapping[Place, Item]) -> Sums | None:
@@ -171,7 +168,7 @@ class MovedPlayer:
             points=_points(openings, found),
         )
 
-    def _update(self, table: str, seen: Player) -> dict[str, object]:
+    def _update(self, seen: Player) -> dict[str, object]:
         """Adds to what live events brought meanwhile; of dates and profile fields the newest stand."""
         attributes: dict[str, object] = {
             "version": seen.version + 1,
@@ -200,7 +197,6 @@ class MovedPlayer:
         if seen.exists:
             values[":seen"] = seen.version
         return update(
-            table,
             self.key,
             "SET " + ", ".join(f"#{place} = :{place}" for place in range(len(kept))),
             values,
@@ -224,9 +220,9 @@ class MovedHeist:
     def all_keys(self) -> Sequence[keys.Key]:
         return [self.key, *map(_key_of, items.heist_ledger_items(self.heist))]
 
-    def steps(self, table: str, found: Item | None) -> Transaction:
+    def steps(self, found: Item | None) -> Transaction:
         record = _told(items.heist_item(self.heist))
-        return _once(table, (record, *items.heist_ledger_items(self.heist)), found)
+        return _once((record, *items.heist_ledger_items(self.heist)), found)
 
     def count(self, found: Mapping[Place, Item]) -> Sums | None:
         record = found.get(place_of(self.key), {})
@@ -250,17 +246,17 @@ class MovedReferral:
     def all_keys(self) -> Sequence[keys.Key]:
         return [self.key]
 
-    def steps(self, table: str, found: Item | None) -> Transaction:
-        return _once(table, (_told(items.award_item(self.award)),), found)
+    def steps(self, found: Item | None) -> Transaction:
+        return _once((_told(items.award_item(self.award)),), found)
 
     def count(self, found: Mapping[Place, Item]) -> Sums | None:
         return Sums(referrals=1) if place_of(self.key) in found else None
 
 
-def _once(table: str, written: Sequence[Item], found: Item | None) -> Transaction:
+def _once(written: Sequence[Item], found: Item | None) -> Transaction:
     if found is not None:
         return ()
-    return tuple(Step(str(item["pk"]), {"Put": put_new(table, item)}) for item in written)
+    return tuple(Step(str(item["pk"]), {"Put": put_new(item)}) for item in written)
 
 
 def _all_there(entries: Sequence[Item], found: Mapping[Place, Item]) -> bool:

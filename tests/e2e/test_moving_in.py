@@ -20,7 +20,7 @@ def target(world: World) -> Target:
     session = boto3.Session("test", "test", region_name=world.outputs["Region"])
     target = Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
     key = {name: {"S": value} for name, value in RUN.items()}
-    target.dynamodb.delete_item(TableName=target.table, Key=key)
+    target.dynamodb.delete_item(TableName=target.table.name, Key=key)
     return target
 
 

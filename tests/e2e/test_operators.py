@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from heist_core.storage.audit import Table, audit_table
+from heist_core.storage.audit import audit_table
+from heist_core.storage.table import Table
 from tests.desk import Desk
 from tests.e2e.world import World, eventually, unique
 

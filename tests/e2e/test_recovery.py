@@ -3,7 +3,8 @@
 import boto3
 import pytest
 
-from heist_core.storage.audit import Table, audit_table
+from heist_core.storage.audit import audit_table
+from heist_core.storage.table import Table
 from ops.drill import drill, restore
 from ops.output import Output
 from tests.e2e.world import World

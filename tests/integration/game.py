@@ -24,6 +24,7 @@ from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import audit, items, keys
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
+from heist_core.storage.table import Progress, Table
 from heist_core.use_cases.execute_heist import ExecuteHeist, Outcome
 from heist_core.use_cases.keep_statistics import KeepStatistics
 from heist_core.use_cases.notify_players import NotifyPlayers
@@ -81,10 +82,9 @@ class Game:
         self.table = table
         self.tap = Tap()
         self.time = FakeClock()
-        self.store = Store(Tapped(client, self.tap).as_dynamodb, table, SameThread())
-        self.statistics_store = StatisticsStore(
-            Tapped(client, self.tap).as_dynamodb, table, SameThread()
-        )
+        self.gateway = Table(Tapped(client, self.tap).as_dynamodb, table)
+        self.store = Store(self.gateway, SameThread())
+        self.statistics_store = StatisticsStore(self.gateway)
         self.record_executor: Executor = SameThread()
         self.ses = FakeSes()
         self.events_queue = FakeQueue()
@@ -125,9 +125,9 @@ class Game:
         }.items():
             monkeypatch.setattr(wiring, name, make)
 
-    def audited(self, progress: audit.Progress) -> tuple[audit.Audit, list[audit.Violation]]:
+    def audited(self, progress: Progress) -> tuple[audit.Audit, list[audit.Violation]]:
         """The audit of the live table."""
-        table = audit.Table(self.client, self.table)
+        table = Table(self.client, self.table)
         return audit.audit_table(table, rounds=wiring.AUDIT_ROUNDS, progress=progress)
 
     def restart(self, **variables: object) -> None:

@@ -31,10 +31,11 @@ class FakeLambda:
 def desk_of(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
     session = boto3.Session("test", "test", region_name="us-east-1")
     target = Target("local", {"TableName": game.table}, session, "http://localhost")
-    # The engine itself, the store that tests can interfere with, and the game's clock.
+    # What tests can interfere with, and the game's clock.
     functions = FakeLambda()
     target.__dict__.update(
         dynamodb=game.client,
+        table=game.gateway,
         store=game.store,
         now=game.time,
         lambdas=functions,

@@ -5,8 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from heist_core.storage import audit, keys
-from heist_core.storage.audit import Table, audit_table
+from heist_core.storage import audit, keys, table
+from heist_core.storage.audit import audit_table
+from heist_core.storage.table import Table
 from tests.integration.game import Game
 
 PLAYERS = ("alice", "bob", "carol")
@@ -15,7 +16,7 @@ PLAYERS = ("alice", "bob", "carol")
 @pytest.fixture
 def busy(game: Game, monkeypatch: pytest.MonkeyPatch) -> Game:
     """Everybody robs everybody, and the audit reads a few items at a time."""
-    monkeypatch.setattr(audit, "SCAN_PAGE", 6)
+    monkeypatch.setattr(table, "SCAN_PAGE", 6)
     game.restart(HEIST_COOLDOWN_HOURS=0, HEIST_TARGET_COOLDOWN_HOURS=0)
     game.settings.refresh(None)
     for player in PLAYERS:

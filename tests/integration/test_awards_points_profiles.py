@@ -13,6 +13,7 @@ from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.storage import keys
 from heist_core.storage.store import Store
+from heist_core.storage.table import Table
 from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, award, bus_event, earned, sample
 from tests.fakes import FakeClock, SameThread
@@ -429,7 +430,7 @@ def test_tokens_tell_what_was_earned_and_spent(game: Game) -> None:
 
 def test_a_store_of_another_table_sees_nothing(game: Game) -> None:
     game.give("alice", tokens=1)
-    other = Store(game.client, "no-such-table", SameThread())
+    other = Store(Table(game.client, "no-such-table"), SameThread())
     with pytest.raises(Unavailable):
         other.player("alice")
     assert game.player("alice").last_earned_at == NOW

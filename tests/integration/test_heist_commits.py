@@ -16,6 +16,7 @@ from heist_core.domain.errors import Contention, IdempotencyMismatch
 from heist_core.domain.heist import Heist, RefusedHeist, plan_heist
 from heist_core.storage import keys
 from heist_core.storage.store import Store
+from heist_core.storage.table import Table
 from heist_core.use_cases.execute_heist import ExecuteHeist, heist_id_of
 from tests.builders import HOUR, MILLISECOND, NOW, attempt, bus_event, execute_event
 from tests.integration.game import Game, succeeded
@@ -512,7 +513,7 @@ def racing(game: Game) -> Callable[[str, str], object]:
 
     def rob(attacker: str, victim: str) -> object:
         with ThreadPoolExecutor(2) as threads:
-            store = Store(game.client, game.table, threads)
+            store = Store(Table(game.client, game.table), threads)
             execute = ExecuteHeist(store, game.settings, game.time.clock)
             try:
                 outcome = execute(attempt(attacker, victim, f"{attacker}-{victim}".ljust(32)), 29)

@@ -13,7 +13,7 @@ from heist_core.domain.heist import Heist
 from heist_core.domain.reversal import plan_reversal
 from heist_core.storage import items, keys, operator
 from heist_core.storage.audit import audit_items
-from heist_core.storage.transactions import Transaction
+from heist_core.storage.writes import Transaction
 from ops.target import OperatorError
 from tests.builders import NOW, action, api_event, bus_event
 from tests.fakes import Crash, client_error
@@ -47,18 +47,16 @@ def changes(game: Game, entry: Action) -> Mapping[str, Transaction]:
     robbed = game.heist(game.rob("alice", "bob").body["heistId"])
     assert isinstance(robbed, Heist)
     game.give("eve", points=1)
-    game.store.commit(
-        operator.freeze(game.table, game.player("eve"), NOW, replace(entry, id="another"))
-    )
+    game.gateway.transact(operator.freeze(game.player("eve"), NOW, replace(entry, id="another")))
     alice, bob = game.player("alice"), game.player("bob")
     undone = plan_reversal(robbed, alice, bob, NOW, entry.id, refund_token=False)
     return {
-        "reverse": operator.commit_reversal(game.table, undone, alice, bob, entry),
-        "config": operator.change_settings(game.table, None, (), {}, 1, entry),
-        "block": operator.block(game.table, bob, NOW, entry),
-        "unblock": operator.unblock(game.table, bob, entry),
-        "freeze": operator.freeze(game.table, bob, NOW, entry),
-        "certify": operator.certify(game.table, "eve", "0a1b", entry),
+        "reverse": operator.commit_reversal(undone, alice, bob, entry),
+        "config": operator.change_settings(None, (), {}, 1, entry),
+        "block": operator.block(bob, NOW, entry),
+        "unblock": operator.unblock(bob, entry),
+        "freeze": operator.freeze(bob, NOW, entry),
+        "certify": operator.certify("eve", "0a1b", entry),
     }
 
 
@@ -72,11 +70,11 @@ def test_an_entry_of_the_log_is_never_written_over(game: Game, command: str) -> 
     before = game.everything()
 
     with pytest.raises(Contention):
-        game.store.commit(change)
+        game.gateway.transact(change)
 
     assert game.everything() == before
     game.client.delete_item(TableName=game.table, Key=items.to_wire(log))
-    game.store.commit(change)
+    game.gateway.transact(change)
 
 
 # Block
@@ -689,7 +687,7 @@ def test_an_erasure_between_read_and_commit_stops_the_heist(erased: str, game: G
 
     def freeze() -> None:
         player = game.player(erased)
-        game.store.commit(operator.freeze(game.table, player, game.time(), action()))
+        game.gateway.transact(operator.freeze(player, game.time(), action()))
 
     game.once_before("transact_write_items", freeze)
 
@@ -709,7 +707,7 @@ def test_an_erasure_between_read_and_commit_stops_what_would_be_gained(
 
     def freeze() -> None:
         player = game.player("alice")
-        game.store.commit(operator.freeze(game.table, player, game.time(), action()))
+        game.gateway.transact(operator.freeze(player, game.time(), action()))
 
     game.once_before("transact_write_items", freeze)
     if gain == "award":
@@ -763,7 +761,7 @@ def test_of_two_erasures_at_once_the_first_freezes(known: bool, game: Game, desk
     first = game.time() + timedelta(seconds=1)
 
     def other() -> None:
-        game.store.commit(operator.freeze(game.table, game.player("bob"), first, action()))
+        game.gateway.transact(operator.freeze(game.player("bob"), first, action()))
 
     game.once_before("transact_write_items", other)
     desk("erase", "bob", "--unknown", *ERASE)

@@ -26,9 +26,9 @@ def owes_again(game: Game, heist: Heist) -> None:
     """As if a mail had been asked for again."""
     seen = MailRecord(MailState.PENDING)
     (_, marker) = transactions.ask_mail_again(
-        game.table, items.subject_key(heist), "alice", seen, "mail#1", game.time()
+        items.subject_key(heist), "alice", seen, "mail#1", game.time()
     )
-    game.client.update_item(**marker.action["Update"])  # type: ignore[arg-type]
+    game.gateway.update(marker.action["Update"])
 
 
 @pytest.fixture

@@ -403,7 +403,7 @@ def test_the_clients_are_the_ones_that_were_decided_on() -> None:
             name: config["_user_provided_options"][name] for name in ("read_timeout", "retries")
         }
 
-    assert options(wiring.store()._client) == {
+    assert options(wiring.store()._table._client) == {
         "read_timeout": 2,
         "retries": {"mode": "standard", "total_max_attempts": 2},
     }

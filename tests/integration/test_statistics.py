@@ -23,10 +23,9 @@ from heist_core.domain.heist import Heist
 from heist_core.domain.inbox import Owed
 from heist_core.domain.player import Player
 from heist_core.storage import items, keys
-from heist_core.storage.audit import Table
 from heist_core.storage.counting import Generation, generation_of, holding_key
 from heist_core.storage.operator import record_action
-from heist_core.storage.transactions import Step
+from heist_core.storage.writes import Step
 from heist_core.use_cases.report import Day, Report, TopRobber
 from ops.rebuild_stats import Done, Rebuild
 from tests.builders import NOW, Event, award, heist, player, refused, stream_event, stream_record
@@ -533,16 +532,12 @@ def log_entry(game: Game, before: Generation, after: Generation) -> Step:
         asdict(before),
         asdict(after),
     )
-    return record_action(game.table, entry)
+    return record_action(entry)
 
 
 def rebuild(game: Game, between: Callable[[int], None] = lambda read: None) -> Done:
-    def delete(key: keys.Key) -> None:
-        game.client.delete_item(TableName=game.table, Key=items.to_wire(key))
-
-    table = Table(game.client, game.table)
     logged = partial(log_entry, game)
-    return Rebuild(game.statistics_store, table, delete, logged, game.time.clock)(between)
+    return Rebuild(game.statistics_store, game.gateway, logged, game.time.clock)(between)
 
 
 def test_a_rebuild_stands_in_the_log_of_operator_actions(game: Game) -> None:

@@ -429,14 +429,14 @@ class BankRun:
         """Some of the others' requests come in between."""
 
         def change(*, blocked: bool) -> None:
-            store, action = self.world.instance.store, self._action("block")
-            player = store.player(who)
+            instance, action = self.world.instance, self._action("block")
+            player = instance.store.player(who)
             if player.blocked == blocked:
                 return
             if blocked:
-                store.commit(operator.block(self.table, player, action.at, action))
+                instance.table.transact(operator.block(player, action.at, action))
             else:
-                store.commit(operator.unblock(self.table, player, action))
+                instance.table.transact(operator.unblock(player, action))
 
         self._until_done(lambda: change(blocked=True))
         self.clock.advance(LONGEST_SLEEP)

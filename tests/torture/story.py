@@ -486,12 +486,12 @@ class Story:
         who = self.rng.choice(PLAYERS)
 
         def work() -> None:
-            store, action = self.world.instance.store, self._action("block")
-            player = store.player(who)
+            instance, action = self.world.instance, self._action("block")
+            player = instance.store.player(who)
             if player.blocked:
-                store.commit(operator.unblock(self.world.table, player, action))
+                instance.table.transact(operator.unblock(player, action))
             elif player.exists:
-                store.commit(operator.block(self.world.table, player, action.at, action))
+                instance.table.transact(operator.block(player, action.at, action))
 
         return partial(self._operate, f"block {who}, or no longer", work)
 
@@ -499,10 +499,10 @@ class Story:
         """The freeze, after which nobody robs, credits or tells them."""
 
         def work() -> None:
-            store, action = self.world.instance.store, self._action("erase")
-            player = store.player(who)
+            instance, action = self.world.instance, self._action("erase")
+            player = instance.store.player(who)
             if not player.erased:
-                store.commit(operator.freeze(self.world.table, player, action.at, action))
+                instance.table.transact(operator.freeze(player, action.at, action))
 
         return partial(self._operate, f"erase {who}", work)
 

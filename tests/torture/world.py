@@ -45,6 +45,7 @@ from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import HeistSettings, LiveSettings
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
+from heist_core.storage.table import Table
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.execute_heist import ExecuteHeist, heist_id_of
 from heist_core.use_cases.keep_statistics import KeepStatistics
@@ -166,6 +167,7 @@ class Clients:
 class Instance:
     """A warm Lambda: with settings of its own, as old as its last read of them."""
 
+    table: Table
     store: Store
     settings: LiveSettings
     execute: ExecuteHeist
@@ -257,15 +259,17 @@ class World:
             made.refill()
 
     def _instance(self) -> Instance:
-        store = Store(self._clients.dynamodb, self.table, self._executor)
+        table = Table(self._clients.dynamodb, self.table)
+        store = Store(table, self._executor)
         settings = LiveSettings(self._variables, self._settings_age, lambda: None)
         letters = self._letters()
         mailer = Mailer(self._clients.ses, "heists@example.com")
         notify = NotifyPlayers(store, mailer, letters, settings, self.time)
         bus = Bus(self._clients.events, "bus")
-        statistics_store = StatisticsStore(self._clients.dynamodb, self.table, self._executor)
+        statistics_store = StatisticsStore(table)
         statistics = KeepStatistics(statistics_store, self.time)
         return Instance(
+            table=table,
             store=store,
             settings=settings,
             execute=ExecuteHeist(store, settings, self.time),

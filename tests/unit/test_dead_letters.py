@@ -90,10 +90,10 @@ class Log:
     def __init__(self) -> None:
         self.entries: list[Any] = []
 
-    def items_at(self, _wanted: object) -> list[object]:
-        return []
+    def image(self, _key: object) -> None:
+        return None
 
-    def commit(self, transaction: Sequence[Any]) -> None:
+    def transact(self, transaction: Sequence[Any]) -> None:
         self.entries += [step.action["Put"]["Item"] for step in transaction]
 
 
@@ -120,7 +120,7 @@ def desk(
     target = Target("local", {"TableName": "heists", **OUTPUTS}, session, "http://localhost")
     time = FakeClock()
     target.__dict__.update(
-        sqs=queues, lambdas=functions, store=log, now=time, clock=time.clock, operator="local:olga"
+        sqs=queues, lambdas=functions, table=log, now=time, clock=time.clock, operator="local:olga"
     )
     return Desk(target, capsys)
 
@@ -400,7 +400,7 @@ def test_a_log_that_cannot_be_written_keeps_the_letters(
     def fail(_transaction: object) -> None:
         raise ConnectionError
 
-    monkeypatch.setattr(log, "commit", fail)
+    monkeypatch.setattr(log, "transact", fail)
     with pytest.raises(ConnectionError):
         desk("discard", "--cause", "", *WHY)
     assert (len(queues.messages), queues.hidden) == (1, set())

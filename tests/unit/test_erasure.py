@@ -13,7 +13,6 @@ from heist_core.storage.operator import Redaction, Removal
 from heist_core.storage.wire import Item
 from tests.builders import NOW, award, heist, refused, reversal
 
-TABLE = "the-table"
 HEIST = items.heist_item(heist())
 REVERSAL = items.reversal_item(reversal())
 REFERRAL = items.award_item(award("alice", "eve"))
@@ -28,7 +27,6 @@ def told(event: Event, recipient: str) -> Item:
 
 def redaction(kind: str, item: Item, changes: str, **more: object) -> Redaction:
     request = {
-        "TableName": TABLE,
         "Key": items.to_wire({"pk": item["pk"], "sk": item["sk"]}),
         "UpdateExpression": changes,
         "ConditionExpression": "attribute_exists(pk)",
@@ -50,7 +48,7 @@ def redaction(kind: str, item: Item, changes: str, **more: object) -> Redaction:
 def test_names_and_network_are_taken_out_of_records(
     item: Item, player_id: str, kind: str, changes: str
 ) -> None:
-    assert operator.forget(TABLE, item, player_id) == redaction(kind, item, changes)
+    assert operator.forget(item, player_id) == redaction(kind, item, changes)
 
 
 @pytest.mark.parametrize(
@@ -72,15 +70,13 @@ def test_names_and_network_are_taken_out_of_records(
     ],
 )
 def test_items_that_tell_nothing_of_them_stay_as_they_are(item: Item, player_id: str) -> None:
-    assert operator.forget(TABLE, item, player_id) is None
+    assert operator.forget(item, player_id) is None
 
 
 def test_their_inbox_is_deleted() -> None:
     item = told(heist(), "bob")
-    key = items.to_wire({"pk": "INBOX#bob", "sk": item["sk"]})
-    assert operator.forget(TABLE, item, "bob") == Removal(
-        "inbox items", {"TableName": TABLE, "Key": key}
-    )
+    key = {"pk": "INBOX#bob", "sk": str(item["sk"])}
+    assert operator.forget(item, "bob") == Removal("inbox items", key)
 
 
 @pytest.mark.parametrize(
@@ -100,7 +96,7 @@ def test_notices_of_others_go_on_to_tell_of_a_player(
     metadata = item["metadata"]
     assert isinstance(metadata, Mapping)
     assert metadata[name]
-    assert operator.forget(TABLE, item, erased) == redaction(
+    assert operator.forget(item, erased) == redaction(
         "notices of others",
         item,
         f"SET metadata.{name} = :none",
@@ -111,7 +107,7 @@ def test_notices_of_others_go_on_to_tell_of_a_player(
 
 def test_a_notice_that_names_them_twice_loses_both() -> None:
     metadata = {"attackerName": "A", "attackerId": "alice", "victimName": "A", "victimId": "alice"}
-    found = operator.forget(TABLE, {**told(heist(), "bob"), "metadata": metadata}, "alice")
+    found = operator.forget({**told(heist(), "bob"), "metadata": metadata}, "alice")
     assert isinstance(found, Redaction)
     assert found.request["UpdateExpression"] == (
         "SET metadata.attackerName = :none, metadata.victimName = :none"

@@ -25,6 +25,7 @@ from heist_core.domain.errors import (
     Unavailable,
 )
 from heist_core.http.api import Request, Response, api_handler, error_response, read_request
+from heist_core.storage.table import ConditionFailed
 from heist_core.use_cases.execute_heist import Outcome
 from tests.builders import Event, api_event, execute_event, heist
 from tests.fakes import LambdaContext
@@ -48,6 +49,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
     Unavailable: (Unavailable(), 503),
     Contention: (Contention(), 503),
     Misconfigured: (Misconfigured(), 503),
+    ConditionFailed: (ConditionFailed(), 503),
 }
 
 
@@ -95,6 +97,7 @@ def test_the_bodies_are_the_specifications() -> None:
     assert (mismatch["success"], mismatch["error"]) == (False, "IDEMPOTENCY_MISMATCH")
     for error, code in (
         (Contention(), "CONTENTION"),
+        (ConditionFailed(), "CONTENTION"),
         (Unavailable(), "DEPENDENCY"),
         (Misconfigured(), "DEPENDENCY"),
     ):

@@ -299,7 +299,7 @@ def table_of(staging: Staging) -> list[dict[str, object]]:
     """What the empty table would hold after the import."""
     items = []
     for unit in units_of(staging):
-        for step in unit.steps("table", None):
+        for step in unit.steps(None):
             if "Put" in step.action:
                 items.append(from_wire(step.action["Put"]["Item"]))  # type: ignore[arg-type]
             else:
@@ -431,7 +431,7 @@ def test_whatever_is_taken_keeps_every_invariant_and_adds_up(
             part = unit.count(found)
             assert part is not None
             held.add(part)
-            assert unit.steps("table", found[str(unit.key["pk"]), str(unit.key["sk"])]) == ()
+            assert unit.steps(found[str(unit.key["pk"]), str(unit.key["sk"])]) == ()
         assert held.lines() == staging.sums().lines()
         assert {season: total for season, total in audit.earned.items() if total} == dict(
             +staging.sums().points

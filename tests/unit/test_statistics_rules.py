@@ -23,7 +23,6 @@ from heist_core.storage import counting, items
 from heist_core.storage.counting import Generation, Holding
 from tests.builders import NOW, heist, refused
 
-TABLE = "the-table"
 OLD, NEW = "2026-10-20T11", "2026-11-20T11"
 SINCE = "2026-10-23T12"
 
@@ -187,7 +186,7 @@ def test_facts_of_a_batch_are_marked_one_by_one_and_summed_up_by_day_and_robber(
         refused(heist_id="r2", at=NOW - day),
     ]
     robbers = {"alice": Robber("alice"), "carol": Robber("carol", {NEW: Takings(1, 1)}, 3)}
-    made = counting.count_facts(TABLE, 3, facts, robbers, NOW)
+    made = counting.count_facts(3, facts, robbers, NOW)
 
     assert [step.name for step in made] == ["fact"] * 5 + ["day"] * 2 + ["robber"] * 2
     assert [next(iter(step.action)) for step in made] == ["Update"] * 7 + ["Put"] * 2
@@ -223,14 +222,14 @@ def test_what_no_report_looks_at_any_more_is_marked_and_not_counted(
     age: timedelta, days: int, robbers: int
 ) -> None:
     old = heist("alice", at=NOW - age)
-    made = counting.count_facts(TABLE, 3, [old], {"alice": Robber("alice")}, NOW)
+    made = counting.count_facts(3, [old], {"alice": Robber("alice")}, NOW)
     assert len(steps(made, "fact")) == 1
     assert (len(steps(made, "day")), len(steps(made, "robber"))) == (days, robbers)
 
 
 def test_an_hour_holds_all_of_its_heists() -> None:
     facts = [heist("alice", heist_id="h1", stolen=40), heist("alice", heist_id="h2", stolen=2)]
-    made = counting.count_facts(TABLE, 3, facts, {"alice": Robber("alice")}, NOW)
+    made = counting.count_facts(3, facts, {"alice": Robber("alice")}, NOW)
     [day], [alice] = steps(made, "day"), steps(made, "robber")
     assert (values(day)[":s12"], values(day)[":p12"]) == (2, 42)
     assert items.from_wire(alice["Item"])["hours"] == {"2026-11-22T12": [2, 42]}
@@ -239,7 +238,7 @@ def test_an_hour_holds_all_of_its_heists() -> None:
 def test_a_day_ends_by_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     def end() -> object:
         time.tzset()
-        return values(steps(counting.count_facts(TABLE, 3, [refused()], {}, NOW), "day")[0])[":end"]
+        return values(steps(counting.count_facts(3, [refused()], {}, NOW), "day")[0])[":end"]
 
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("TZ", "Asia/Tokyo")
@@ -249,7 +248,7 @@ def test_a_day_ends_by_utc_wherever_the_machine_stands(monkeypatch: pytest.Monke
 
 def test_a_day_that_is_too_old_does_not_keep_others_from_being_counted() -> None:
     facts = [refused(heist_id="r1", at=NOW - timedelta(days=20)), refused(heist_id="r2")]
-    made = counting.count_facts(TABLE, 3, facts, {}, NOW)
+    made = counting.count_facts(3, facts, {}, NOW)
     assert [values(one)[":f12"] for one in steps(made, "day")] == [1]
 
 
@@ -261,7 +260,7 @@ def test_moves_between_balances_cancel_out() -> None:
         (Holding("dora", 1, 4), Holding("dora", 2)),
         (Holding("eve"), Holding("eve", 2)),
     ]
-    made = counting.move_holdings(TABLE, 3, moves)
+    made = counting.move_holdings(3, moves)
 
     assert [step.name for step in made] == ["holding"] * 5 + ["balances"]
     assert [next(iter(step.action)) for step in made] == ["Update"] * 6
@@ -279,7 +278,7 @@ def test_moves_that_cancel_out_entirely_change_no_balance() -> None:
         (Holding("alice", 1, 2), Holding("alice", 2, 3)),
         (Holding("bob", 1, 3), Holding("bob", 5, 2)),
     ]
-    assert not steps(counting.move_holdings(TABLE, 3, moves), "balances")
+    assert not steps(counting.move_holdings(3, moves), "balances")
 
 
 def test_when_a_fact_was_decided() -> None:

@@ -13,8 +13,9 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.inbox import notices_of
-from heist_core.storage import items
+from heist_core.storage import items, keys
 from heist_core.storage.store import Store
+from heist_core.storage.table import Table
 from tests.builders import NOW, award, earned, heist, player, refused
 from tests.fakes import SameThread, Tap, Tapped
 
@@ -25,7 +26,7 @@ class Stubbed:
     def __init__(self, client: DynamoDBClient) -> None:
         self.client = client
         self.stub = Stubber(self.client)
-        self.store = Store(self.client, "the-table", SameThread())
+        self.store = Store(Table(self.client, "the-table"), SameThread())
 
     def cancelled(self, *reasons: str, item: items.Item | None = None) -> None:
         listed: list[dict[str, Any]] = [{"Code": reason} for reason in reasons]
@@ -130,6 +131,8 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "get_item": lambda store: store.player("alice"),
     "batch_get_item": lambda store: store.read_for_heist("h", "alice", "bob", with_settings=True),
     "query": lambda store: store.unread_count("alice", NOW),
+    "scan": lambda store: list(store._table.scan()),
+    "delete_item": lambda store: store._table.delete(keys.player("alice")),
 }
 
 
@@ -179,7 +182,8 @@ def test_no_answer_is_an_unknown_outcome(db: Stubbed, operation: str, error: Exc
         assert called == operation
         raise error
 
-    store = Store(Tapped(db.client, Tap(before=fail)).as_dynamodb, "the-table", SameThread())
+    tapped = Tapped(db.client, Tap(before=fail)).as_dynamodb
+    store = Store(Table(tapped, "the-table"), SameThread())
     with pytest.raises(Unavailable) as caught:
         CALLS[operation](store)
     assert type(caught.value) is Unavailable

@@ -14,7 +14,7 @@ from heist_core.domain.player import Dated, Player
 from heist_core.domain.statistics import Robber, Takings
 from heist_core.storage import counting, items, keys, operator, transactions
 from heist_core.storage.counting import Generation, Holding
-from heist_core.storage.transactions import Request, Step, Transaction
+from heist_core.storage.writes import Request, Step, Transaction
 from tests.builders import (
     MILLISECOND,
     NOW,
@@ -27,7 +27,6 @@ from tests.builders import (
     reversal,
 )
 
-TABLE = "the-table"
 NEW = "attribute_not_exists(pk)"
 NOT_ERASED = "attribute_not_exists(erasedAt)"
 SUBJECT = keys.heist("h1")
@@ -55,65 +54,59 @@ def step_of(steps: Any, name: str, kind: str) -> dict[str, Any]:
 def commit_reversal(**changes: Any) -> Transaction:
     attacker = replace(player("alice", version=7, tokens=3), tokens_spent=4)
     undone = reversal(**changes)
-    return operator.commit_reversal(
-        TABLE, undone, attacker, player("bob", version=9), action("reverse")
-    )
+    return operator.commit_reversal(undone, attacker, player("bob", version=9), action("reverse"))
 
 
 def every_request() -> dict[str, Request]:
     """One example of every request that is built, those inside transactions included."""
     seen = player(name="Alice", email="a@example.com")
     singles = {
-        "record_refusal": transactions.record_refusal(TABLE, refused()),
-        "save_profile": transactions.save_profile(TABLE, seen, seen.profile),
-        "save_first_profile": transactions.save_profile(TABLE, Player("a"), Player("a").profile),
-        "count_attempt": transactions.count_attempt(TABLE, "a", "5b0d8c6f2f1e", NOW, 10),
-        "uncount_attempt": transactions.uncount_attempt(TABLE, "a", "5b0d8c6f2f1e", NOW),
-        "count_check": transactions.count_check(TABLE, "a", NOW, 30),
-        "claim_mail": transactions.move_mail(TABLE, SUBJECT, MailRecord(MailState.PENDING), CLAIM),
-        "end_mail": transactions.move_mail(TABLE, SUBJECT, CLAIM, MailRecord(MailState.SENT, 1)),
-        "settle": transactions.settle(TABLE, SUBJECT, [Owed.EVENT]),
-        "put_back": transactions.put_back(TABLE, SUBJECT, NOW),
-        "clear_marker": transactions.clear_marker(TABLE, SUBJECT),
-        "note_only": transactions.note_only(TABLE, SUBJECT, NOTICE),
-        "hold_award": transactions.hold_award(TABLE, award()),
-        "set_aside": transactions.set_aside(TABLE, SUBJECT),
-        "mark_read": transactions.mark_read(TABLE, "a", "0000000001", "0a1b2c3d", NOW),
-        "seed_point_type": transactions.seed_point_type(TABLE, "HEIST_GAIN", "text"),
-        "put_generation": counting.put_generation(TABLE, Generation(1, 2), Generation(2, 2)),
-        "first_generation": counting.put_generation(TABLE, Generation(), Generation(1, 2)),
+        "record_refusal": transactions.record_refusal(refused()),
+        "save_profile": transactions.save_profile(seen, seen.profile),
+        "save_first_profile": transactions.save_profile(Player("a"), Player("a").profile),
+        "count_attempt": transactions.count_attempt("a", "5b0d8c6f2f1e", NOW, 10),
+        "uncount_attempt": transactions.uncount_attempt("a", "5b0d8c6f2f1e", NOW),
+        "count_check": transactions.count_check("a", NOW, 30),
+        "claim_mail": transactions.move_mail(SUBJECT, MailRecord(MailState.PENDING), CLAIM),
+        "end_mail": transactions.move_mail(SUBJECT, CLAIM, MailRecord(MailState.SENT, 1)),
+        "settle": transactions.settle(SUBJECT, [Owed.EVENT]),
+        "put_back": transactions.put_back(SUBJECT, NOW),
+        "clear_marker": transactions.clear_marker(SUBJECT),
+        "note_only": transactions.note_only(SUBJECT, NOTICE),
+        "hold_award": transactions.hold_award(award()),
+        "set_aside": transactions.set_aside(SUBJECT),
+        "mark_read": transactions.mark_read("a", "0000000001", "0a1b2c3d", NOW),
+        "seed_point_type": transactions.seed_point_type("HEIST_GAIN", "text"),
+        "put_generation": counting.put_generation(Generation(1, 2), Generation(2, 2)),
+        "first_generation": counting.put_generation(Generation(), Generation(1, 2)),
     }
     transacted = {
-        "commit_heist": transactions.commit_heist(TABLE, heist(), player("alice"), player("bob")),
+        "commit_heist": transactions.commit_heist(heist(), player("alice"), player("bob")),
         "commit_reversal": commit_reversal(),
         "commit_refund": commit_reversal(refunded=True, lifted=True)[1:2],
-        "commit_award": transactions.commit_award(TABLE, award()),
-        "release_award": transactions.release_award(TABLE, award()),
-        "commit_points": transactions.commit_points(TABLE, earned()),
-        "deliver_notice": transactions.deliver_notice(TABLE, SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
+        "commit_award": transactions.commit_award(award()),
+        "release_award": transactions.release_award(award()),
+        "commit_points": transactions.commit_points(earned()),
+        "deliver_notice": transactions.deliver_notice(SUBJECT, NOTICE, 1, "0a1b2c3d", NOW),
         "ask_mail_again": transactions.ask_mail_again(
-            TABLE, SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
+            SUBJECT, "alice", MailRecord(MailState.FAILED), "mail#1", NOW
         ),
         "change_settings": operator.change_settings(
-            TABLE, {"HEIST_ENABLED": True, "version": 2}, ("HEIST_ENABLED",), {}, 3, action()
+            {"HEIST_ENABLED": True, "version": 2}, ("HEIST_ENABLED",), {}, 3, action()
         ),
-        "first_settings": operator.change_settings(TABLE, None, (), {}, 1, action())[:1],
-        "freeze": operator.freeze(TABLE, player("bob"), NOW, action()),
-        "freeze_unknown": operator.freeze(TABLE, Player("bob"), NOW, action())[:1],
-        "certify": operator.certify(TABLE, "bob", "0a1b", action()),
-        "block": operator.block(TABLE, player("bob"), NOW, action()),
-        "unblock": operator.unblock(TABLE, player("bob"), action()),
-        "count_facts": counting.count_facts(TABLE, 3, [heist()], {"alice": ROBBER}, NOW),
-        "count_refusal": counting.count_facts(TABLE, 3, [refused()], {}, NOW),
-        "count_first": counting.count_facts(TABLE, 3, [heist()], {"alice": Robber("alice")}, NOW)[
-            2:
-        ],
+        "first_settings": operator.change_settings(None, (), {}, 1, action())[:1],
+        "freeze": operator.freeze(player("bob"), NOW, action()),
+        "freeze_unknown": operator.freeze(Player("bob"), NOW, action())[:1],
+        "certify": operator.certify("bob", "0a1b", action()),
+        "block": operator.block(player("bob"), NOW, action()),
+        "unblock": operator.unblock(player("bob"), action()),
+        "count_facts": counting.count_facts(3, [heist()], {"alice": ROBBER}, NOW),
+        "count_refusal": counting.count_facts(3, [refused()], {}, NOW),
+        "count_first": counting.count_facts(3, [heist()], {"alice": Robber("alice")}, NOW)[2:],
         "move_holdings": counting.move_holdings(
-            TABLE, 3, [(Holding("alice", 7, 2), Holding("alice", 8, 3))]
+            3, [(Holding("alice", 7, 2), Holding("alice", 8, 3))]
         ),
-        "move_first": counting.move_holdings(
-            TABLE, 3, [(Holding("alice"), Holding("alice", 1, 0))]
-        )[:1],
+        "move_first": counting.move_holdings(3, [(Holding("alice"), Holding("alice", 1, 0))])[:1],
     }
     for name, transaction in transacted.items():
         for step in transaction:
@@ -126,7 +119,7 @@ EVERY = every_request()
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: str) -> None:
+def test_every_request_defines_exactly_what_it_uses(name: str) -> None:
     request = EVERY[name]
     expressions = " ".join(
         str(request.get(part, "")) for part in ("UpdateExpression", "ConditionExpression")
@@ -136,7 +129,6 @@ def test_every_request_goes_to_the_table_and_defines_exactly_what_it_uses(name: 
     names = request.get("ExpressionAttributeNames", {})
     assert isinstance(names, dict)
 
-    assert request["TableName"] == TABLE
     assert used_values == set(values(request))
     assert used_names == set(names)
     assert ("Key" in request) != ("Item" in request)
@@ -260,7 +252,7 @@ def test_every_write_to_a_player_bumps_the_version() -> None:
 
 
 def test_a_heist_is_five_steps_and_no_item_is_in_two_of_them() -> None:
-    steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob"))
+    steps = transactions.commit_heist(heist(), player("alice"), player("bob"))
     assert [step.name for step in steps] == ["heist", "attacker", "victim", "gain", "loss"]
     places = [_place(step) for step in steps]
     assert len(set(places)) == 5
@@ -274,7 +266,7 @@ def _place(step: Step) -> str:
 
 def test_the_attackers_side_of_a_heist() -> None:
     attacker = replace(player("alice", version=7, tokens=3), tokens_spent=4)
-    steps = transactions.commit_heist(TABLE, heist(), attacker, player("bob", version=9))
+    steps = transactions.commit_heist(heist(), attacker, player("bob", version=9))
     update = step_of(steps, "attacker", "Update")
     assert items.from_wire(update["Key"]) == {"pk": "PLAYER#alice", "sk": "STATE"}
     assert update["UpdateExpression"] == (
@@ -293,7 +285,7 @@ def test_the_attackers_side_of_a_heist() -> None:
 
 
 def test_the_victims_side_of_a_heist() -> None:
-    steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob", version=9))
+    steps = transactions.commit_heist(heist(), player("alice"), player("bob", version=9))
     update = step_of(steps, "victim", "Update")
     assert items.from_wire(update["Key"]) == {"pk": "PLAYER#bob", "sk": "STATE"}
     assert update["UpdateExpression"] == (
@@ -309,7 +301,7 @@ def test_the_victims_side_of_a_heist() -> None:
 
 
 def test_both_ledger_entries_of_a_heist_cancel_out() -> None:
-    steps = transactions.commit_heist(TABLE, heist(), player("alice"), player("bob"))
+    steps = transactions.commit_heist(heist(), player("alice"), player("bob"))
     gain = items.from_wire(step_of(steps, "gain", "Put")["Item"])
     loss = items.from_wire(step_of(steps, "loss", "Put")["Item"])
     reference = "2026-11#HEIST#5b0d8c6f2f1e4a31b7d3a9c2e4f60718"
@@ -365,7 +357,7 @@ def test_a_reversal_is_six_steps_and_no_item_is_in_two_of_them() -> None:
 
 
 def test_an_award_adds_one_token_whatever_stands() -> None:
-    update = step_of(transactions.commit_award(TABLE, award()), "referrer", "Update")
+    update = step_of(transactions.commit_award(award()), "referrer", "Update")
     assert items.from_wire(update["Key"]) == keys.player("alice")
     assert update["UpdateExpression"] == (
         "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one"
@@ -375,7 +367,7 @@ def test_an_award_adds_one_token_whatever_stands() -> None:
 
 def test_points_go_to_the_season_of_their_moment() -> None:
     late = earned(at=NOW.replace(month=10))
-    steps = transactions.commit_points(TABLE, late)
+    steps = transactions.commit_points(late)
     update = step_of(steps, "player", "Update")
     assert update["UpdateExpression"] == "ADD #season :points, version :one"
     assert update["ExpressionAttributeNames"] == {"#season": "points#2026-10"}
@@ -386,15 +378,15 @@ def test_points_go_to_the_season_of_their_moment() -> None:
 
 
 def test_points_of_one_event_are_told_apart_over_all_players() -> None:
-    first = step_of(transactions.commit_points(TABLE, earned("bob")), "event", "Put")
-    second = step_of(transactions.commit_points(TABLE, earned("carol")), "event", "Put")
+    first = step_of(transactions.commit_points(earned("bob")), "event", "Put")
+    second = step_of(transactions.commit_points(earned("carol")), "event", "Put")
     assert first["Item"]["pk"] == second["Item"]["pk"] == {"S": "POINTS#order-1"}
 
 
 def test_a_profile_sets_what_is_there_and_removes_what_is_not() -> None:
     seen = player("alice", version=3, name="Alice", email="a@example.com")
     profile = replace(seen.profile, email=Dated(None, NOW + MILLISECOND))
-    request = transactions.save_profile(TABLE, seen, profile)
+    request = transactions.save_profile(seen, profile)
     assert request["UpdateExpression"] == (
         "ADD version :one SET #name = :name, #nameAt = :nameAt, #emailAt = :emailAt "
         "REMOVE #email, #emailOptOut, #emailOptOutAt"
@@ -410,7 +402,7 @@ def test_a_profile_sets_what_is_there_and_removes_what_is_not() -> None:
 
 def test_an_attempt_is_counted_in_a_set_that_expires() -> None:
     minute = NOW.replace(second=0, microsecond=0)
-    request = transactions.count_attempt(TABLE, "alice", "5b0d8c6f2f1e", minute, 10)
+    request = transactions.count_attempt("alice", "5b0d8c6f2f1e", minute, 10)
     assert items.from_wire(request["Key"]) == {  # type: ignore[arg-type]
         "pk": "RATE#alice",
         "sk": "EXECUTE#2026-11-22T12:00",

@@ -18,18 +18,18 @@ from botocore.config import Config
 from . import telemetry
 from .domain.times import to_milliseconds
 from .storage.store import Store
+from .storage.table import Table
 from .use_cases.clock import Clock
 from .variables import variable
 
 if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-
     from .mail.mailer import Mailer
     from .messaging.bus import Bus
     from .messaging.dead_letters import DeadLetters
     from .settings import LiveSettings
-    from .storage.audit import Audit, Progress, Violation
+    from .storage.audit import Audit, Violation
     from .storage.statistics import StatisticsStore
+    from .storage.table import Progress
     from .use_cases.execute_heist import ExecuteHeist
     from .use_cases.keep_statistics import KeepStatistics
     from .use_cases.notify_players import NotifyPlayers
@@ -80,18 +80,12 @@ def new_id() -> str:
 
 @functools.cache
 def store() -> Store:
-    return Store(_dynamodb(), variable("TABLE_NAME"), _executor())
+    return Store(_table(), ThreadPoolExecutor(_THREADS))
 
 
 @functools.cache
-def _dynamodb() -> "DynamoDBClient":
-    client: DynamoDBClient = _client("dynamodb", _config(attempts=2))
-    return client
-
-
-@functools.cache
-def _executor() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_THREADS)
+def _table() -> Table:
+    return Table(_client("dynamodb", _config(attempts=2)), variable("TABLE_NAME"))
 
 
 @functools.cache
@@ -164,7 +158,7 @@ def settle_owed() -> "SettleOwed":
 
 def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":
     """Audit the live table. Its pages are large, so its reads may take longer than others."""
-    from .storage.audit import Table, audit_table
+    from .storage.audit import audit_table
 
     client = _client("dynamodb", _config(attempts=5, read_timeout=10))
     table = Table(client, variable("TABLE_NAME"))
@@ -182,7 +176,7 @@ def publish_and_count() -> "PublishAndCount":
 def statistics_store() -> "StatisticsStore":
     from .storage.statistics import StatisticsStore
 
-    return StatisticsStore(_dynamodb(), variable("TABLE_NAME"), _executor())
+    return StatisticsStore(_table())
 
 
 @functools.cache

@@ -5,26 +5,19 @@ called a violation. `./heist audit` and the function audit_table both use this.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from . import keys
-from .items import NOTICES_KEPT, SEASON_PREFIX, Item, from_wire, to_wire
+from .items import NOTICES_KEPT, SEASON_PREFIX, Item
+from .table import Progress, Table
 
-if TYPE_CHECKING:
-    from mypy_boto3_dynamodb import DynamoDBClient
-    from mypy_boto3_dynamodb.type_defs import QueryInputTypeDef, ScanInputTypeDef
-
-SCAN_PAGE = 1000
 LOOKS = 10
 """So often a player is looked at until they stand still for a moment."""
 _NOTICES_SURE = NOTICES_KEPT - timedelta(days=1)
 """Younger heists and referrals still have their notices."""
-
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, order=True)
@@ -347,61 +340,6 @@ def reversal_violations(
         yield Violation(subject, "has two entries in the ledger", str(sorted(entries.values())))
 
 
-class Table:
-    """A table to be audited, read page by page."""
-
-    def __init__(self, client: "DynamoDBClient", name: str) -> None:
-        self._client = client
-        self._name = name
-
-    def scan(self, progress: Progress) -> Iterator[Item]:
-        """Every item, once, if nobody writes meanwhile. `progress` is told how many were read."""
-        request: ScanInputTypeDef = {
-            "TableName": self._name,
-            "ConsistentRead": True,
-            "Limit": SCAN_PAGE,
-        }
-        read = 0
-        while True:
-            page = self._client.scan(**request)
-            yield from map(from_wire, page["Items"])
-            read += page["Count"]
-            progress(read)
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    def player_violations(self, player_id: str) -> Iterator[Violation]:
-        """What is wrong with a player's state and ledger at one moment; nothing if they kept changing."""
-        for _ in range(LOOKS):
-            before = self._state(player_id)
-            entries = list(self._ledger(player_id))
-            if before == self._state(player_id):
-                story = audit_items([before, *entries] if before else entries).players[player_id]
-                yield from player_violations(player_id, story)
-                return
-
-    def _ledger(self, player_id: str) -> Iterator[Item]:
-        request: QueryInputTypeDef = {
-            "TableName": self._name,
-            "ConsistentRead": True,
-            "KeyConditionExpression": "pk = :pk",
-            "ExpressionAttributeValues": to_wire({":pk": keys.ledger(player_id, "", "")["pk"]}),
-        }
-        while True:
-            page = self._client.query(**request)
-            yield from map(from_wire, page["Items"])
-            if "LastEvaluatedKey" not in page:
-                return
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-
-    def _state(self, player_id: str) -> Item | None:
-        answer = self._client.get_item(
-            TableName=self._name, Key=to_wire(keys.player(player_id)), ConsistentRead=True
-        )
-        return from_wire(answer["Item"]) if "Item" in answer else None
-
-
 def audit_items(found: Iterable[Item]) -> Audit:
     """An audit over a set of items."""
     audit = Audit()
@@ -432,10 +370,21 @@ def audit_table(
         lasting = lasting & found
     violations = {one for one in lasting if one.kind not in ("player", "season")}
     for player_id in players:
-        violations |= set(table.player_violations(player_id))
+        violations |= set(_at_one_moment(table, player_id))
     if violations:
         violations |= {one for one in found if one.kind == "season"}
     return audit, sorted(violations)
+
+
+def _at_one_moment(table: Table, player_id: str) -> Iterator[Violation]:
+    """What is wrong with a player's state and ledger at one moment; nothing if they kept changing."""
+    for _ in range(LOOKS):
+        before = table.get(keys.player(player_id))
+        entries = list(table.partition(keys.ledger(player_id, "", "")["pk"]))
+        if before == table.get(keys.player(player_id)):
+            story = audit_items([before, *entries] if before else entries).players[player_id]
+            yield from player_violations(player_id, story)
+            return
 
 
 def _players(violations: Iterable[Violation]) -> set[str]:

@@ -23,7 +23,7 @@ from heist_core.domain.statistics import (
 
 from . import items, keys
 from .items import Item, to_wire
-from .transactions import Request, Step, Transaction, put, update
+from .writes import Request, Step, Transaction, put, update
 
 AT_ONCE = 40
 """Facts or players in one transaction: with what they change, fewer than the 100 items it may have."""
@@ -117,7 +117,6 @@ def number(item: Item, name: str) -> int:
 
 
 def count_facts(
-    table: str,
     generation: int,
     facts: Sequence[Heist | RefusedHeist],
     robbers: Mapping[str, Robber],
@@ -128,19 +127,16 @@ def count_facts(
     `robbers` are those who succeeded, as they were read; each is put if nobody changed it since.
     """
     return (
-        *[Step("fact", {"Update": _mark_counted(table, generation, fact)}) for fact in facts],
+        *[Step("fact", {"Update": _mark_counted(generation, fact)}) for fact in facts],
+        *[Step("day", {"Update": request}) for request in _add_to_days(generation, facts, now)],
         *[
-            Step("day", {"Update": request})
-            for request in _add_to_days(table, generation, facts, now)
-        ],
-        *[
-            Step("robber", {"Put": put_robber(table, generation, robber, now)})
+            Step("robber", {"Put": put_robber(generation, robber, now)})
             for robber in _after(facts, robbers, now)
         ],
     )
 
 
-def _mark_counted(table: str, generation: int, fact: Heist | RefusedHeist) -> Request:
+def _mark_counted(generation: int, fact: Heist | RefusedHeist) -> Request:
     """A refusal owes nothing else, so its marker goes with it."""
     values: dict[str, object] = {":generation": generation}
     if isinstance(fact, Heist):
@@ -149,7 +145,6 @@ def _mark_counted(table: str, generation: int, fact: Heist | RefusedHeist) -> Re
     else:
         changes = "SET countedIn = :generation REMOVE owed, owedBucket, owedSince"
     return update(
-        table,
         items.subject_key(fact),
         changes,
         values,
@@ -159,7 +154,7 @@ def _mark_counted(table: str, generation: int, fact: Heist | RefusedHeist) -> Re
 
 
 def _add_to_days(
-    table: str, generation: int, facts: Sequence[Heist | RefusedHeist], now: datetime
+    generation: int, facts: Sequence[Heist | RefusedHeist], now: datetime
 ) -> Iterator[Request]:
     """Attributes `s15`, `p15`, `f15`: successes, points and failures from 15:00 to 16:00.
 
@@ -180,7 +175,6 @@ def _add_to_days(
     for date, added in sorted(days.items()):
         ends = datetime.fromisoformat(date).replace(tzinfo=UTC) + timedelta(days=1)
         yield update(
-            table,
             day_key(generation, date, shard),
             "ADD "
             + ", ".join(f"{name} :{name}" for name in sorted(added))
@@ -207,9 +201,9 @@ def _after(
     return [robber.since(oldest) for robber in after.values()]
 
 
-def put_robber(table: str, generation: int, robber: Robber, now: datetime) -> Request:
+def put_robber(generation: int, robber: Robber, now: datetime) -> Request:
     """Replace a robber that is still at the version seen (or still absent)."""
-    request = put(table, robber_item(generation, robber, now))
+    request = put(robber_item(generation, robber, now))
     if robber.version:
         request["ConditionExpression"] = "version = :seen"
         request["ExpressionAttributeValues"] = to_wire({":seen": robber.version})
@@ -227,9 +221,7 @@ class Holding:
     tokens: int | None = None
 
 
-def move_holdings(
-    table: str, generation: int, moves: Sequence[tuple[Holding, Holding]]
-) -> Transaction:
+def move_holdings(generation: int, moves: Sequence[tuple[Holding, Holding]]) -> Transaction:
     """Move players (before, after) from one balance to another, if nobody moved one meanwhile.
 
     Attribute `b3`: how many hold three tokens, summed over the shards; one shard may be negative.
@@ -242,13 +234,11 @@ def move_holdings(
             added[f"b{after.tokens}"] += 1
     changed = {name: number for name, number in sorted(added.items()) if number}
     steps = [
-        Step("holding", {"Update": _hold(table, generation, before, after)})
-        for before, after in moves
+        Step("holding", {"Update": _hold(generation, before, after)}) for before, after in moves
     ]
     if changed:
         shard = keys.spread(moves[0][0].player_id, SHARDS)
         request = update(
-            table,
             balances_key(generation, shard),
             "ADD " + ", ".join(f"{name} :{name}" for name in changed),
             {f":{name}": number for name, number in changed.items()},
@@ -257,12 +247,11 @@ def move_holdings(
     return steps
 
 
-def _hold(table: str, generation: int, before: Holding, after: Holding) -> Request:
+def _hold(generation: int, before: Holding, after: Holding) -> Request:
     changes = "SET version = :version" + (
         " REMOVE tokens" if after.tokens is None else ", tokens = :tokens"
     )
     return update(
-        table,
         holding_key(generation, after.player_id),
         changes,
         {
@@ -279,9 +268,9 @@ def moment_of(fact: Heist | RefusedHeist) -> datetime:
     return fact.plan.at if isinstance(fact, Heist) else fact.at
 
 
-def put_generation(table: str, seen: Generation, to: Generation) -> Request:
+def put_generation(seen: Generation, to: Generation) -> Request:
     """Replace the pointer if it is as seen (or was never written, and so says the first generation)."""
-    request = put(table, {**GENERATION, "read": to.read, "written": to.written})
+    request = put({**GENERATION, "read": to.read, "written": to.written})
     if seen == Generation():
         request["ConditionExpression"] = "attribute_not_exists(pk)"
     else:

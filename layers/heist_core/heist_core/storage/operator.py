@@ -11,7 +11,7 @@ from heist_core.domain.times import to_iso
 
 from . import items, keys
 from .items import Item, to_wire
-from .transactions import Request, Step, Transaction, put, put_new, update
+from .writes import Request, Step, Transaction, put, put_new, update
 
 
 def action_item(action: Action) -> Item:
@@ -28,13 +28,13 @@ def action_item(action: Action) -> Item:
     }
 
 
-def record_action(table: str, action: Action) -> Step:
+def record_action(action: Action) -> Step:
     """The log's entry, to go into the transaction of the change itself. Nothing ever updates it."""
-    return Step("action", {"Put": put_new(table, action_item(action))})
+    return Step("action", {"Put": put_new(action_item(action))})
 
 
 def commit_reversal(
-    table: str, reversal: Reversal, attacker: Player, victim: Player, action: Action
+    reversal: Reversal, attacker: Player, victim: Player, action: Action
 ) -> Transaction:
     """The reversal, both players, both ledger entries and the operator's action, or nothing."""
     season = {"#season": items.season_attribute(reversal.season)}
@@ -52,12 +52,11 @@ def commit_reversal(
         changes += " REMOVE lastHeistAt"
     given, returned = items.reversal_ledger_items(reversal)
     return (
-        Step("reversal", {"Put": put_new(table, items.reversal_item(reversal))}),
+        Step("reversal", {"Put": put_new(items.reversal_item(reversal))}),
         Step(
             "attacker",
             {
                 "Update": update(
-                    table,
                     keys.player(attacker.id),
                     changes + " ADD version :one",
                     values,
@@ -70,7 +69,6 @@ def commit_reversal(
             "victim",
             {
                 "Update": update(
-                    table,
                     keys.player(victim.id),
                     "SET #season = :points ADD version :one",
                     {":points": reversal.victim_points_after, ":one": 1, ":seen": victim.version},
@@ -79,14 +77,13 @@ def commit_reversal(
                 )
             },
         ),
-        Step("given", {"Put": put(table, given)}),
-        Step("returned", {"Put": put(table, returned)}),
-        record_action(table, action),
+        Step("given", {"Put": put(given)}),
+        Step("returned", {"Put": put(returned)}),
+        record_action(action),
     )
 
 
 def change_settings(
-    table: str,
     seen: Item | None,
     watched: Iterable[str],
     overrides: Item,
@@ -105,7 +102,7 @@ def change_settings(
         "reason": action.why,
         "at": to_iso(action.at),
     }
-    request = put_new(table, {**keys.SETTINGS, **content})
+    request = put_new({**keys.SETTINGS, **content})
     if seen is not None:
         there = {name: seen[name] for name in (*watched, "version") if name in seen}
         conditions = ["attribute_exists(pk)"]
@@ -120,32 +117,29 @@ def change_settings(
             )
     return (
         Step("settings", {"Put": request}),
-        Step("version", {"Put": put_new(table, {**keys.settings_version(version), **content})}),
-        record_action(table, action),
+        Step("version", {"Put": put_new({**keys.settings_version(version), **content})}),
+        record_action(action),
     )
 
 
-def block(table: str, player: Player, at: datetime, action: Action) -> Transaction:
+def block(player: Player, at: datetime, action: Action) -> Transaction:
     """Keep a player that is still at the version seen out of heists, on either side."""
     return _change_player(
-        table, player, "SET blockedAt = :at ADD version :one", {":at": to_iso(at)}, action
+        player, "SET blockedAt = :at ADD version :one", {":at": to_iso(at)}, action
     )
 
 
-def unblock(table: str, player: Player, action: Action) -> Transaction:
+def unblock(player: Player, action: Action) -> Transaction:
     """Let a player that is still at the version seen take part again."""
-    return _change_player(table, player, "REMOVE blockedAt ADD version :one", {}, action)
+    return _change_player(player, "REMOVE blockedAt ADD version :one", {}, action)
 
 
-def _change_player(
-    table: str, player: Player, changes: str, values: Item, action: Action
-) -> Transaction:
+def _change_player(player: Player, changes: str, values: Item, action: Action) -> Transaction:
     return (
         Step(
             "player",
             {
                 "Update": update(
-                    table,
                     keys.player(player.id),
                     changes,
                     {**values, ":one": 1, ":seen": player.version},
@@ -153,11 +147,11 @@ def _change_player(
                 )
             },
         ),
-        record_action(table, action),
+        record_action(action),
     )
 
 
-def freeze(table: str, player: Player, at: datetime, action: Action) -> Transaction:
+def freeze(player: Player, at: datetime, action: Action) -> Transaction:
     """The beginning of an erasure: from here on nobody robs, tells or credits this player.
 
     A player never heard of gets a state that says so, against events that come late.
@@ -170,22 +164,19 @@ def freeze(table: str, player: Player, at: datetime, action: Action) -> Transact
         values[":seen"] = player.version
         condition = "version = :seen"
     changes = f"SET erasedAt = :at REMOVE blockedAt, {', '.join(profile)} ADD version :one"
-    request = update(
-        table, keys.player(player.id), changes, values, condition=condition, names=names
-    )
-    return (Step("player", {"Update": request}), record_action(table, action))
+    request = update(keys.player(player.id), changes, values, condition=condition, names=names)
+    return (Step("player", {"Update": request}), record_action(action))
 
 
-def certify(table: str, player_id: str, receipt: str, action: Action) -> Transaction:
+def certify(player_id: str, receipt: str, action: Action) -> Transaction:
     """The end of an erasure: its receipt, once."""
     request = update(
-        table,
         keys.player(player_id),
         "SET erasureReceipt = :receipt ADD version :one",
         {":receipt": receipt, ":one": 1},
         condition="attribute_exists(erasedAt) AND attribute_not_exists(erasureReceipt)",
     )
-    return (Step("player", {"Update": request}), record_action(table, action))
+    return (Step("player", {"Update": request}), record_action(action))
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,44 +192,40 @@ class Removal:
     """Deletes an item that is this person's alone."""
 
     kind: str
-    request: Request
+    key: keys.Key
 
 
 Forgetting = Redaction | Removal
 
 
-def forget(table: str, item: Item, player_id: str) -> Forgetting | None:
+def forget(item: Item, player_id: str) -> Forgetting | None:
     """What takes a person out of an item; None where there is nothing of them but the id.
 
     Ledger, points and tokens stay: they are the sums of others, too.
     """
     key = {"pk": str(item["pk"]), "sk": str(item["sk"])}
     if key["pk"] == keys.inbox(player_id):
-        return Removal("inbox items", {"TableName": table, "Key": to_wire(key)})
+        return Removal("inbox items", key)
     if key["sk"] in ("HEIST", "REVERSAL"):
         found = {"attackerName", "sourceNetwork"} if item.get("attackerId") == player_id else set()
         found |= {"victimName"} if item.get("victimId") == player_id else set()
-        return _without(table, key, sorted(found & item.keys()), "heists")
+        return _without(key, sorted(found & item.keys()), "heists")
     if key == keys.referral(player_id):
-        return _without(table, key, sorted({"referredName"} & item.keys()), "referrals")
+        return _without(key, sorted({"referredName"} & item.keys()), "referrals")
     if key["pk"].startswith(keys.inbox("")):
-        return _nameless(table, key, item, player_id)
+        return _nameless(key, item, player_id)
     return None
 
 
-def _without(table: str, key: keys.Key, names: list[str], kind: str) -> Redaction | None:
+def _without(key: keys.Key, names: list[str], kind: str) -> Redaction | None:
     if not names:
         return None
-    request: Request = {
-        "TableName": table,
-        "Key": to_wire(key),
-        "UpdateExpression": "REMOVE " + ", ".join(names),
-        "ConditionExpression": "attribute_exists(pk)",
-    }
+    changes = "REMOVE " + ", ".join(names)
+    request = update(key, changes, {}, condition="attribute_exists(pk)")
     return Redaction(kind, request)
 
 
-def _nameless(table: str, key: keys.Key, item: Item, player_id: str) -> Redaction | None:
+def _nameless(key: keys.Key, item: Item, player_id: str) -> Redaction | None:
     """The notice in somebody else's inbox, which goes on to tell of `a player`."""
     metadata = item.get("metadata")
     if not isinstance(metadata, Mapping):
@@ -253,7 +240,7 @@ def _nameless(table: str, key: keys.Key, item: Item, player_id: str) -> Redactio
     if not names:
         return None
     changes = ", ".join(f"metadata.{name} = :none" for name in names)
-    request = update(table, key, f"SET {changes}", {}, condition="tag = :tag")
+    request = update(key, f"SET {changes}", {}, condition="tag = :tag")
     request["ExpressionAttributeValues"] = {
         **to_wire({":tag": item["tag"]}),
         ":none": {"NULL": True},

@@ -12,21 +12,24 @@ from heist_core.domain.statistics import DAYS_WINDOW, Day, Robber, Takings, hour
 from . import counting, items, keys
 from .counting import GENERATION, SHARDS, Generation, Holding, number
 from .items import Item, to_wire
-from .store import Store
-from .transactions import Request, Step
+from .table import Table
+from .writes import Request, Step
 
 _STANDINGS_PAGE = 25
 
 
-class StatisticsStore(Store):
-    """The table, as far as statistics read and write it; raises what Store does."""
+class StatisticsStore:
+    """The table, as far as statistics read and write it; raises what `table` does."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
 
     def generation(self) -> Generation:
         """Which statistics are read and written now.
 
         Ask only after the facts to be counted were read: a rebuild that began later finds them itself.
         """
-        return counting.generation_from(self._get(GENERATION))
+        return counting.generation_from(self._table.get(GENERATION))
 
     def count(self, facts: Sequence[Heist | RefusedHeist], generation: int, now: datetime) -> None:
         """Count at most AT_ONCE facts, each once in a generation and as long as its record is there.
@@ -34,7 +37,7 @@ class StatisticsStore(Store):
         Raises Contention when somebody counted meanwhile.
         """
         robbing = {fact.attempt.attacker_id for fact in facts if isinstance(fact, Heist)}
-        found = self._read_batch(
+        found = self._table.by_partition(
             [
                 *[items.subject_key(fact) for fact in facts],
                 *[counting.robber_key(generation, player_id) for player_id in sorted(robbing)],
@@ -52,9 +55,7 @@ class StatisticsStore(Store):
                 )
                 for player_id in robbing
             }
-            self._transact(
-                counting.count_facts(self._table, generation, left, robbers, now), arbiter=""
-            )
+            self._table.transact(counting.count_facts(generation, left, robbers, now))
 
     def hold(self, player_ids: Collection[str], generation: int) -> None:
         """Bring the distribution up to what at most AT_ONCE players hold now.
@@ -62,7 +63,7 @@ class StatisticsStore(Store):
         Whoever has the attribute `tokens` is counted, also with 0: the guide's HeistToken row.
         Raises Contention when somebody moved one of them meanwhile.
         """
-        found = self._read_batch(
+        found = self._table.by_partition(
             [
                 key
                 for player_id in sorted(player_ids)
@@ -78,13 +79,13 @@ class StatisticsStore(Store):
             if after.version > before.version:
                 moves.append((before, after))
         if moves:
-            self._transact(counting.move_holdings(self._table, generation, moves), arbiter="")
+            self._table.transact(counting.move_holdings(generation, moves))
 
     def trim(self, robber: Robber, since: str, generation: int, now: datetime) -> None:
         """Leave out of a standing what lies before an hour, unless somebody changed it meanwhile."""
-        request = counting.put_robber(self._table, generation, robber.since(since), now)
+        request = counting.put_robber(generation, robber.since(since), now)
         try:
-            self._transact([Step("robber", {"Put": request})], arbiter="")
+            self._table.transact([Step("robber", {"Put": request})])
         except Contention:
             return
 
@@ -95,8 +96,8 @@ class StatisticsStore(Store):
 
         Raises Contention if others were already.
         """
-        request = counting.put_generation(self._table, seen, to)
-        self._transact([Step("generation", {"Put": request}), action], arbiter="")
+        request = counting.put_generation(seen, to)
+        self._table.transact([Step("generation", {"Put": request}), action])
         return to
 
     # Reports
@@ -111,7 +112,7 @@ class StatisticsStore(Store):
         wanted = [
             counting.day_key(generation, date, shard) for date in dates for shard in range(SHARDS)
         ]
-        found = self._read_batch(wanted)
+        found = self._table.by_partition(wanted)
         days = []
         for date in reversed(dates):
             sums: Counter[str] = Counter()
@@ -129,7 +130,7 @@ class StatisticsStore(Store):
         """Balances and how many players have each, the highest balance first."""
         shards = [counting.balances_key(generation, shard) for shard in range(SHARDS)]
         sums: Counter[int] = Counter()
-        for item in self._read_batch(shards).values():
+        for item in self._table.by_partition(shards).values():
             for name in item:
                 if name.startswith("b"):
                     sums[int(name[1:])] += number(item, name)
@@ -151,13 +152,16 @@ class StatisticsStore(Store):
             "ScanIndexForward": False,
             "Limit": _STANDINGS_PAGE,
         }
-        for item in self._query(request):
+        for item in self._table.query(request):
             yield counting.robber_from(str(item["pk"]).split("#", 2)[2], item)
 
     def names(self, player_ids: Collection[str]) -> dict[str, str | None]:
         """The players' names as they are now."""
-        players, _ = self.players_and_settings(player_ids, with_settings=False)
-        return {player_id: player.name for player_id, player in players.items()}
+        found = self._table.by_partition([keys.player(player_id) for player_id in player_ids])
+        return {
+            player_id: items.player_from(player_id, found.get(keys.player(player_id)["pk"])).name
+            for player_id in player_ids
+        }
 
 
 def _is_uncounted(record: Item | None, generation: int) -> bool:

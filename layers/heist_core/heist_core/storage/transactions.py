@@ -1,12 +1,11 @@
-"""Requests to DynamoDB, built by pure functions; `store` sends them.
+"""What functions write, built by pure functions; `store` sends it.
 
 A player has one condition in every transaction: the version that was read. Every writer of
 anything that the rules look at bumps it, so what the rules saw still holds at the commit.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Heist, RefusedHeist
@@ -15,72 +14,24 @@ from heist_core.domain.player import Player, Profile
 from heist_core.domain.times import season_of, to_iso
 
 from . import items, keys
-from .wire import Item, to_wire
-
-Request = dict[str, object]
+from .writes import Request, Step, Transaction, put, put_new, update
 
 NOT_ERASED = "attribute_not_exists(erasedAt)"
 _RATE_ITEMS_KEPT = timedelta(hours=1)
 
 
-class Step(NamedTuple):
-    """One action of a transaction, under the name its cancellation reason is read by."""
-
-    name: str
-    action: Mapping[str, Request]
-
-
-Transaction = Sequence[Step]
-
-
-def put(table: str, item: Item) -> Request:
-    return {"TableName": table, "Item": to_wire(item)}
-
-
-def put_new(table: str, item: Item) -> Request:
-    """Put an item that must not exist yet; the one that does comes back with the refusal."""
-    return {
-        **put(table, item),
-        "ConditionExpression": "attribute_not_exists(pk)",
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
-
-
-def update(
-    table: str,
-    key: keys.Key,
-    changes: str,
-    values: Item,
-    *,
-    condition: str | None = None,
-    names: Mapping[str, str] | None = None,
-) -> Request:
-    request: Request = {
-        "TableName": table,
-        "Key": to_wire(key),
-        "UpdateExpression": changes,
-        "ExpressionAttributeValues": to_wire(values),
-    }
-    if condition is not None:
-        request["ConditionExpression"] = condition
-    if names is not None:
-        request["ExpressionAttributeNames"] = dict(names)
-    return request
-
-
-def commit_heist(table: str, heist: Heist, attacker: Player, victim: Player) -> Transaction:
+def commit_heist(heist: Heist, attacker: Player, victim: Player) -> Transaction:
     """The heist record, both players and both ledger entries, or nothing (SPEC section 3)."""
     plan = heist.plan
     at = to_iso(plan.at)
     season = {"#season": items.season_attribute(plan.season)}
     gain, loss = items.heist_ledger_items(heist)
     return (
-        Step("heist", {"Put": put_new(table, items.heist_item(heist))}),
+        Step("heist", {"Put": put_new(items.heist_item(heist))}),
         Step(
             "attacker",
             {
                 "Update": update(
-                    table,
                     keys.player(attacker.id),
                     "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
                     "lastSpentAt = :at, lastHeistAt = :at ADD version :one",
@@ -101,7 +52,6 @@ def commit_heist(table: str, heist: Heist, attacker: Player, victim: Player) -> 
             "victim",
             {
                 "Update": update(
-                    table,
                     keys.player(victim.id),
                     "SET #season = :points, lastRobbedAt = :at ADD version :one",
                     {
@@ -115,30 +65,29 @@ def commit_heist(table: str, heist: Heist, attacker: Player, victim: Player) -> 
                 )
             },
         ),
-        Step("gain", {"Put": put(table, gain)}),
-        Step("loss", {"Put": put(table, loss)}),
+        Step("gain", {"Put": put(gain)}),
+        Step("loss", {"Put": put(loss)}),
     )
 
 
-def record_refusal(table: str, refused: RefusedHeist) -> Request:
+def record_refusal(refused: RefusedHeist) -> Request:
     """The fence: once it stands, no late write of this attempt can commit."""
-    return put_new(table, items.refused_heist_item(refused))
+    return put_new(items.refused_heist_item(refused))
 
 
-def commit_award(table: str, award: Award) -> Transaction:
+def commit_award(award: Award) -> Transaction:
     """One token, and the record that makes it the only one for this referred player."""
     return (
-        Step("referral", {"Put": put_new(table, items.award_item(award))}),
-        _one_token(table, award),
+        Step("referral", {"Put": put_new(items.award_item(award))}),
+        _one_token(award),
     )
 
 
-def _one_token(table: str, award: Award) -> Step:
+def _one_token(award: Award) -> Step:
     return Step(
         "referrer",
         {
             "Update": update(
-                table,
                 keys.player(award.referrer_id),
                 "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one",
                 {":at": to_iso(award.at), ":one": 1},
@@ -148,12 +97,12 @@ def _one_token(table: str, award: Award) -> Step:
     )
 
 
-def hold_award(table: str, award: Award) -> Request:
+def hold_award(award: Award) -> Request:
     """Keep an award for later, unless this referred player has earned somebody a token already."""
-    return put_new(table, items.held_award_item(award))
+    return put_new(items.held_award_item(award))
 
 
-def release_award(table: str, award: Award) -> Transaction:
+def release_award(award: Award) -> Transaction:
     """One token for an award that is held, dated now; its notice and event are owed from now on."""
     subject = keys.referral(award.referred_id)
     marker = items.owing(subject, award.at)
@@ -162,7 +111,6 @@ def release_award(table: str, award: Award) -> Transaction:
             "referral",
             {
                 "Update": update(
-                    table,
                     subject,
                     "SET createdAt = :at, owed = :owed, owedBucket = :bucket, owedSince = :at "
                     "REMOVE heldAt",
@@ -175,20 +123,19 @@ def release_award(table: str, award: Award) -> Transaction:
                 )
             },
         ),
-        _one_token(table, award),
+        _one_token(award),
     )
 
 
-def commit_points(table: str, earned: EarnedPoints) -> Transaction:
+def commit_points(earned: EarnedPoints) -> Transaction:
     """Points of one event, once, with their ledger entry."""
     season = items.season_attribute(season_of(earned.occurred_at))
     return (
-        Step("event", {"Put": put_new(table, items.points_event_item(earned))}),
+        Step("event", {"Put": put_new(items.points_event_item(earned))}),
         Step(
             "player",
             {
                 "Update": update(
-                    table,
                     keys.player(earned.player_id),
                     "ADD #season :points, version :one",
                     {":points": earned.points, ":one": 1},
@@ -197,11 +144,11 @@ def commit_points(table: str, earned: EarnedPoints) -> Transaction:
                 )
             },
         ),
-        Step("ledger", {"Put": put(table, items.earned_ledger_item(earned))}),
+        Step("ledger", {"Put": put(items.earned_ledger_item(earned))}),
     )
 
 
-def save_profile(table: str, seen: Player, profile: Profile) -> Request:
+def save_profile(seen: Player, profile: Profile) -> Request:
     """Replace the profile of a player that is still at the version seen (or still absent)."""
     attributes = items.profile_attributes(profile)
     names = {f"#{name}": name for name in attributes}
@@ -217,7 +164,6 @@ def save_profile(table: str, seen: Player, profile: Profile) -> Request:
     if seen.exists:
         values[":seen"] = seen.version
     return update(
-        table,
         keys.player(seen.id),
         changes,
         values,
@@ -226,13 +172,10 @@ def save_profile(table: str, seen: Player, profile: Profile) -> Request:
     )
 
 
-def count_attempt(
-    table: str, player_id: str, attempt: str, minute: datetime, limit: int
-) -> Request:
+def count_attempt(player_id: str, attempt: str, minute: datetime, limit: int) -> Request:
     """Add an attempt to the minute's set, if it is in it or the set is smaller than the limit."""
     return {
         **update(
-            table,
             keys.rate(player_id, "EXECUTE", minute),
             "ADD attempts :attempts SET expiresAt = :expiry",
             {
@@ -248,19 +191,17 @@ def count_attempt(
     }
 
 
-def uncount_attempt(table: str, player_id: str, attempt: str, minute: datetime) -> Request:
+def uncount_attempt(player_id: str, attempt: str, minute: datetime) -> Request:
     return update(
-        table,
         keys.rate(player_id, "EXECUTE", minute),
         "DELETE attempts :attempts",
         {":attempts": {attempt}},
     )
 
 
-def count_check(table: str, player_id: str, minute: datetime, limit: int) -> Request:
+def count_check(player_id: str, minute: datetime, limit: int) -> Request:
     """Count one more eligibility check of this minute, if there are fewer than the limit."""
     return update(
-        table,
         keys.rate(player_id, "CHECK", minute),
         "ADD checks :one SET expiresAt = :expiry",
         {
@@ -273,21 +214,21 @@ def count_check(table: str, player_id: str, minute: datetime, limit: int) -> Req
 
 
 def deliver_notice(
-    table: str, subject: keys.Key, notice: Notice, sequence: int, tag: str, arrived_at: datetime
+    subject: keys.Key, notice: Notice, sequence: int, tag: str, arrived_at: datetime
 ) -> Transaction:
     """The notice record (once per event and recipient) and its inbox item, together."""
     return (
-        Step("notice", {"Put": put_new(table, items.notice_item(subject, notice))}),
-        Step("inbox", {"Put": put_new(table, items.inbox_item(sequence, tag, notice, arrived_at))}),
+        Step("notice", {"Put": put_new(items.notice_item(subject, notice))}),
+        Step("inbox", {"Put": put_new(items.inbox_item(sequence, tag, notice, arrived_at))}),
     )
 
 
-def note_only(table: str, subject: keys.Key, notice: Notice) -> Request:
+def note_only(subject: keys.Key, notice: Notice) -> Request:
     """The notice record of somebody who is told nothing any more."""
-    return put_new(table, items.notice_item(subject, notice))
+    return put_new(items.notice_item(subject, notice))
 
 
-def move_mail(table: str, notice_key: keys.Key, seen: MailRecord, to: MailRecord) -> Request:
+def move_mail(notice_key: keys.Key, seen: MailRecord, to: MailRecord) -> Request:
     """Move a mail from the state seen to another, unless someone else moved it first."""
     changes = "SET mailState = :state, mailAttempts = :attempts"
     values: dict[str, object] = {
@@ -305,21 +246,20 @@ def move_mail(table: str, notice_key: keys.Key, seen: MailRecord, to: MailRecord
         values[":lease"] = to_iso(to.lease_until)
     else:
         changes += " REMOVE mailOwner, mailLeaseUntil"
-    return update(table, notice_key, changes, values, condition=condition)
+    return update(notice_key, changes, values, condition=condition)
 
 
 def ask_mail_again(
-    table: str, subject: keys.Key, recipient_id: str, seen: MailRecord, owed: str, since: datetime
+    subject: keys.Key, recipient_id: str, seen: MailRecord, owed: str, since: datetime
 ) -> Transaction:
     """A mail that had ended is pending, and the marker of its record says so under `owed`."""
     again = MailRecord(MailState.PENDING)
     return (
-        Step("mail", {"Update": move_mail(table, keys.notice(subject, recipient_id), seen, again)}),
+        Step("mail", {"Update": move_mail(keys.notice(subject, recipient_id), seen, again)}),
         Step(
             "marker",
             {
                 "Update": update(
-                    table,
                     subject,
                     "ADD owed :owed SET owedBucket = :bucket, owedSince = :since",
                     {
@@ -334,11 +274,10 @@ def ask_mail_again(
     )
 
 
-def settle(table: str, subject: keys.Key, owed: Collection[str]) -> Request:
+def settle(subject: keys.Key, owed: Collection[str]) -> Request:
     """Take entries off the owed marker; the answer holds what is left of it."""
     return {
         **update(
-            table,
             subject,
             "DELETE owed :owed",
             {":owed": set(owed)},
@@ -348,10 +287,9 @@ def settle(table: str, subject: keys.Key, owed: Collection[str]) -> Request:
     }
 
 
-def put_back(table: str, subject: keys.Key, now: datetime) -> Request:
+def put_back(subject: keys.Key, now: datetime) -> Request:
     """Let what waits line up again behind everything that has been owed until now."""
     return update(
-        table,
         subject,
         "SET owedSince = :now",
         {":now": to_iso(now)},
@@ -359,20 +297,15 @@ def put_back(table: str, subject: keys.Key, now: datetime) -> Request:
     )
 
 
-def clear_marker(table: str, subject: keys.Key) -> Request:
+def clear_marker(subject: keys.Key) -> Request:
     """Drop the index entry of a marker that owes nothing any more."""
-    return {
-        "TableName": table,
-        "Key": to_wire(subject),
-        "UpdateExpression": "REMOVE owedBucket, owedSince",
-        "ConditionExpression": "attribute_not_exists(owed)",
-    }
+    changes = "REMOVE owedBucket, owedSince"
+    return update(subject, changes, {}, condition="attribute_not_exists(owed)")
 
 
-def set_aside(table: str, subject: keys.Key) -> Request:
+def set_aside(subject: keys.Key) -> Request:
     """Move what cannot be processed out of the sweeper's way, still marked as owed."""
     return update(
-        table,
         subject,
         "SET owedBucket = :aside",
         {":aside": keys.SET_ASIDE_BUCKET},
@@ -380,10 +313,9 @@ def set_aside(table: str, subject: keys.Key) -> Request:
     )
 
 
-def mark_read(table: str, player_id: str, sequence: str, tag: str, at: datetime) -> Request:
+def mark_read(player_id: str, sequence: str, tag: str, at: datetime) -> Request:
     """Mark one unread item of this player as read."""
     return update(
-        table,
         {"pk": keys.inbox(player_id), "sk": sequence},
         "SET readAt = :at REMOVE unread",
         {":at": to_iso(at), ":tag": tag},
@@ -391,10 +323,9 @@ def mark_read(table: str, player_id: str, sequence: str, tag: str, at: datetime)
     )
 
 
-def seed_point_type(table: str, name: str, description: str) -> Request:
+def seed_point_type(name: str, description: str) -> Request:
     """Create or describe a point type, keeping an operator's `active` and `points`."""
     return update(
-        table,
         keys.point_type(name),
         "SET #name = :name, description = :description, "
         "points = if_not_exists(points, :zero), active = if_not_exists(active, :true)",

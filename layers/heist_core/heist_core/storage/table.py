@@ -1,0 +1,263 @@
+"""The gateway to DynamoDB: nothing else sends a request, and what fails comes out as an error of ours.
+
+Every method may raise:
+- Contention: others won the race, or a transaction conflict or throttle cancelled it. Nothing was written.
+- Misconfigured: this caller may not do it, or there is no such table. Nothing was written.
+- Unavailable: no definite answer (time-out, connection, 5xx). For writes the outcome is unknown.
+Any other error of DynamoDB is a defect and passes through.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
+from botocore.exceptions import ConnectionError as BotocoreConnectionError
+from botocore.parsers import ResponseParserError
+
+from heist_core.domain.errors import Contention, Misconfigured, Unavailable
+
+from .keys import Key
+from .wire import Item, from_wire, to_wire
+from .writes import Request, Transaction
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_dynamodb.type_defs import (
+        KeysAndAttributesOutputTypeDef,
+        KeysAndAttributesTypeDef,
+        PutItemInputTypeDef,
+        QueryOutputTypeDef,
+        ScanOutputTypeDef,
+        TransactWriteItemTypeDef,
+        UpdateItemInputTypeDef,
+    )
+
+    _Page = QueryOutputTypeDef | ScanOutputTypeDef
+    _Reason = Mapping[str, object]
+
+Progress = Callable[[int], None]
+"""Told how many items were read so far."""
+
+_NO_ANSWER = (HTTPClientError, BotocoreConnectionError, IncompleteReadError, ResponseParserError)
+_CONTENDED = frozenset(
+    {
+        "TransactionConflictException",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "RequestLimitExceeded",
+    }
+)
+_DEFECTS = frozenset(
+    {
+        "ValidationException",
+        "SerializationException",
+        "IdempotentParameterMismatchException",
+        "ItemCollectionSizeLimitExceededException",
+    }
+)
+_MISCONFIGURED = frozenset(
+    {
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "UnrecognizedClientException",
+        "ExpiredTokenException",
+    }
+)
+_DEFECTIVE_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
+_BATCH_ROUNDS = 5
+SCAN_PAGE = 1000
+
+
+class ConditionFailed(Contention):
+    """A condition did not hold, so nothing was written.
+
+    `failed` names the steps of a transaction whose conditions did not hold, each with the item that
+    stands there, if the step asked for it. Unless the caller knows better, what was read is out of
+    date.
+    """
+
+    def __init__(self, failed: Mapping[str, Item | None] = MappingProxyType({})) -> None:
+        super().__init__()
+        self.failed = failed
+
+
+class Table:
+    """One table of DynamoDB. `client` may be shared between threads."""
+
+    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+        self._client = client
+        self.name = name
+
+    # Reads, all of them consistent but those of global indexes
+
+    def get(self, key: Key) -> Item | None:
+        image = self.image(key)
+        return None if image is None else from_wire(image)
+
+    def image(self, key: Key) -> Mapping[str, object] | None:
+        """The item in DynamoDB's typed form, as the stream has it."""
+        with _translated():
+            answer = self._client.get_item(
+                TableName=self.name, Key=to_wire(key), ConsistentRead=True
+            )
+        return answer.get("Item")
+
+    def get_all(self, wanted: Sequence[Key]) -> list[Item]:
+        """Those of at most 100 items that are there, in any order."""
+        found: list[Item] = []
+        pending: Mapping[str, KeysAndAttributesTypeDef | KeysAndAttributesOutputTypeDef] = {
+            self.name: {"Keys": [to_wire(key) for key in wanted], "ConsistentRead": True}
+        }
+        for _ in range(_BATCH_ROUNDS):
+            with _translated():
+                answer = self._client.batch_get_item(RequestItems=pending)
+            found += map(from_wire, answer["Responses"].get(self.name, []))
+            pending = answer.get("UnprocessedKeys", {})
+            if not pending:
+                return found
+        raise Contention
+
+    def by_partition(self, wanted: Sequence[Key]) -> dict[str, Item]:
+        """As `get_all`, by partition key, which is different for each of `wanted`."""
+        return {str(item["pk"]): item for item in self.get_all(wanted)}
+
+    def query(self, request: Request) -> Iterator[Item]:
+        """Every item that a query finds, read page by page as far as asked for."""
+        for page in self._pages(self._client.query, request):
+            yield from map(from_wire, page["Items"])
+
+    def count_items(self, request: Request) -> int:
+        """How many items a query finds."""
+        pages = self._pages(self._client.query, {**request, "Select": "COUNT"})
+        return sum(page["Count"] for page in pages)
+
+    def partition(self, pk: str, begins_with: str = "") -> Iterator[Item]:
+        """Every item of a partition, or of that part of it, in order of the sort key."""
+        condition = "pk = :pk" + (" AND begins_with(sk, :start)" if begins_with else "")
+        return self.query(
+            {
+                "ConsistentRead": True,
+                "KeyConditionExpression": condition,
+                "ExpressionAttributeValues": to_wire({":pk": pk, ":start": begins_with or None}),
+            }
+        )
+
+    def scan(self, progress: Progress = lambda _read: None) -> Iterator[Item]:
+        """Every item, once, if nobody writes meanwhile."""
+        read = 0
+        request: Request = {"ConsistentRead": True, "Limit": SCAN_PAGE}
+        for page in self._pages(self._client.scan, request):
+            yield from map(from_wire, page["Items"])
+            read += page["Count"]
+            progress(read)
+
+    def _pages(self, call: "Callable[..., _Page]", request: Request) -> "Iterator[_Page]":
+        start: Request = {}
+        while True:
+            with _translated():
+                page = call(TableName=self.name, **request, **start)
+            yield page
+            if "LastEvaluatedKey" not in page:
+                return
+            start = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
+
+    # Writes
+
+    def put(self, request: Request) -> None:
+        """Raises ConditionFailed."""
+        with _translated():
+            self._client.put_item(**cast("PutItemInputTypeDef", self._addressed(request)))
+
+    def update(self, request: Request) -> Item:
+        """The attributes that `ReturnValues` asks for. Raises ConditionFailed."""
+        with _translated():
+            answer = self._client.update_item(
+                **cast("UpdateItemInputTypeDef", self._addressed(request))
+            )
+        return from_wire(answer.get("Attributes", {}))
+
+    def put_if(self, request: Request) -> bool:
+        """Put; False: the condition did not hold."""
+        return _held(self.put, request)
+
+    def update_if(self, request: Request) -> bool:
+        """Update; False: the condition did not hold."""
+        return _held(self.update, request)
+
+    def delete(self, key: Key) -> None:
+        with _translated():
+            self._client.delete_item(TableName=self.name, Key=to_wire(key))
+
+    def transact(self, transaction: Transaction) -> None:
+        """All steps or none. Raises ConditionFailed, which names the steps that refused."""
+        actions = [
+            {kind: self._addressed(request) for kind, request in step.action.items()}
+            for step in transaction
+        ]
+        with _translated(tuple(step.name for step in transaction)):
+            self._client.transact_write_items(
+                TransactItems=cast("Sequence[TransactWriteItemTypeDef]", actions)
+            )
+
+    def _addressed(self, request: Request) -> Request:
+        return {"TableName": self.name, **request}
+
+
+def _held(write: Callable[[Request], object], request: Request) -> bool:
+    try:
+        write(request)
+    except ConditionFailed:
+        return False
+    return True
+
+
+@contextmanager
+def _translated(steps: Sequence[str] = ()) -> Iterator[None]:
+    """botocore's errors as ours. `steps` are those of a transaction."""
+    try:
+        yield
+    except _NO_ANSWER as error:
+        raise Unavailable from error
+    except ClientError as error:
+        translation = _translation(error, steps)
+        if translation is None:
+            raise
+        raise translation from error
+
+
+def _translation(error: ClientError, steps: Sequence[str]) -> Unavailable | None:
+    """None for a defect."""
+    code = error.response["Error"]["Code"]
+    if code == "ConditionalCheckFailedException":
+        return ConditionFailed()
+    if code == "TransactionCanceledException":
+        return _cancellation(cast("Mapping[str, Sequence[_Reason]]", error.response), steps)
+    if code in _CONTENDED:
+        return Contention()
+    if code in _MISCONFIGURED:
+        return Misconfigured()
+    return None if code in _DEFECTS else Unavailable()
+
+
+def _cancellation(
+    response: "Mapping[str, Sequence[_Reason]]", steps: Sequence[str]
+) -> Contention | None:
+    """Reasons come in the order of the steps."""
+    reasons = response.get("CancellationReasons", ())
+    failed = {
+        step: _old_item(reason)
+        for step, reason in zip(steps, reasons, strict=False)
+        if reason.get("Code") == "ConditionalCheckFailed"
+    }
+    if failed:
+        return ConditionFailed(failed)
+    if any(reason.get("Code") in _DEFECTIVE_REASONS for reason in reasons):
+        return None
+    return Contention()
+
+
+def _old_item(reason: "_Reason") -> Item | None:
+    wire = reason.get("Item")
+    return from_wire(wire) if isinstance(wire, Mapping) and wire else None
