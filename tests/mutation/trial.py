@@ -107,13 +107,13 @@ class _Quiet:
 
 def observe_seeds(seeds: Iterable[int]) -> dict[str, Met]:
     """What each seed meets."""
-    from tests.torture.story import Theatre
+    from tests.simulation.simulation import Simulator
 
-    observer, theatre = _Observer(), Theatre()
+    observer, simulator = _Observer(), Simulator()
     with watching(Watch(observer.sent, observer.write_failed)):
         for seed in seeds:
             observer.current, started = str(seed), time.process_time()
-            theatre.play(seed)
+            simulator.run(seed)
             observer.met[str(seed)].seconds = time.process_time() - started
     return dict(observer.met)
 
@@ -190,12 +190,12 @@ def _first_test(tests: Sequence[str]) -> str:
 def _first_seed(seeds: Sequence[int]) -> str:
     if not seeds:
         return ""
-    from tests.torture.story import Failure, Theatre
+    from tests.simulation.simulation import Failure, Simulator
 
-    theatre = Theatre()
+    simulator = Simulator()
     for seed in seeds:
         try:
-            theatre.play(seed)
+            simulator.run(seed)
         except Exception as error:  # noqa: BLE001 - whatever it is, it was noticed
             text = str(error) if isinstance(error, Failure) else repr(error)
             found = [line for line in text.splitlines() if line.startswith("DEVIATION")]

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from .story import Failure, Theatre
+from .simulation import Failure, Simulator
 
 BLOCK = 10
 
@@ -37,30 +37,30 @@ class Tally:
         return "\n".join(lines)
 
 
-def play(seeds: Iterable[int], trace: Callable[[str], None] = lambda _: None) -> Tally:
-    """Play seeds in this process; `trace` gets every line of what happens in them."""
-    theatre, tally = Theatre(), Tally()
+def run(seeds: Iterable[int], trace: Callable[[str], None] = lambda _: None) -> Tally:
+    """Run seeds in this process; `trace` gets every line of what happens in them."""
+    simulator, tally = Simulator(), Tally()
     for seed in seeds:
         tally.seeds += 1
         try:
-            story = theatre.play(seed, trace)
+            simulation = simulator.run(seed, trace)
         except Failure as failure:
             tally.failures[seed] = str(failure)
             continue
         finally:
-            if theatre.story is not None:
-                tally.operations += theatre.story.operations
-        tally.commits += story.witness.counts
-        tally.answers += story.referee.answers
-        tally.faults += story.injector.seen
+            if simulator.simulation is not None:
+                tally.operations += simulator.simulation.operations
+        tally.commits += simulation.checker.counts
+        tally.answers += simulation.checker.answers
+        tally.faults += simulation.faults.seen
     return tally
 
 
-def play_on_all_cores(seeds: Iterable[int]) -> Iterator[Tally]:
-    """Play seeds in blocks, one process per core."""
+def run_on_all_cores(seeds: Iterable[int]) -> Iterator[Tally]:
+    """Run seeds in blocks, one process per core."""
     workers = max(1, min(8, os.cpu_count() or 1))
     with multiprocessing.get_context("spawn").Pool(workers) as pool:
-        yield from pool.imap_unordered(play, _blocks(seeds))
+        yield from pool.imap_unordered(run, _blocks(seeds))
 
 
 def _blocks(seeds: Iterable[int]) -> Iterator[list[int]]:

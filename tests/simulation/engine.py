@@ -20,14 +20,14 @@ from moto.dynamodb.models.table import Table
 
 from tests.engines import table_definition
 
-from .injector import Reply, body_of, reply
+from .faults import Reply, body_of, reply
 
 Wire = Mapping[str, Any]
 Changed = Callable[[Wire, Wire | None, Wire | None], None]
 """Told of a key, the item before (None: there was none) and the item after."""
 
 _plain = TypeSerializer()
-TABLE = "heist-torture"
+TABLE = "heist-simulation"
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
 

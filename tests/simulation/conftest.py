@@ -6,7 +6,7 @@ import pytest
 
 from tests.engines import Engine
 
-from .bank_run import concurrent_engine
+from .stress import concurrent_engine
 
 
 @pytest.fixture(scope="session")

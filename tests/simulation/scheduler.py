@@ -22,26 +22,26 @@ class _Abandoned(BaseException):
 
 
 class _Task(threading.Thread):
-    def __init__(self, stage: "Stage", number: int, work: Callable[[], None]) -> None:
+    def __init__(self, scheduler: "Scheduler", number: int, work: Callable[[], None]) -> None:
         super().__init__(name=f"request {number}", daemon=True)
         self.turn = threading.Semaphore(0)
         self.error: BaseException | None = None
-        self._stage = stage
+        self._scheduler = scheduler
         self._work = work
 
     def run(self) -> None:
         self.turn.acquire()
         try:
-            if not self._stage.abandoned:
+            if not self._scheduler.abandoned:
                 self._work()
         except _Abandoned:
             pass
         except BaseException as error:  # noqa: BLE001 - raised again where the seed is known
             self.error = error
-        self._stage.ended(self)
+        self._scheduler.ended(self)
 
 
-class Stage:
+class Scheduler:
     def __init__(self, rng: random.Random) -> None:
         self.abandoned = False
         self._rng = rng

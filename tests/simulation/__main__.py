@@ -1,15 +1,15 @@
-"""`make torture`: any number of seeds, on all cores; or one seed again, with everything it did."""
+"""`make simulate`: any number of seeds, on all cores; or one seed again, with everything it did."""
 # ruff: noqa: T201 - a command line
 
 import argparse
 import sys
 import time
 
-from .search import Tally, play, play_on_all_cores
+from .search import Tally, run, run_on_all_cores
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="torture", description=__doc__)
+    parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many (200)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
     parser.add_argument("--seed", type=int, help="this one only, telling everything")
@@ -17,9 +17,9 @@ def main() -> int:
     started = time.monotonic()
     tally = Tally()
     if options.seed is not None:
-        tally = play([options.seed], trace=print)
+        tally = run([options.seed], trace=print)
     else:
-        for part in play_on_all_cores(range(options.first, options.first + options.seeds)):
+        for part in run_on_all_cores(range(options.first, options.first + options.seeds)):
             tally.add(part)
             if part.failures or tally.seeds % 50 == 0 or tally.seeds == options.seeds:
                 took = time.monotonic() - started
@@ -32,7 +32,7 @@ def main() -> int:
     if tally.failures:
         print(f"Failed: {len(tally.failures)} of {tally.seeds}. Each one again:")
         for seed in sorted(tally.failures)[:20]:
-            print(f"  make torture SEED={seed}")
+            print(f"  make simulate SEED={seed}")
     return 1 if tally.failures else 0
 
 

@@ -22,7 +22,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from .stage import Crashed
+from .scheduler import Crashed
 
 Send = Callable[[AWSPreparedRequest], AWSResponse]
 
@@ -95,7 +95,7 @@ def body_of(request: AWSPreparedRequest) -> dict[str, Any]:
 
 
 @dataclass
-class Injector:
+class FaultInjector:
     """`rate`: how many sends in one meet a fault. `advance` moves the clock by seconds; `pause`
     lets other requests run."""
 

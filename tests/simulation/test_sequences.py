@@ -17,10 +17,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from .stage import Deviation
-from .story import PLAYERS, SEASON_EDGE, STRANGER, Failure, Theatre
-from .witness import iso
-from .world import CONSUMERS
+from .application import CONSUMERS
+from .checker import iso
+from .scheduler import Deviation
+from .simulation import PLAYERS, SEASON_EDGE, STRANGER, Failure, Simulator
 
 players = st.sampled_from(PLAYERS)
 Request = tuple[str, str, str | None]
@@ -28,9 +28,9 @@ Event = tuple[str, dict[str, object]]
 
 
 class TheGame(RuleBasedStateMachine):
-    """Whatever is done, the witness sees every commit, and the referee every answer."""
+    """Whatever is done, the checker sees every commit, and every answer."""
 
-    theatre: Theatre
+    simulator: Simulator
 
     requests = Bundle("requests")
     events = Bundle("events")
@@ -43,12 +43,12 @@ class TheGame(RuleBasedStateMachine):
     @initialize(seed=st.integers(0, 99))
     def open(self, seed: int) -> None:
         """The seed chooses the settings and the time of the year."""
-        self.story = self._stack.enter_context(self.theatre.opened(seed))
+        self.simulation = self._stack.enter_context(self.simulator.opened(seed))
 
     def teardown(self) -> None:
         try:
-            self._safely(self.story.close)
-            self._safely(self.story.tell_everybody)
+            self._safely(self.simulation.close)
+            self._safely(self.simulation.tell_everybody)
         finally:
             self._stack.close()
 
@@ -56,9 +56,9 @@ class TheGame(RuleBasedStateMachine):
         """Hypothesis makes examples shorter only for errors that are Exceptions."""
         try:
             work()
-            self.story.no_defects()
+            self.simulation.no_defects()
         except Deviation as deviation:
-            raise Failure("\n".join([*self.story.lines, str(deviation)])) from deviation
+            raise Failure("\n".join([*self.simulation.lines, str(deviation)])) from deviation
 
     def _next(self) -> str:
         self._number += 1
@@ -70,7 +70,7 @@ class TheGame(RuleBasedStateMachine):
             "ReferralCompleted",
             {"referralId": self._next(), "referrerUserId": who, "referredUserId": referred},
         )
-        self._safely(self.story.event(*event))
+        self._safely(self.simulation.event(*event))
         return event
 
     @rule(target=events, who=players, points=st.sampled_from((1, 20, 100, 500)))
@@ -82,10 +82,10 @@ class TheGame(RuleBasedStateMachine):
                 "userId": who,
                 "points": points,
                 "pointEventType": "ORDER_COMPLETED",
-                "occurredAt": iso(self.story.clock.now()),
+                "occurredAt": iso(self.simulation.clock.now()),
             },
         )
-        self._safely(self.story.event(*event))
+        self._safely(self.simulation.event(*event))
         return event
 
     @rule(
@@ -96,61 +96,63 @@ class TheGame(RuleBasedStateMachine):
     )
     def heist(self, attacker: str, victim: str, has_key: bool) -> Request:
         key = f"key-{self._next()}" if has_key else None
-        self._safely(self.story.ask(attacker, victim, key))
+        self._safely(self.simulation.ask(attacker, victim, key))
         return attacker, victim, key
 
     @rule(request=requests)
     def duplicate(self, request: Request) -> None:
-        self._safely(self.story.ask(*request))
+        self._safely(self.simulation.ask(*request))
 
     @rule(request=requests, victim=players)
     def same_key_for_another(self, request: Request, victim: str) -> None:
         attacker, _, key = request
-        self._safely(self.story.ask(attacker, victim, key))
+        self._safely(self.simulation.ask(attacker, victim, key))
 
     @rule(event=events)
     def deliver_event_again(self, event: Event) -> None:
-        self._safely(self.story.event(*event))
+        self._safely(self.simulation.event(*event))
 
     @rule(target=events, event=consumes(events), who=players)
     def claim_referral_of_another(self, event: Event, who: str) -> object:
         kind, detail = event
         if kind != "ReferralCompleted":
             return multiple(event)
-        self._safely(self.story.event(kind, {**detail, "referrerUserId": who}))
+        self._safely(self.simulation.event(kind, {**detail, "referrerUserId": who}))
         return multiple()
 
     @rule(seconds=st.sampled_from((0.001, 59.0, 3599.999, 3600.0, 86_400.0)))
     def wait(self, seconds: float) -> None:
-        self.story.clock.advance(seconds)
+        self.simulation.clock.advance(seconds)
 
     @rule()
     def almost_new_season(self) -> None:
-        left = (SEASON_EDGE - timedelta(milliseconds=40) - self.story.clock.now()).total_seconds()
-        self.story.clock.advance(max(0.0, left))
+        left = (
+            SEASON_EDGE - timedelta(milliseconds=40) - self.simulation.clock.now()
+        ).total_seconds()
+        self.simulation.clock.advance(max(0.0, left))
 
     @rule(consumer=st.sampled_from(sorted(CONSUMERS)), count=st.integers(1, 5))
     def deliver(self, consumer: str, count: int) -> None:
-        self._safely(lambda: self.story.deliver_to(consumer, count))
+        self._safely(lambda: self.simulation.deliver_to(consumer, count))
 
     @rule(who=players)
     def read(self, who: str) -> None:
         self._safely(lambda: self._read(who))
 
     def _read(self, who: str) -> None:
-        self.story.get("read", who, body={})
-        self.story.get("notifications", who)
+        self.simulation.get("read", who, body={})
+        self.simulation.get("notifications", who)
 
     @rule(seed=st.integers(0, 2**16), rate=st.sampled_from((0.0, 0.2, 0.5)))
     def trouble(self, seed: int, rate: float) -> None:
-        self.story.rate = self.story.injector.rate = rate
-        self.story.rng.seed(seed)
+        self.simulation.rate = self.simulation.faults.rate = rate
+        self.simulation.rng.seed(seed)
         random.seed(seed)
 
 
 @pytest.mark.slow
 def test_no_sequence_of_calls_disagrees_with_the_model() -> None:
-    TheGame.theatre = Theatre()
+    TheGame.simulator = Simulator()
     machine = TheGame.TestCase
     machine.settings = settings(
         max_examples=30,

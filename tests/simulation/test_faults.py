@@ -19,8 +19,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from .injector import Fault, Injector, body_of, reply
-from .stage import Crashed, Deviation, Stage
+from .faults import Fault, FaultInjector, body_of, reply
+from .scheduler import Crashed, Deviation, Scheduler
 
 NOTHING_SENT = (ConnectTimeoutError, EndpointConnectionError)
 FAULTS = [
@@ -43,8 +43,8 @@ class Wire:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, fault: Fault | None) -> None:
         self.sent: list[str] = []
-        self.injector = Injector(random.Random(1))
-        monkeypatch.setattr(self.injector, "_choose", lambda _: fault)
+        self.faults = FaultInjector(random.Random(1))
+        monkeypatch.setattr(self.faults, "_choose", lambda _: fault)
         self.client: Any = boto3.client(
             "dynamodb",
             region_name="us-east-1",
@@ -56,7 +56,7 @@ class Wire:
     def _before_send(
         self, request: AWSPreparedRequest, event_name: str, **_: object
     ) -> AWSResponse:
-        return self.injector.answer(event_name.rpartition(".")[2], request, self._send)
+        return self.faults.answer(event_name.rpartition(".")[2], request, self._send)
 
     def _send(self, request: AWSPreparedRequest) -> AWSResponse:
         self.sent.append(json.dumps(body_of(request)))
@@ -85,9 +85,9 @@ def test_what_is_late_arrives_later(monkeypatch: pytest.MonkeyPatch) -> None:
     wire = Wire(monkeypatch, Fault.LATE)
     with pytest.raises(ReadTimeoutError):
         wire.transact()
-    wire.injector.deliver_late(everything=True)
+    wire.faults.deliver_late(everything=True)
     assert len(wire.sent) == 1
-    assert not wire.injector.late
+    assert not wire.faults.late
 
 
 def test_a_cancelled_transaction_has_a_reason_per_action(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,26 +110,26 @@ def test_a_batch_answered_in_part_names_the_rest(monkeypatch: pytest.MonkeyPatch
 
 def test_a_rate_is_kept_and_the_seed_decides() -> None:
     def faults(seed: int) -> list[Fault | None]:
-        injector = Injector(random.Random(seed), rate=0.2)
+        injector = FaultInjector(random.Random(seed), rate=0.2)
         return [injector._choose("PutItem") for _ in range(2000)]
 
     assert faults(1) == faults(1) != faults(2)
     assert 0.2 <= sum(fault is not None for fault in faults(3)) / 2000 <= 0.3
 
 
-def test_the_stage_runs_one_at_a_time_in_an_order_that_the_seed_decides() -> None:
+def test_the_scheduler_runs_one_at_a_time_in_an_order_that_the_seed_decides() -> None:
     def course(seed: int) -> list[str]:
-        stage, steps = Stage(random.Random(seed)), list[str]()
+        scheduler, steps = Scheduler(random.Random(seed)), list[str]()
 
         def work(name: str) -> Callable[[], None]:
             def run() -> None:
                 for step in range(3):
                     steps.append(f"{name}{step}")
-                    stage.pause()
+                    scheduler.pause()
 
             return run
 
-        stage.run([work("a"), work("b"), work("c")])
+        scheduler.run([work("a"), work("b"), work("c")])
         return steps
 
     assert course(1) == course(1) != course(2)
@@ -137,17 +137,17 @@ def test_the_stage_runs_one_at_a_time_in_an_order_that_the_seed_decides() -> Non
 
 
 def test_a_deviation_of_one_ends_all() -> None:
-    stage = Stage(random.Random(0))
+    scheduler = Scheduler(random.Random(0))
     before = threading.active_count()
 
     def deviate() -> None:
-        stage.pause()
+        scheduler.pause()
         raise Deviation("here")
 
     def go_on() -> None:
         for _ in range(1000):
-            stage.pause()
+            scheduler.pause()
 
     with pytest.raises(Deviation, match="here"):
-        stage.run([deviate, go_on])
+        scheduler.run([deviate, go_on])
     assert threading.active_count() == before

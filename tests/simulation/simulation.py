@@ -18,13 +18,12 @@ from heist_core.storage.audit import audit_items
 from heist_core.use_cases.report import Report
 from heist_core.use_cases.reverse_heist import reverse_heist
 
-from .injector import MAILS, Injector, body_of
+from .application import CONSUMERS, START, Application, Clients, MovableClock, heist_id, sweep
+from .checker import REVERSAL, Answer, Checker, iso, plain
+from .engine import MotoEngine, Wire
+from .faults import MAILS, FaultInjector, body_of
 from .model import Player, loot, season_of, verdict
-from .moto_engine import MotoEngine, Wire
-from .referee import Answer, Referee
-from .stage import Crashed, Deviation, Stage
-from .witness import REVERSAL, Witness, iso, plain
-from .world import CONSUMERS, START, Clients, MovableClock, World, heist_id, sweep
+from .scheduler import Crashed, Deviation, Scheduler
 
 Work = Callable[[], None]
 
@@ -40,64 +39,65 @@ class Failure(AssertionError):
     """A deviation, what led to it, and how to see it again."""
 
 
-class Theatre:
+class Simulator:
     """What outlives a seed, because it is slow to make: the engine and the clients."""
 
     def __init__(self) -> None:
         self.engine = MotoEngine()
         self.clients = Clients.make(self._answer)
-        self.story: Story | None = None
+        self.simulation: Simulation | None = None
 
-    def play(self, seed: int, trace: Callable[[str], None] = lambda _: None) -> "Story":
-        """Play one seed to its end; raises Failure. `trace` gets every line as it happens."""
-        with self.opened(seed, trace) as story:
+    def run(self, seed: int, trace: Callable[[str], None] = lambda _: None) -> "Simulation":
+        """Run one seed to its end; raises Failure. `trace` gets every line as it happens."""
+        with self.opened(seed, trace) as simulation:
             try:
-                story.play()
+                simulation.run()
             except Deviation as deviation:
-                lines = ["", *story.lines[-60:], "", f"DEVIATION: {deviation}"]
-                lines += story.world.logger.defects
-                again = f"See it again: make torture SEED={seed}"
+                lines = ["", *simulation.lines[-60:], "", f"DEVIATION: {deviation}"]
+                lines += simulation.app.logger.defects
+                again = f"See it again: make simulate SEED={seed}"
                 raise Failure("\n".join([*lines, again])) from deviation
-        return story
+        return simulation
 
     @contextmanager
-    def opened(self, seed: int, trace: Callable[[str], None] = lambda _: None) -> "Iterator[Story]":
+    def opened(
+        self, seed: int, trace: Callable[[str], None] = lambda _: None
+    ) -> "Iterator[Simulation]":
         """An empty table, and the product wired to it."""
         self.engine.reset()
-        self.story = Story(self, seed, trace)
-        with self.story.world.wired():
-            yield self.story
+        self.simulation = Simulation(self, seed, trace)
+        with self.simulation.app.wired():
+            yield self.simulation
 
     def _answer(self, service: str, operation: str, request: AWSPreparedRequest) -> AWSResponse:
-        assert self.story is not None
-        send = self.engine.send if service == "dynamodb" else self.story.world.outside.send
-        return self.story.injector.answer(operation, request, send)
+        assert self.simulation is not None
+        send = self.engine.send if service == "dynamodb" else self.simulation.app.outside.send
+        return self.simulation.faults.answer(operation, request, send)
 
 
-class Story:
-    def __init__(self, theatre: Theatre, seed: int, trace: Callable[[str], None]) -> None:
+class Simulation:
+    def __init__(self, simulator: Simulator, seed: int, trace: Callable[[str], None]) -> None:
         self._trace = trace
         self.seed = seed
         self.rng = rng = random.Random(seed)
         random.seed(seed)
         self.lines: list[str] = []
-        self.engine = theatre.engine
+        self.engine = simulator.engine
         self.clock = MovableClock(self._start())
         self.settings = {**self._some_settings(), "HEIST_AWARDS_ENABLED": True}
-        self.world = World(theatre.clients, self.clock, variables=self.settings)
-        self.witness = Witness(self.world.rules_of, self.clock.now)
-        self.referee = Referee(self.witness)
-        self.stage = Stage(rng)
+        self.app = Application(simulator.clients, self.clock, variables=self.settings)
+        self.checker = Checker(self.app.rules_of, self.clock.now)
+        self.scheduler = Scheduler(rng)
         self.rate = rng.choice((0.0, 0.05, 0.15, 0.3))
-        self.injector = Injector(rng, pause=self.stage.pause, log=self._log)
+        self.faults = FaultInjector(rng, pause=self.scheduler.pause, log=self._log)
         if (
             rng.random() < 0.7
         ):  # else time stands still but for the leaps, some of them to the moment
-            self.injector.advance = self.clock.advance
-        self.injector.faulted = self._doubt
-        self.engine.changed = self.witness.changed
-        self.engine.committed = self.witness.committed
-        self.witness.inserted = self._streamed
+            self.faults.advance = self.clock.advance
+        self.faults.faulted = self._doubt
+        self.engine.changed = self.checker.changed
+        self.engine.committed = self.checker.committed
+        self.checker.inserted = self._streamed
         self.undelivered: dict[str, list[Mapping[str, object]]] = {name: [] for name in CONSUMERS}
         self.records_of: dict[str, Mapping[str, object]] = {}
         """Those of the stream, by the partition key of what they are about."""
@@ -112,11 +112,11 @@ class Story:
         self.operations: Counter[str] = Counter()
         self._numbers = 0
 
-    # The plot
+    # The course of a run
 
-    def play(self) -> None:
+    def run(self) -> None:
         self._open()
-        self.injector.rate = self.rate
+        self.faults.rate = self.rate
         for _ in range(self.rng.randint(6, 10)):
             self._between()
             hot = self.rng.sample(PLAYERS, 2) if self.rng.random() < 0.5 else None
@@ -160,21 +160,21 @@ class Story:
         self.no_defects()
 
     def _act(self, works: list[Work]) -> None:
-        instances = [self.rng.choice(self.world.instances) for _ in works]
+        instances = [self.rng.choice(self.app.instances) for _ in works]
 
         def on(instance: Any, work: Work) -> None:
-            self.world.here.instance = instance
+            self.app.here.instance = instance
             work()
 
-        self.stage.run([partial(on, *pair) for pair in zip(instances, works, strict=True)])
+        self.scheduler.run([partial(on, *pair) for pair in zip(instances, works, strict=True)])
         self.no_defects()
 
     def no_defects(self) -> None:
-        if self.world.logger.defects:
+        if self.app.logger.defects:
             raise Deviation("an error that the product does not know")
 
     def _between(self) -> None:
-        """Nobody is playing: time may leap, and the operator may change the settings."""
+        """No request is under way: time may leap, and the operator may change the settings."""
         chance = self.rng.random()
         if chance < 0.45:
             self.clock.advance(self._leap())
@@ -182,14 +182,14 @@ class Story:
         elif chance < 0.55:
             self.settings = self._some_settings()
             self.engine.operator_puts({"pk": "SETTINGS", "sk": "HEIST", **self.settings})
-            self.world.note_rules(self.settings)
+            self.app.note_rules(self.settings)
             self._log(f"settings {list(self.settings.values())}")
 
     def _leap(self) -> float:
         now = self.clock.now()
         ends = [
             (moment + timedelta(hours=hours) - now).total_seconds()
-            for player in self.witness.game.players.values()
+            for player in self.checker.game.players.values()
             for moment in (player.last_heist, player.last_robbed)
             for hours in (1, 24, 48)
             if moment is not None
@@ -236,7 +236,7 @@ class Story:
         """Who robs whom: mostly somebody with a token somebody with points."""
         attacker, victim = self.rng.sample(PLAYERS, 2)
         if self.rng.random() < 0.8:
-            players, season = self.witness.game.players, season_of(self.clock.now())
+            players, season = self.checker.game.players, season_of(self.clock.now())
             armed = [who for who in PLAYERS if players[who].tokens and who != victim]
             attacker = self.rng.choice(armed or [attacker])
             rich = [
@@ -269,12 +269,12 @@ class Story:
             if chance < 0.02:
                 return [self._erase(who), self._profile(who), self._award(who), self._earn(who)]
             return [self._profile(who), self._profile(who)]
-        if chance < 0.22 and self.witness.held:
-            return [self._erase(next(iter(self.witness.held.values()))), self._sweep()]
+        if chance < 0.22 and self.checker.held:
+            return [self._erase(next(iter(self.checker.held.values()))), self._sweep()]
         if chance < 0.3 and self._ended_mails():
             subject, who = self.rng.choice(self._ended_mails())
             again = [self.records_of[subject]]
-            deliver = partial(CONSUMERS["notify_players"], {"Records": again}, self.world.context())
+            deliver = partial(CONSUMERS["notify_players"], {"Records": again}, self.app.context())
             return [self._again(subject, who), partial(self._unless_crashed, deliver)]
         if chance < 0.5:
             newest = self.rng.random() < 0.6
@@ -285,7 +285,7 @@ class Story:
         attacker, victim = self._pair(None)
         works = []
         if self.rng.random() < 0.5:
-            players = self.witness.game.players
+            players = self.checker.game.players
             poor = [who for who in PLAYERS if not players[who].tokens and who != victim]
             attacker = self.rng.choice(poor or [attacker])
             works.append(self._award(attacker, f"just-now-{self._number()}"))
@@ -300,16 +300,16 @@ class Story:
         def work() -> None:
             self.operations["heists"] += 1
             self._log(f"{attacker} robs {victim} under {key}: {heist}")
-            asked = self.referee.asks(heist, attacker, victim)
+            asked = self.checker.asks(heist, attacker, victim)
             try:
-                answer = self.world.api(
+                answer = self.app.api(
                     "execute", attacker, body={"targetUserId": victim}, key=key, new_id=new_id
                 )
             except Crashed:
                 self._log(f"no answer to {attacker} on {victim} under {key}")
                 return
             self._log(f"{attacker} on {victim} under {key}: {answer.status} {answer.text}")
-            self.referee.hears(asked, answer)
+            self.checker.hears(asked, answer)
             if answer.status == 503 and key is not None:
                 self.undecided.append((attacker, victim, key))
 
@@ -371,7 +371,7 @@ class Story:
             self.operations[detail_type] += 1
             self._log(f"{detail_type} {detail}")
             try:
-                self.world.event(detail_type, detail)
+                self.app.event(detail_type, detail)
             except (Crashed, Unavailable) as error:
                 self._log(f"{detail_type} failed: {error!r}")
                 return
@@ -398,7 +398,7 @@ class Story:
         if operation == MAILS:
             address = body["Destination"]["ToAddresses"][0].partition("@")[0]
             text = body["Content"]["Simple"]["Body"]["Text"]["Data"]
-            heist = next(one for one in self.witness.heists if one in text)
+            heist = next(one for one in self.checker.heists if one in text)
             self.doubtful.add(f"HEIST#{heist}{REVERSAL * (UNDONE in text)}/{address}")
         elif operation == "UpdateItem" and body["Key"]["sk"]["S"].startswith("NOTICE#"):
             pk, (_, recipient, *of) = body["Key"]["pk"]["S"], body["Key"]["sk"]["S"].split("#")
@@ -415,7 +415,7 @@ class Story:
         self.operations["batches"] += 1
         self._log(f"{len(batch)} records to {consumer}")
         try:
-            answer = CONSUMERS[consumer]({"Records": batch}, self.world.context())
+            answer = CONSUMERS[consumer]({"Records": batch}, self.app.context())
         except Crashed:
             return
         failures = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -433,7 +433,7 @@ class Story:
         def work() -> None:
             self.operations["sweeps"] += 1
             try:
-                sweep({"graceSeconds": self.rng.choice((0, 60))}, self.world.context())
+                sweep({"graceSeconds": self.rng.choice((0, 60))}, self.app.context())
             except (Crashed, Unavailable) as error:
                 self._log(f"the sweep failed: {error!r}")
 
@@ -441,12 +441,12 @@ class Story:
 
     def _mail_again(self) -> Work:
         """An operator asks for a mail that had ended; or for any."""
-        notices = self.witness.notices
+        notices = self.checker.notices
         mails = self._ended_mails() or [one for one in notices if "mailState" in notices[one]]
         return self._again(*self.rng.choice(mails)) if mails else self._sweep()
 
     def _ended_mails(self) -> list[tuple[str, str]]:
-        notices = self.witness.notices
+        notices = self.checker.notices
         return [one for one in notices if notices[one].get("mailState") in ("FAILED", "PARKED")]
 
     def _again(self, subject: str, who: str) -> Work:
@@ -458,7 +458,7 @@ class Story:
             wanted["type"] = "HEIST_REVERSED" if subject.endswith(REVERSAL) else "HEIST"
             self._log(f"{subject}'s mail to {who} is asked for again")
             try:
-                sweep({"resend": wanted}, self.world.context())
+                sweep({"resend": wanted}, self.app.context())
             except (Crashed, Unavailable) as error:
                 self._log(f"that failed: {error!r}")
 
@@ -468,14 +468,14 @@ class Story:
 
     def _reverse(self) -> Work:
         """A heist, or once in a while one that did not happen, is undone, maybe not for the first time."""
-        heists = self.witness.heists
+        heists = self.checker.heists
         happened = [one for one in heists if heists[one]["status"] == "SUCCESS"]
         if not happened:
             return self._heist(None)
         heist, refund = self.rng.choice(happened), self.rng.random() < 0.5
 
         def work() -> None:
-            store, clock = self.world.instance.store, self.world.time
+            store, clock = self.app.instance.store, self.app.time
             reverse_heist(
                 store, clock, heist, self._action("reverse"), refund_token=refund, apply=True
             )
@@ -486,7 +486,7 @@ class Story:
         who = self.rng.choice(PLAYERS)
 
         def work() -> None:
-            instance, action = self.world.instance, self._action("block")
+            instance, action = self.app.instance, self._action("block")
             player = instance.store.player(who)
             if player.blocked:
                 instance.table.transact(operator.unblock(player, action))
@@ -499,7 +499,7 @@ class Story:
         """The freeze, after which nobody robs, credits or tells them."""
 
         def work() -> None:
-            instance, action = self.world.instance, self._action("erase")
+            instance, action = self.app.instance, self._action("erase")
             player = instance.store.player(who)
             if not player.erased:
                 instance.table.transact(operator.freeze(player, action.at, action))
@@ -542,8 +542,8 @@ class Story:
 
     def _states(self, who: str) -> tuple[int, Callable[[int], list[Player]]]:
         """The states that a player goes through from now on."""
-        at_first = self.witness.game.players[who]
-        history = self.witness.history[who]
+        at_first = self.checker.game.players[who]
+        history = self.checker.history[who]
         return len(history), lambda since: [at_first, *history[since:]]
 
     def _can_rob(self) -> Work:
@@ -560,7 +560,7 @@ class Story:
             said = (body.get("code", ""), body["potentialSteal"], body["targetPoints"])
             possible = set()
             for at in (started, self.clock.now()):
-                for rules in self.world.rules_of(at):
+                for rules in self.app.rules_of(at):
                     for robber in robbers(since):
                         for target in robbed(later):
                             code, _ = verdict(robber, target, False, rules, at)
@@ -574,8 +574,8 @@ class Story:
     def _read(self) -> Work:
         who = self.rng.choice(PLAYERS)
         body: dict[str, object] = {}
-        if self.witness.inboxes[who] and self.rng.random() < 0.7:
-            item = self.rng.choice(self.witness.inboxes[who])
+        if self.checker.inboxes[who] and self.rng.random() < 0.7:
+            item = self.rng.choice(self.checker.inboxes[who])
             name = f"{item['sk']}-{item['tag']}"
             body = {"upTo": name} if self.rng.random() < 0.5 else {"notificationIds": [name]}
 
@@ -589,7 +589,7 @@ class Story:
     def get(self, route: str, who: str, **more: Any) -> Answer | None:
         """None: there was no answer, or 503."""
         try:
-            answer = self.world.api(route, who, **more)
+            answer = self.app.api(route, who, **more)
         except Crashed:
             return None
         self._log(f"{route} for {who}: {answer.status} {answer.text}")
@@ -602,20 +602,20 @@ class Story:
     def close(self) -> None:
         """Everything that is under way arrives, everything is repeated; then all must add up."""
         self._log("the end begins")
-        self.injector.calm_down()
+        self.faults.calm_down()
         for detail_type, detail in list(self.events):
-            self.world.event(detail_type, detail)
+            self.app.event(detail_type, detail)
         self.clock.advance(120)
         for attacker, victim, key in self.undecided:
-            asked = self.referee.asks(heist_id(attacker, key, ""), attacker, victim)
-            answer = self.world.api("execute", attacker, body={"targetUserId": victim}, key=key)
+            asked = self.checker.asks(heist_id(attacker, key, ""), attacker, victim)
+            answer = self.app.api("execute", attacker, body={"targetUserId": victim}, key=key)
             self._log(f"{attacker} on {victim} under {key}: {answer.status} {answer.text}")
-            self.referee.hears(asked, answer)
+            self.checker.hears(asked, answer)
             if answer.status == 503:
                 raise Deviation("503 without any fault")
             self.clock.advance(60)
         self.no_defects()
-        self.referee.final()
+        self.checker.final()
         self._check_profiles()
         self._check_referrals()
         self._check_table()
@@ -624,48 +624,48 @@ class Story:
 
     def tell_everybody(self) -> None:
         """Whatever became of the stream, three sweeps later everybody knows everything once."""
-        witness = self.witness
-        if witness.held:
+        checker = self.checker
+        if checker.held:
             self.settings["HEIST_AWARDS_ENABLED"] = True
             self.engine.operator_puts({"pk": "SETTINGS", "sk": "HEIST", **self.settings})
         if self.rng.random() < 0.7:
             for consumer, records in self.undelivered.items():
                 self.deliver_to(consumer, len(records))
         for _ in range(3):
-            if witness.owing or witness.held:
+            if checker.owing or checker.held:
                 self.clock.advance(LEASE_AND_MORE)
-                sweep({}, self.world.context())
+                sweep({}, self.app.context())
         self.no_defects()
-        if witness.owing:
-            raise Deviation(f"still owing after three sweeps: {witness.owing}")
-        if set(witness.held.values()) - set(witness.erased):
-            raise Deviation(f"still held after three sweeps: {witness.held}")
+        if checker.owing:
+            raise Deviation(f"still owing after three sweeps: {checker.owing}")
+        if set(checker.held.values()) - set(checker.erased):
+            raise Deviation(f"still held after three sweeps: {checker.held}")
         self._check_notices()
         told = {
             (kind, detail.get("heistId") or detail["referredUserId"])
-            for kind, detail in self.world.outside.events
+            for kind, detail in self.app.outside.events
         }
         happened = {
             ("HeistCommitted", one)
-            for one, heist in witness.heists.items()
+            for one, heist in checker.heists.items()
             if heist["status"] == "SUCCESS"
         }
-        happened |= {("TokenAwarded", referred) for referred in witness.referrals}
-        happened |= {("HeistReversed", one) for one in witness.reversals}
+        happened |= {("TokenAwarded", referred) for referred in checker.referrals}
+        happened |= {("HeistReversed", one) for one in checker.reversals}
         if told != happened:
             raise Deviation(f"events out: {sorted(told ^ happened)}")
         self._check_statistics()
         for who in PLAYERS:
-            answer = self.world.api("notifications", who)
-            unread = sum("unread" in item for item in witness.inboxes[who])
+            answer = self.app.api("notifications", who)
+            unread = sum("unread" in item for item in checker.inboxes[who])
             if answer.body["unreadCount"] != unread:
                 raise Deviation(f"{who} has {unread} unread, told {answer.text}")
 
     def _check_statistics(self) -> None:
         """The reports count every attempt once, and every token where it is."""
-        report = Report(self.world.instance.statistics_store, self.world.time)
+        report = Report(self.app.instance.statistics_store, self.app.time)
         days, robbers = report.heists_per_day(), report.top_robbers()
-        heists = self.witness.heists.values()
+        heists = self.checker.heists.values()
         recent = [one for one in heists if one["createdAt"] >= days["since"]]
         attempts = Counter((one["createdAt"][:10], one["status"]) for one in recent)
         told = Counter[tuple[str, str]]()
@@ -696,15 +696,15 @@ class Story:
             raise Deviation(f"audit: {violations}")
 
     def _check_notices(self) -> None:
-        witness, outside = self.witness, self.world.outside
-        subjects = [f"REFERRAL#{referred}" for referred in witness.referrals]
+        checker, outside = self.checker, self.app.outside
+        subjects = [f"REFERRAL#{referred}" for referred in checker.referrals]
         subjects += [
-            f"HEIST#{one}" for one, heist in witness.heists.items() if heist["status"] == "SUCCESS"
+            f"HEIST#{one}" for one, heist in checker.heists.items() if heist["status"] == "SUCCESS"
         ]
-        subjects += [f"HEIST#{one}{REVERSAL}" for one in witness.reversals]
+        subjects += [f"HEIST#{one}{REVERSAL}" for one in checker.reversals]
         for subject in subjects:
-            for who in witness.recipients(subject):
-                notice = witness.notices.get((subject, who))
+            for who in checker.recipients(subject):
+                notice = checker.notices.get((subject, who))
                 if notice is None:
                     raise Deviation(f"{who} was never told of {subject}")
                 if "mailState" not in notice:
@@ -719,7 +719,7 @@ class Story:
                 )
                 letters = [
                     letter
-                    for letter in outside.letters
+                    for letter in outside.dead_letters
                     if letter.get("heistId") == heist
                     and letter.get("recipientId") == who
                     and (letter.get("type") == "HEIST_REVERSED") == of_reversal
@@ -739,13 +739,13 @@ class Story:
     def _check_referrals(self) -> None:
         """Every referred player brought a token or will, unless who referred them was erased."""
         for referred, referrers in self.referrers.items():
-            known = {**self.witness.referrals, **self.witness.held}
-            if referred not in known and not referrers & set(self.witness.erased):
+            known = {**self.checker.referrals, **self.checker.held}
+            if referred not in known and not referrers & set(self.checker.erased):
                 raise Deviation(f"{referred} was referred by {referrers}, and nothing came of it")
 
     def _check_profiles(self) -> None:
         for (who, name), given in self.profiles.items():
-            if who in self.witness.erased:
+            if who in self.checker.erased:
                 continue
             newest = max(at for at, _ in given)
             values = [value for at, value in given if at == newest]

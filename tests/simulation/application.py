@@ -1,6 +1,6 @@
 """The product's own handlers and clients on an engine, with everything outside made by hand.
 
-Time, ids, settings, mail, bus and queues are the world's; so is the number of Lambda instances.
+Time, ids, settings, mail, bus and queues are the app's; so is the number of Lambda instances.
 Only what the product sends decides what happens: nothing of it is replaced but its edges.
 """
 
@@ -53,10 +53,10 @@ from heist_core.use_cases.notify_players import NotifyPlayers
 from heist_core.use_cases.publish_and_count import PublishAndCount
 from heist_core.use_cases.settle_owed import SettleOwed
 
-from .injector import body_of, reply
+from .checker import Answer
+from .engine import REGION, TABLE
+from .faults import body_of, reply
 from .model import Rules
-from .moto_engine import REGION, TABLE
-from .referee import Answer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -184,7 +184,7 @@ class Outside:
     def __init__(self) -> None:
         self.mails: list[tuple[str, str]] = []
         """Address and text, in the order SES took them."""
-        self.letters: list[dict[str, Any]] = []
+        self.dead_letters: list[dict[str, Any]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
@@ -194,7 +194,7 @@ class Outside:
             self.mails.append((body["Destination"]["ToAddresses"][0], text))
             return reply(request, 200, {"MessageId": str(len(self.mails))})
         if "QueueUrl" in body:
-            self.letters.append(json.loads(body["MessageBody"]))
+            self.dead_letters.append(json.loads(body["MessageBody"]))
             digest = md5(body["MessageBody"].encode()).hexdigest()
             return reply(request, 200, {"MD5OfMessageBody": digest, "MessageId": "1"})
         for entry in body["Entries"]:
@@ -203,7 +203,7 @@ class Outside:
 
 
 class _Context:
-    """Lambda's, on the world's clock."""
+    """Lambda's, on the app's clock."""
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -227,8 +227,8 @@ class _QuietLogger:
             self.defects.append(traceback.format_exc())
 
 
-class World:
-    """`with world.wired():` puts the product on it. `rules` are those that are in force from when."""
+class Application:
+    """`with app.wired():` puts the product on it. `rules` are those that are in force from when."""
 
     def __init__(
         self,

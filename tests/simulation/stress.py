@@ -1,7 +1,7 @@
-"""`make bank-run`: a run on the bank, by everybody at once, while a fifth of all writes fail.
+"""`make stress`: everybody at once, while a fifth of all writes fail.
 
 On an engine that is truly concurrent. Threads call the real handlers, each as a Lambda instance of
-its own. Afterwards the table's stream is played through the model, commit by commit, and every
+its own. Afterwards the table's stream is held against the model, commit by commit, and every
 answer that any client got is held against it.
 """
 # ruff: noqa: T201 - a command line
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -36,12 +36,11 @@ from heist_core.storage.audit import audit_items
 from heist_core.use_cases.reverse_heist import reverse_heist
 from tests.engines import ENGINES, Engine
 
-from .injector import Injector
+from .application import START, Application, Clients, heist_id
+from .checker import Answer, Asked, Checker, iso, plain
+from .faults import FaultInjector
 from .model import Rules
-from .referee import Answer, Asked, Referee
-from .stage import Crashed, Deviation
-from .witness import Witness, iso, moment, plain
-from .world import START, Clients, World, heist_id
+from .scheduler import Crashed, Deviation
 
 PLAYERS = tuple(f"hot-{number}" for number in range(8))
 STRANGER = "stranger"
@@ -128,7 +127,7 @@ class Report:
     def refusals(self) -> set[str]:
         return {code for code in self.answers if code in REFUSALS}
 
-    def judge_the_run_itself(self) -> None:
+    def check_the_run_itself(self) -> None:
         """A run that saw too little proves nothing."""
         if missing := REFUSALS - self.refusals:
             self.deviations.append(f"never refused for {sorted(missing)}")
@@ -199,7 +198,7 @@ class Stream:
         return self._read
 
 
-class BankRun:
+class StressRun:
     """One run on one table; `seed` decides what is asked and what fails, the engine's threads when."""
 
     def __init__(
@@ -214,11 +213,11 @@ class BankRun:
         self.seed = seed
         self.clock = RunningClock()
         self.report = Report()
-        self.injector = Injector(random.Random(seed))
+        self.faults = FaultInjector(random.Random(seed))
         self._http = URLLib3Session(max_pool_connections=4 * WORKERS)
         self._calls = ThreadPoolExecutor(2 * WORKERS)
         endpoint = str(engine.client.meta.endpoint_url)
-        self.world = World(
+        self.app = Application(
             Clients.make(self._answer, endpoint),
             self.clock,
             variables={**_SETTINGS, **(variables or {})},
@@ -227,13 +226,12 @@ class BankRun:
             table=table,
             settings_age=self.clock.settings_age,
         )
-        self.witness = Witness(self._rules_of, self.clock.now)
-        self.referee = Referee(self.witness)
+        self.checker = Checker(self._rules_of, self.clock.now)
         self.heard: list[tuple[Asked, Answer, datetime]] = []
         view = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
         engine.client.update_table(TableName=table, StreamSpecification=view)  # type: ignore[arg-type]
-        arn = engine.client.describe_table(TableName=table)["Table"].get("LatestStreamArn")
-        self._stream = None if arn is None else Stream(endpoint, arn)
+        arn = engine.client.describe_table(TableName=table)["Table"]["LatestStreamArn"]
+        self._stream = Stream(endpoint, arn)
         self._recent: deque[tuple[str, str, str]] = deque(maxlen=100)
         self._definite: set[str] = set()
         self._undecided: list[tuple[str, str, str]] = []
@@ -243,8 +241,8 @@ class BankRun:
         self._lock = threading.Lock()
 
     def _answer(self, service: str, operation: str, request: AWSPreparedRequest) -> AWSResponse:
-        send = self._send if service == "dynamodb" else self.world.outside.send
-        return self.injector.answer(operation, request, send)
+        send = self._send if service == "dynamodb" else self.app.outside.send
+        return self.faults.answer(operation, request, send)
 
     def _send(self, request: AWSPreparedRequest) -> AWSResponse:
         response = self._http.send(request)
@@ -258,15 +256,15 @@ class BankRun:
 
     def _rules_of(self, _: datetime) -> list[Rules]:
         """Time leaps here while instances keep settings: any that ever held may be gone by."""
-        return [rules for _, rules in self.world.rules]
+        return [rules for _, rules in self.app.rules]
 
     # The run
 
     def run(self, operations: int, progress: Callable[[str], None] = lambda _: None) -> Report:
         started = time.monotonic()
-        with self.world.wired():
+        with self.app.wired():
             self._open()
-            self.injector.rate = FAULTS
+            self.faults.rate = FAULTS
             over = threading.Event()
             watcher = threading.Thread(target=self._watch, args=(over,), daemon=True)
             watcher.start()
@@ -283,14 +281,14 @@ class BankRun:
             watcher.join()
             self._close()
         self.report.operations = operations
-        self._judge()
+        self._check()
         self.report.seconds = time.monotonic() - started
         self.close()
         return self.report
 
-    def judged(self) -> Report:
-        """Play everything through the model; fails on a deviation."""
-        self._judge()
+    def checked(self) -> Report:
+        """Hold everything against the model; fails on a deviation."""
+        self._check()
         assert not self.report.deviations, self.report.text()
         return self.report
 
@@ -307,7 +305,7 @@ class BankRun:
         self, number: int, turns: Iterator[int], operations: int, progress: Callable[[str], None]
     ) -> None:
         rng = random.Random(self.seed * 1000 + number)
-        self.world.here.instance = self.world.instances[number]
+        self.app.here.instance = self.app.instances[number]
         while True:
             with self._lock:
                 turn = next(turns, None)
@@ -332,7 +330,7 @@ class BankRun:
             if turn == int(operations * at):
                 settings = {**_SETTINGS, "HEIST_ENABLED": is_enabled}
                 self._operator_puts({"pk": "SETTINGS", "sk": "HEIST", **settings})
-                self.world.note_rules(settings)
+                self.app.note_rules(settings)
         if turn == int(operations * 0.8):  # everybody begins at 0
             self.clock.leap(31 * 86_400)
 
@@ -385,14 +383,14 @@ class BankRun:
         self._deviates(f"no definite answer after {REPEATS} repeats: {attacker} {victim} {key}")
 
     def ask(self, attacker: str, victim: str, key: str | None) -> Answer | None:
-        """One request, remembered for the judgement. None: the process died under it."""
+        """One request, remembered for the check. None: the process died under it."""
         new_id = f"{next(self._numbers)}-{threading.get_ident()}"
         heist = heist_id(attacker, key, new_id)
-        asked = self.referee.asks(heist, attacker, victim, exact=False)
+        asked = self.checker.asks(heist, attacker, victim, exact=False)
         asked = replace(asked, decided=heist in self._definite)
         body = {"targetUserId": victim}
         try:
-            answer = self.world.api("execute", attacker, body=body, key=key, new_id=new_id)
+            answer = self.app.api("execute", attacker, body=body, key=key, new_id=new_id)
         except Crashed:
             self.report.counts["crashed clients' calls"] += 1
             return None
@@ -429,7 +427,7 @@ class BankRun:
         """Some of the others' requests come in between."""
 
         def change(*, blocked: bool) -> None:
-            instance, action = self.world.instance, self._action("block")
+            instance, action = self.app.instance, self._action("block")
             player = instance.store.player(who)
             if player.blocked == blocked:
                 return
@@ -450,7 +448,7 @@ class BankRun:
         if not heists:
             return
         heist, action = rng.choice(heists), self._action("reverse")
-        store, clock = self.world.instance.store, self.world.time
+        store, clock = self.app.instance.store, self.app.time
         self._until_done(
             lambda: reverse_heist(store, clock, heist, action, refund_token=False, apply=True)
         )
@@ -470,11 +468,11 @@ class BankRun:
 
     def _event(self, detail_type: str, detail: Mapping[str, object]) -> None:
         detail = {"occurredAt": iso(self.clock.now()), **detail}
-        self._until_done(lambda: self.world.event(detail_type, detail))
+        self._until_done(lambda: self.app.event(detail_type, detail))
 
     def _read(self, route: str, who: str, target: str) -> None:
         try:
-            answer = self.world.api(route, who, target=target)
+            answer = self.app.api(route, who, target=target)
         except Crashed:
             return
         if answer.status not in (200, 429, 503):
@@ -514,66 +512,46 @@ class BankRun:
     # And afterwards
 
     def _close(self) -> None:
-        self.injector.calm_down()
+        self.faults.calm_down()
         self.clock.leap(3600)
         for attacker, victim, key in self._undecided:
             answer = self.ask(attacker, victim, key)
             if answer is None or answer.status == 503:
                 self._deviates(f"no definite answer without faults: {attacker} {victim} {key}")
-        for defect in self.world.logger.defects:
+        for defect in self.app.logger.defects:
             self._deviates(defect)
 
-    def _judge(self) -> None:
+    def _check(self) -> None:
         report = self.report
-        report.faults = self.injector.seen
-        report.faulted_share = self.injector.faulted_writes / max(1, self.injector.writes)
+        report.faults = self.faults.seen
+        report.faulted_share = self.faults.faulted_writes / max(1, self.faults.writes)
         try:
-            if self._stream is None:
-                self._read_records()
-            else:
-                self._play(self._stream.records())
-            report.commits = self.witness.counts
+            self._check_commits(self._stream.records())
+            report.commits = self.checker.counts
             for asked, answer, until in self.heard:
-                self.referee.hears(asked, answer, until)
+                self.checker.hears(asked, answer, until)
         except Deviation as deviation:
             self._deviates(str(deviation))
-        report.answers = self.referee.answers
-        report.counts["replays"] = self.referee.replays
+        report.answers = self.checker.answers
+        report.counts["replays"] = self.checker.replays
         audit = audit_items(self._items())
         for violation in audit.violations():
             self._deviates(f"audit: {violation}")
         for season, earned in audit.earned.items():
             stories = audit.players.values()
-            held = sum(story.points.get(season, 0) for story in stories)
-            booked = sum(story.ledger.get(season, 0) for story in stories)
+            held = sum(simulation.points.get(season, 0) for simulation in stories)
+            booked = sum(simulation.ledger.get(season, 0) for simulation in stories)
             report.points[season] = (earned, held, booked)
             if not earned == held == booked:
                 self._deviates(f"{season}: {earned} earned, {held} held, {booked} booked")
 
-    def _read_records(self) -> None:
-        """MiniStack shows no stream: the answers are held against the records, the sums against the
-        ledger, and the order of the commits stays unknown."""
-        times: dict[tuple[str, str], list[datetime]] = defaultdict(list)
-        for item in self._items():
-            if item["sk"] != "HEIST" or not str(item["pk"]).startswith("HEIST#"):
-                continue
-            self.witness.heists[item["heistId"]] = item
-            self.witness.counts[item.get("code", "successes")] += 1
-            if item["status"] == "SUCCESS":
-                for role in ("attackerId", "victimId"):
-                    times[role, item[role]].append(moment(item["createdAt"]))
-        for who, moments in times.items():
-            for earlier, later in itertools.pairwise(sorted(moments)):
-                if later - earlier < timedelta(hours=1):
-                    raise Deviation(f"{who} struck twice within an hour: {earlier}, {later}")
-
-    def _play(self, records: Sequence[Mapping[str, Any]]) -> None:
-        """Play all commits through the model, in their order."""
+    def _check_commits(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Hold all commits against the model, in their order."""
         for record in records:
             part = record["dynamodb"]
-            self.witness.changed(part["Keys"], part.get("OldImage"), part.get("NewImage"))
-        self.witness.committed()
-        self.report.counts["changes played through the model"] = len(records)
+            self.checker.changed(part["Keys"], part.get("OldImage"), part.get("NewImage"))
+        self.checker.committed()
+        self.report.counts["changes checked"] = len(records)
 
     def _items(self) -> Iterator[dict[str, Any]]:
         pages = self.engine.client.get_paginator("scan").paginate(TableName=self.table)
@@ -608,7 +586,7 @@ def concurrent_engine(home: Path, names: Sequence[str] = CONCURRENT) -> Iterator
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="bank-run", description=__doc__)
+    parser = argparse.ArgumentParser(prog="stress", description=__doc__)
     parser.add_argument("--operations", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--engine", choices=CONCURRENT, help="the best that is here")
@@ -617,10 +595,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as home, concurrent_engine(Path(home), names) as engine:
         print(f"on {engine.name}, {WORKERS} at once, {len(PLAYERS)} players", flush=True)
         with engine.table() as table:
-            report = BankRun(engine, table, options.seed).run(
+            report = StressRun(engine, table, options.seed).run(
                 options.operations, lambda line: print(line, file=sys.stderr, flush=True)
             )
-    report.judge_the_run_itself()
+    report.check_the_run_itself()
     print(report.text())
     return 1 if report.deviations else 0
 

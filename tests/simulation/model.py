@@ -1,4 +1,4 @@
-"""The game as a referee with pen and paper keeps it: one thing at a time, nothing in between.
+"""A sequential model of the game: one thing at a time, nothing in between.
 
 Written from SPEC sections 2 to 4 and not from the product's code, which it is there to check.
 """

@@ -2,8 +2,8 @@
 
 import pytest
 
-from .search import Tally, play, play_on_all_cores
-from .story import Theatre
+from .search import Tally, run, run_on_all_cores
+from .simulation import Simulator
 
 SEEDS = 200
 CODES = {
@@ -26,7 +26,7 @@ CODES = {
 @pytest.mark.slow
 def test_no_seed_finds_a_deviation_and_the_seeds_see_every_answer() -> None:
     tally = Tally()
-    for part in play_on_all_cores(range(SEEDS)):
+    for part in run_on_all_cores(range(SEEDS)):
         tally.add(part)
     assert not tally.failures, "\n".join(tally.failures.values())
     assert tally.seeds == SEEDS
@@ -34,8 +34,8 @@ def test_no_seed_finds_a_deviation_and_the_seeds_see_every_answer() -> None:
     assert tally.commits["successes"] >= 2 * SEEDS, tally.report()
 
 
-def test_a_seed_replays_to_the_letter() -> None:
-    theatre = Theatre()
-    first = theatre.play(7).lines
-    play([8])
-    assert theatre.play(7).lines == first
+def test_a_seed_repeats_exactly() -> None:
+    simulator = Simulator()
+    first = simulator.run(7).lines
+    run([8])
+    assert simulator.run(7).lines == first

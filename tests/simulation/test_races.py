@@ -8,8 +8,8 @@ import pytest
 
 from tests.engines import Engine
 
-from .bank_run import BankRun
-from .referee import Answer
+from .checker import Answer
+from .stress import StressRun
 
 CROWD = 100
 RATE_RAISED = {"HEIST_RATE_LIMIT_PER_MINUTE": 1_000_000}
@@ -18,20 +18,20 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def bank(engine: Engine, table: str) -> Iterator[BankRun]:
+def run(engine: Engine, table: str) -> Iterator[StressRun]:
     """The application without faults, its clock running on by itself."""
-    bank = BankRun(engine, table, variables=RATE_RAISED)
-    with bank.world.wired():
-        yield bank
-    bank.close()
+    run = StressRun(engine, table, variables=RATE_RAISED)
+    with run.app.wired():
+        yield run
+    run.close()
 
 
-def at_once(bank: BankRun, requests: Sequence[tuple[str, str, str]]) -> list[Answer]:
+def at_once(run: StressRun, requests: Sequence[tuple[str, str, str]]) -> list[Answer]:
     """Every request (attacker, victim, key) at the same moment."""
 
     def ask(number: int) -> Answer:
-        bank.world.here.instance = bank.world.instances[number % len(bank.world.instances)]
-        answer = bank.ask(*requests[number])
+        run.app.here.instance = run.app.instances[number % len(run.app.instances)]
+        answer = run.ask(*requests[number])
         assert answer is not None
         return answer
 
@@ -46,53 +46,53 @@ def one_success_and_named_refusals(answers: Sequence[Answer], expected: set[str]
     assert set(codes) - {"SUCCESS", "CONTENTION", "DEPENDENCY"} <= expected, codes
 
 
-def test_one_token_is_spent_once(bank: BankRun) -> None:
+def test_one_token_is_spent_once(run: StressRun) -> None:
     victims = [f"victim-{number}" for number in range(CROWD)]
     for victim in victims:
-        bank.earn(victim, 100)
-    bank.award("attacker")
-    answers = at_once(bank, [("attacker", victim, victim) for victim in victims])
+        run.earn(victim, 100)
+    run.award("attacker")
+    answers = at_once(run, [("attacker", victim, victim) for victim in victims])
     one_success_and_named_refusals(answers, {"NO_TOKENS", "COOLDOWN_ACTIVE"})
-    bank.judged()
+    run.checked()
 
 
-def test_one_attacker_strikes_once_within_a_cooldown(bank: BankRun) -> None:
+def test_one_attacker_strikes_once_within_a_cooldown(run: StressRun) -> None:
     victims = [f"victim-{number}" for number in range(CROWD)]
     for victim in victims:
-        bank.earn(victim, 100)
+        run.earn(victim, 100)
     for _ in range(CROWD):
-        bank.award("attacker")
-    answers = at_once(bank, [("attacker", victim, victim) for victim in victims])
+        run.award("attacker")
+    answers = at_once(run, [("attacker", victim, victim) for victim in victims])
     one_success_and_named_refusals(answers, {"COOLDOWN_ACTIVE"})
-    bank.judged()
+    run.checked()
 
 
-def test_one_victim_is_robbed_once_within_a_protection(bank: BankRun) -> None:
+def test_one_victim_is_robbed_once_within_a_protection(run: StressRun) -> None:
     attackers = [f"attacker-{number}" for number in range(CROWD)]
-    bank.earn("victim", 1000)
+    run.earn("victim", 1000)
     for attacker in attackers:
-        bank.award(attacker)
-    answers = at_once(bank, [(attacker, "victim", "key") for attacker in attackers])
+        run.award(attacker)
+    answers = at_once(run, [(attacker, "victim", "key") for attacker in attackers])
     one_success_and_named_refusals(answers, {"TARGET_PROTECTED"})
-    bank.judged()
+    run.checked()
 
 
 @pytest.mark.parametrize("tokens", [0, 5], ids=["a refusal", "a success"])
-def test_twenty_repeats_of_one_key_get_one_answer(bank: BankRun, tokens: int) -> None:
-    bank.earn("victim", 1000)
+def test_twenty_repeats_of_one_key_get_one_answer(run: StressRun, tokens: int) -> None:
+    run.earn("victim", 1000)
     for _ in range(tokens):
-        bank.award("attacker")
-    answers = at_once(bank, [("attacker", "victim", "key")] * 20)
+        run.award("attacker")
+    answers = at_once(run, [("attacker", "victim", "key")] * 20)
     definite = [answer for answer in answers if answer.status != 503]
     assert len({(answer.status, answer.text) for answer in definite}) == 1
     assert sum(not answer.replayed for answer in definite) <= 1
     assert len(definite) >= 19
-    bank.judged()
+    run.checked()
 
 
-def test_fifty_deliveries_of_one_referral_are_one_token(bank: BankRun) -> None:
-    deliver: list[Callable[[], None]] = [lambda: bank.award("referrer", "friend")] * 50
+def test_fifty_deliveries_of_one_referral_are_one_token(run: StressRun) -> None:
+    deliver: list[Callable[[], None]] = [lambda: run.award("referrer", "friend")] * 50
     with ThreadPoolExecutor(50) as crowd:
         list(crowd.map(lambda one: one(), deliver))
-    assert bank.world.api("tokens", "referrer").body["totalEarned"] == 1
-    bank.judged()
+    assert run.app.api("tokens", "referrer").body["totalEarned"] == 1
+    run.checked()

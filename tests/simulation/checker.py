@@ -1,9 +1,11 @@
-"""Sees every item that was changed, in the order of the commits, and plays the model along.
+"""Checks a history against the model: every commit, in order, and every answer that a client got.
 
 Works on what the engine stored, never on what was asked of it: a request that lies about its
 condition, or forgets a player, leaves an image behind that the model does not.
 """
 
+import json
+import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +15,9 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from .engine import Wire
 from .model import Game, Player, Rules, loot, season_of, verdict
-from .moto_engine import Wire
-from .stage import Deviation
+from .scheduler import Deviation
 
 Item = Mapping[str, Any]
 Names = tuple[str, ...]
@@ -31,6 +33,7 @@ tell."""
 _MAIL = frozenset({"mailState", "mailAttempts", "mailOwner", "mailLeaseUntil"})
 _UNDER_WAY = ("PENDING", "SENDING")
 _plain = TypeDeserializer()
+_MINUTE = timedelta(minutes=1)
 
 
 @dataclass
@@ -47,8 +50,41 @@ class Attempt:
     situations: list[tuple[str, Player, Player]] | None
 
 
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+
+    @property
+    def body(self) -> dict[str, object]:
+        parsed: dict[str, object] = json.loads(self.text)
+        return parsed
+
+    @property
+    def replayed(self) -> bool:
+        return self.headers.get("Idempotent-Replay") == "true"
+
+    @property
+    def code(self) -> str:
+        """One word for what was said."""
+        body = self.body
+        return "SUCCESS" if self.status == 200 else str(body.get("code") or body.get("error"))
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request for a heist. `decided`: an outcome stood under its id before it was sent."""
+
+    heist_id: str
+    attacker: str
+    victim: str
+    at: datetime
+    decided: bool
+
+
 @dataclass
-class Witness:
+class Checker:
     """`rules_of` gives the rules that an instance may go by at a moment."""
 
     rules_of: Callable[[datetime], Sequence[Rules]]
@@ -73,16 +109,114 @@ class Witness:
     """Attempts asked for and not decided."""
     _points_events: set[str] = field(default_factory=set)
     _due: dict[tuple[str, str], object] = field(default_factory=dict)
+    answers: Counter[str] = field(default_factory=Counter)
+    replays: int = 0
+    _first: dict[str, Answer] = field(default_factory=dict)
+    _fresh: Counter[str] = field(default_factory=Counter)
+    _tries: dict[tuple[str, datetime], set[str]] = field(default_factory=lambda: defaultdict(set))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def asked(self, heist_id: str, attacker: str, victim: str, *, exact: bool = True) -> None:
-        """A client asks for a heist, maybe not for the first time under this id."""
-        attempt = self.attempts.setdefault(
-            heist_id, Attempt(attacker, set(), self.now(), [] if exact else None)
+    # Answers
+
+    def asks(self, heist_id: str, attacker: str, victim: str, *, exact: bool = True) -> Asked:
+        """A client asks for a heist, maybe not for the first time under this id.
+
+        `exact`: the order of questions and commits is known, and so what a refusal may be based on.
+        """
+        with self._lock:
+            decided = heist_id in self.heists
+            attempt = self.attempts.setdefault(
+                heist_id, Attempt(attacker, set(), self.now(), [] if exact else None)
+            )
+            attempt.victims.add(victim)
+            if attempt.situations is not None and not decided:
+                self._open[heist_id] = attempt
+                self._note(attempt.situations, attacker, victim)
+            now = self.now()
+            for minute in (_minute(now), _minute(now) + _MINUTE):
+                self._tries[attacker, minute].add(heist_id)
+            return Asked(heist_id, attacker, victim, now, decided)
+
+    def hears(self, asked: Asked, answer: Answer, until: datetime | None = None) -> None:
+        """Check an answer that came at `until` (now, if it is not given)."""
+        until = until or self.now()
+        self.answers[answer.code] += 1
+        self.replays += answer.replayed
+        what = (
+            f"{asked.heist_id} ({asked.attacker} on {asked.victim}): {answer.status} {answer.text}"
         )
-        attempt.victims.add(victim)
-        if attempt.situations is not None and heist_id not in self.heists:
-            self._open[heist_id] = attempt
-            self._note(attempt.situations, attacker, victim)
+        match answer.status:
+            case 200 | 400:
+                self._definite(asked, answer, what)
+            case 422:
+                record = self.heists.get(asked.heist_id)
+                if record is None or record["victimId"] == asked.victim:
+                    raise Deviation(f"{what}: no other target stands under this key")
+            case 429:
+                self._limited(asked, answer, until, what)
+            case 503:
+                if answer.body["code"] not in ("CONTENTION", "DEPENDENCY"):
+                    raise Deviation(f"{what}: not a code of 503")
+                _whole_seconds(answer, 60, what)
+            case _:
+                raise Deviation(what)
+        if asked.decided and answer.status not in (422, 503) and not answer.replayed:
+            raise Deviation(f"{what}: decided before, and not replayed")
+
+    def _definite(self, asked: Asked, answer: Answer, what: str) -> None:
+        record = self.heists.get(asked.heist_id)
+        if record is None:
+            raise Deviation(f"{what}: nothing is stored")
+        if (record["attackerId"], record["victimId"]) != (asked.attacker, asked.victim):
+            raise Deviation(f"{what}: that is {record['attackerId']} on {record['victimId']}")
+        body = answer.body
+        if record["status"] == "SUCCESS":
+            expected: dict[str, object] = {
+                "success": True,
+                "heistId": asked.heist_id,
+                "pointsStolen": record["pointsStolen"],
+                "message": f"Success! You stole {record['pointsStolen']} points!",
+                "attackerPointsAfter": record["attackerPointsAfter"],
+                "tokensLeft": record["tokensLeft"],
+                "cooldownEndsAt": record["cooldownEndsAt"],
+            }
+        else:
+            expected = {"success": False, "error": "ELIGIBILITY_FAILED"} | {
+                name: record[name] for name in ("code", "message", "details")
+            }
+        if (answer.status == 200) != (record["status"] == "SUCCESS") or body != expected:
+            raise Deviation(f"{what}: stored is {expected}")
+        first = self._first.setdefault(asked.heist_id, answer)
+        if (first.status, first.text) != (answer.status, answer.text):
+            raise Deviation(f"{what}: the first answer was {first.status} {first.text}")
+        self._fresh[asked.heist_id] += not answer.replayed
+        if self._fresh[asked.heist_id] > 1:
+            raise Deviation(f"{what}: answered twice as if for the first time")
+
+    def _limited(self, asked: Asked, answer: Answer, until: datetime, what: str) -> None:
+        _whole_seconds(answer, 60, what)
+        minutes = (_minute(asked.at), _minute(until))
+        most = max(len(self._tries[asked.attacker, one] - {asked.heist_id}) for one in minutes)
+        limit = min(rules.attempts_a_minute for rules in self.rules_of(until))
+        if most < limit:
+            raise Deviation(f"{what}: only {most} other attempts, and the limit is {limit}")
+
+    def final(self) -> None:
+        """What can only be told at the end: no minute saw more attempts decided than its limit."""
+        decided: Counter[tuple[str, datetime]] = Counter()
+        for heist_id, record in self.heists.items():
+            attempt = self.attempts[heist_id]
+            minute = _minute(attempt.since)
+            if minute == _minute(moment(record["createdAt"])):
+                decided[attempt.attacker, minute] += 1
+        for (attacker, minute), count in decided.items():
+            end = minute + _MINUTE
+            allowed = self.rules_of(minute), self.rules_of(end)
+            limit = max(rules.attempts_a_minute for some in allowed for rules in some)
+            if count > limit:
+                raise Deviation(f"{attacker} had {count} attempts decided at {minute} of {limit}")
+
+    # Commits
 
     def _note(
         self, situations: list[tuple[str, Player, Player]], attacker: str, victim: str
@@ -122,7 +256,7 @@ class Witness:
             case (("RATE" | "SETTINGS" | "POINT_TYPES"), _):
                 pass
             case (("DAY" | "BALANCES" | "HOLDING" | "ROBBER"), _):
-                pass  # held against the whole story at its end
+                pass  # held against the whole simulation at its end
             case _:
                 raise Deviation(f"nobody should write {pk}/{sk}")
         if sk in _OWING and before is not None:
@@ -472,3 +606,12 @@ def _owes_notices(owed: Iterable[str]) -> bool:
 
 def _is_negative(value: object) -> bool:
     return isinstance(value, Decimal) and value < 0
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def _whole_seconds(answer: Answer, most: int, what: str) -> None:
+    if not 1 <= int(answer.headers.get("Retry-After", 0)) <= most:
+        raise Deviation(f"{what}: no good Retry-After")
