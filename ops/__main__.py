@@ -31,7 +31,7 @@ from ops import (
     unblock,
 )
 from ops.command import Command
-from ops.moving_in import command as moving_in
+from ops.importer import command as importer
 from ops.output import Output, plain
 from ops.target import OperatorError, find_target
 
@@ -45,7 +45,7 @@ COMMANDS: dict[str, Command] = {
     "drill": drill,
     "erase": erase,
     "export": export,
-    "import": moving_in,
+    "import": importer,
     "player": player,
     "rebuild-stats": rebuild_stats,
     "redrive": redrive,

@@ -15,7 +15,7 @@ from heist_core.domain.times import to_iso
 from heist_core.storage import keys
 from heist_core.storage.audit import audit_items
 from ops import __main__ as tool
-from ops.moving_in import loading
+from ops.importer import loading
 from ops.output import Output
 from ops.target import OperatorError
 from tests.builders import HOUR, NOW, bus_event
@@ -26,7 +26,7 @@ from tests.integration.operators import Desk, desk_of
 from tests.old_system import OldSystem, play
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
-APPLY = ("--apply", "--reason", "moving in")
+APPLY = ("--apply", "--reason", "import")
 
 
 @pytest.fixture
@@ -355,7 +355,7 @@ def test_who_imported_what_is_in_the_log(desk: Desk, game: Game, export: Path) -
     desk("import", str(export), *APPLY)
     begun, finished = sorted(desk.actions(), key=lambda action: str(action["what"]))
     assert (begun["what"], finished["what"]) == ("import", "import finished")
-    assert begun["why"] == "moving in"
+    assert begun["why"] == "import"
     assert begun["after"]["players"] == finished["after"]["players"] == 40
 
 
@@ -365,7 +365,16 @@ def test_a_difference_is_found_and_fails(
     desk("import", str(export), *APPLY)
     entry = next(item for item in game.everything() if item["sk"] == "2026-11#IMPORT#OPENING")
     game.put({**entry, "points": 1})
-    with pytest.raises(AssertionError):
-        desk("import", str(export), *APPLY)
-    shown = capsys.readouterr().out
-    assert '"different": 1' in shown
+    code, told = desk.run("import", str(export), *APPLY)
+    assert (code, told["different"]) == (1, 1)
+
+
+def test_an_export_of_which_nothing_can_be_taken_says_where_the_reasons_are(
+    desk: Desk, tmp_path: Path
+) -> None:
+    (tmp_path / "User.csv").write_text("id;monthlyPoints\n1;many\n2;-1\n", "utf-8")
+    with pytest.raises(
+        OperatorError, match=r"separated by semicolons, is rejected\. .*rejects\.csv"
+    ):
+        desk("import", str(tmp_path))
+    assert (tmp_path / "rejects.csv").read_text("utf-8").count("must be an integer") == 2

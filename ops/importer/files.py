@@ -1,47 +1,45 @@
 """An export as files: one per table, CSV with a header (`COPY ... TO ... CSV HEADER`) or JSON lines."""
 
+import codecs
 import csv
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .rows import RawRow, RowError
+from .rows import HeistRow, PointRow, RawRow, Row, RowError, TokenRow, UserRow
 
 REJECTS = "rejects.csv"
 CSV_FIELD_LIMIT = 1_000_000
-
-Columns = Mapping[str, tuple[str, ...]]
-"""Columns by their Prisma names, with other names that they may have."""
+_LONGEST_HEADER = 4096
+_LONGEST_SHOWN = 200
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_NULL = r"\N"
 
 
 class ExportError(Exception):
     """The folder cannot be read as an export; the message says what is wrong and what to do."""
 
 
-@dataclass(frozen=True, slots=True)
 class Table:
-    """A table of the old system: how its file may be called and which columns count."""
+    """A table of the old system: how its file and columns may be called, and what a row must hold."""
 
-    name: str
-    file_names: frozenset[str]
-    required: frozenset[str]
-    columns: Columns
-
-
-def _table(name: str, *others: str, required: str, optional: str = "", **aliases: str) -> Table:
-    names = {_plain(text) for text in (name, *others)}
-    return Table(
-        name=name,
-        file_names=frozenset(names | {text + "s" for text in names}),
-        required=frozenset(required.split()),
-        columns={
-            column: tuple(map(_plain, (column, *aliases.get(column, "").split())))
-            for column in (*required.split(), *optional.split())
-        },
-    )
+    def __init__(self, name: str, row: type[Row], *others: str, **aliases: str) -> None:
+        """`others` are names of the table, `aliases` those of columns, several in one text."""
+        self.name = name
+        self.row = row
+        names = {_plain(text) for text in (name, *others)}
+        self.file_names = frozenset(names | {text + "s" for text in names})
+        self.required = sorted(
+            column for column, field in row.model_fields.items() if field.is_required()
+        )
+        self.columns: Mapping[str, Sequence[str]] = {
+            column: [_plain(text) for text in (column, *aliases.get(column, "").split())]
+            for column in row.model_fields
+        }
 
 
 def _plain(name: str) -> str:
@@ -49,25 +47,10 @@ def _plain(name: str) -> str:
     return name.strip().replace("_", "").replace("-", "").lower()
 
 
-USERS = _table(
-    "User",
-    required="id monthlyPoints",
-    optional="name email emailOptOut createdAt updatedAt referredByUserId",
-    referredByUserId="referredById referredBy referrerUserId referrerId",
-)
-TOKENS = _table(
-    "HeistToken",
-    "UserHeistToken",
-    required="userId balance totalEarned totalSpent",
-    optional="lastEarnedAt lastSpentAt",
-)
-HEISTS = _table(
-    "Heist",
-    required="id attackerId victimId pointsStolen attackerPointsBefore attackerPointsAfter "
-    "victimPointsBefore victimPointsAfter status createdAt",
-    optional="ipAddress",
-)
-POINTS = _table("UserPointEvent", "PointEvent", required="id userId points createdAt")
+USERS = Table("User", UserRow, referredByUserId="referredById referredBy referrerUserId referrerId")
+TOKENS = Table("HeistToken", TokenRow, "UserHeistToken")
+HEISTS = Table("Heist", HeistRow)
+POINTS = Table("UserPointEvent", PointRow, "PointEvent")
 TABLES = (USERS, TOKENS, HEISTS, POINTS)
 
 
@@ -81,7 +64,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A folder with an export. `ignored` are files that are of no table that is moved."""
+    """A folder with an export. `ignored` are files that are of no table that is imported."""
 
     sources: tuple[Source, ...]
     ignored: tuple[str, ...]
@@ -113,6 +96,8 @@ def find_export(folder: Path) -> Export:
         table = next((table for table in TABLES if _is_of(table, path)), None)
         if table is None:
             ignored.append(path.name)
+        elif not path.is_file():
+            raise ExportError(f"{path.name} is no file: export {table.name} into one.")
         elif table.name in found:
             other = found[table.name].path.name
             raise ExportError(f"{other} and {path.name} are both {table.name}: keep one of them.")
@@ -120,7 +105,7 @@ def find_export(folder: Path) -> Export:
             found[table.name] = Source(table, path)
     if USERS.name not in found:
         raise ExportError(
-            f"There is no User.csv or User.jsonl in {folder}: nothing can be moved without players."
+            f"There is no User.csv or User.jsonl in {folder}: nothing can be imported without players."
         )
     sources = tuple(found[table.name] for table in TABLES if table.name in found)
     return Export(sources, tuple(ignored))
@@ -140,8 +125,24 @@ class Rows:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._as_csv = source.path.suffix.lower() == ".csv"
         self._file = source.path.open("rb")
+        start = self._file.read(_LONGEST_HEADER)
+        self._file.seek(0)
+        self._encoding = "utf-16" if start.startswith(_UTF_16_MARKS) else "utf-8-sig"
+        header = start.decode(self._encoding, "replace").partition("\n")[0]
+        self._delimiter = max(_DELIMITERS, key=header.count)
         self.ignored_columns: tuple[str, ...] = ()
+        self.nulls = 0
+        """How many values were the text that PostgreSQL writes for nothing."""
+
+    @property
+    def form(self) -> str:
+        """What the file is taken for, in words."""
+        encoding = self._encoding.removesuffix("-sig").upper()
+        if not self._as_csv:
+            return f"JSON lines in {encoding}"
+        return f"CSV in {encoding}, separated by {_DELIMITERS[self._delimiter]}"
 
     @property
     def position(self) -> int:
@@ -151,15 +152,19 @@ class Rows:
         with (
             self._file,
             io.TextIOWrapper(
-                self._file, encoding="utf-8-sig", errors="surrogateescape", newline=""
+                self._file, encoding=self._encoding, errors="surrogateescape", newline=""
             ) as text,
         ):
-            as_csv = self._source.path.suffix.lower() == ".csv"
-            yield from self._csv_rows(text) if as_csv else self._json_rows(text)
+            try:
+                yield from self._csv_rows(text) if self._as_csv else self._json_rows(text)
+            except UnicodeDecodeError as error:
+                raise ExportError(
+                    f"{self._source.path.name} begins as {self.form} and does not go on so: export it as UTF-8."
+                ) from error
 
     def _csv_rows(self, text: Iterable[str]) -> Iterator[tuple[int, RawRow | RowError]]:
         csv.field_size_limit(CSV_FIELD_LIMIT)
-        reader = csv.reader(text, strict=True)
+        reader = csv.reader(text, strict=True, delimiter=self._delimiter)
         line = 1
         try:
             header = next(reader, None)
@@ -169,12 +174,12 @@ class Rows:
             line = reader.line_num + 1
             for values in reader:
                 if values:
-                    yield line, _csv_row(values, places, len(header))
+                    yield line, self._csv_row(values, places, len(header))
                 line = reader.line_num + 1
         except csv.Error as error:
             raise ExportError(
-                f"{self._source.path.name}: the row that begins on line {line} is not CSV ({error}). "
-                "Where rows end is unknown from here on: export the table again."
+                f"{self._source.path.name}, taken for {self.form}: the row that begins on line {line} "
+                f"is not CSV ({error}). Where rows end is unknown from here on: export the table again."
             ) from None
 
     def _places(self, header: list[str]) -> dict[str, int]:
@@ -188,16 +193,32 @@ class Rows:
                 raise ExportError(f"{name} has more than one column for {column}.")
             if at:
                 places[column] = at[0]
-        if missing := sorted(table.required - places.keys()):
+        if missing := [column for column in table.required if column not in places]:
             raise ExportError(
-                f"{name} lacks {', '.join(missing)}; {table.name} needs the columns "
-                f"{', '.join(sorted(table.required))} (or in snake_case), named in the first line."
+                f"{name}, taken for {self.form}, lacks {', '.join(missing)}. Its first line is: "
+                f"{', '.join(header)[:_LONGEST_SHOWN]}. {table.name} needs the columns "
+                f"{', '.join(table.required)} (or in snake_case), named in the first line."
             )
         taken = set(places.values())
         self.ignored_columns = tuple(
             column for place, column in enumerate(header) if place not in taken
         )
         return places
+
+    def _csv_row(
+        self, values: list[str], places: Mapping[str, int], width: int
+    ) -> RawRow | RowError:
+        if len(values) != width:
+            return RowError(
+                "row", f"must have {width} values, as the header has, not {len(values)}"
+            )
+        if not all(_is_text(value) for value in values):
+            return RowError("row", "must be UTF-8")
+        self.nulls += values.count(_NULL)
+        return {
+            column: None if values[place] in ("", _NULL) else values[place]
+            for column, place in places.items()
+        }
 
     def _json_rows(self, text: Iterable[str]) -> Iterator[tuple[int, RawRow | RowError]]:
         names = {
@@ -208,14 +229,6 @@ class Rows:
         for line, content in enumerate(text, start=1):
             if content.strip():
                 yield line, _json_row(content, names)
-
-
-def _csv_row(values: list[str], places: Mapping[str, int], width: int) -> RawRow | RowError:
-    if len(values) != width:
-        return RowError("row", f"must have {width} values, as the header has, not {len(values)}")
-    if not all(_is_text(value) for value in values):
-        return RowError("row", "must be UTF-8")
-    return {column: values[place] or None for column, place in places.items()}
 
 
 def _json_row(content: str, names: Mapping[str, str]) -> RawRow | RowError:

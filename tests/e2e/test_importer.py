@@ -1,4 +1,4 @@
-"""Moving in, then playing: what the old system knew of players holds on the deployed stack."""
+"""An import, then play: what the old system knew of players holds on the deployed stack."""
 
 import csv
 from datetime import UTC, datetime, timedelta
@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from ops import __main__ as tool
-from ops.moving_in.command import RUN
+from ops.importer.command import RUN
 from ops.output import Output
 from ops.target import Target
 from tests.e2e.world import World
@@ -35,7 +35,7 @@ def write(folder: Path, table: str, header: str, *rows: tuple[object, ...]) -> N
 
 
 def run(target: Target, command: str, *arguments: str) -> None:
-    options = tool.parser().parse_args([command, *arguments, "--apply", "--reason", "moving in"])
+    options = tool.parser().parse_args([command, *arguments, "--apply", "--reason", "import"])
     assert tool.COMMANDS[command].run(target, options, Output(as_json=True)) == 0
 
 

@@ -1,24 +1,22 @@
 """Import the old system's players, tokens, points and heists.
 
-FOLDER holds one file per table, User, HeistToken, Heist and UserPointEvent
-(only User must be there): CSV from `COPY ... TO ... CSV HEADER`, or JSON lines
-(.jsonl). Every row is checked; those that cannot be taken are listed with line,
-field and reason in FOLDER/rejects.csv. The import can be repeated after any
-interruption and goes on where it was; at the end it reads everything back and
-compares. A table takes one export. The exit code is 1 while rows are rejected,
-unless they are skipped, or anything differs.
+FOLDER holds one file per table of its PostgreSQL database: User, HeistToken,
+Heist and UserPointEvent (only User must be there), as CSV from `COPY ... TO ...
+CSV HEADER` or as JSON lines (.jsonl). Every row is checked; those that cannot
+be taken are listed with line, field and reason in FOLDER/rejects.csv. The
+import can be repeated after any interruption and goes on where it was; at the
+end it reads everything back and compares. A table takes one export. The exit
+code is 1 while rows are rejected, unless they are skipped, or anything differs.
 """
 
 import argparse
 import csv
 import re
-import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
 from heist_core.domain.action import Action
 from heist_core.domain.times import from_iso, to_iso
@@ -30,14 +28,11 @@ from ops.command import add_change_arguments, agreed, reason_of
 from ops.output import Output
 from ops.target import OperatorError, Target
 
+from .checked import CheckedExport
 from .files import REJECTS, Export, ExportError, find_export
 from .loading import Loader, Verified
 from .mapping import Sums
 from .rows import RowError
-from .staging import Staging
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 RUN: keys.Key = {"pk": "IMPORT", "sk": "RUN"}
 """Which export a table was filled from, so that it takes no other."""
@@ -63,30 +58,21 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     if options.season is not None and not _SEASON.fullmatch(options.season):
         raise OperatorError(f"--season must be YYYY-MM, not {options.season}")
     try:
-        return _run(target, options, out)
+        export = find_export(options.folder)
     except ExportError as problem:
         raise OperatorError(str(problem)) from problem
-
-
-def _run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    export = find_export(options.folder)
     record = RunRecord(target)
     began = record.read()
     now = from_iso(str(began["startedAt"])) if began else target.now()
-    with closing(Staging()) as staging, closing(Rejects(options.folder / REJECTS)) as rejects:
-        with _progress() as bar:
-            reading = bar.add_task("reading", total=export.size)
-            staging.load(
-                export,
-                options.season,
-                now,
-                rejects,
-                lambda position: bar.update(reading, completed=position),
-            )
-        expected = staging.sums()
-        name = f"{export.fingerprint()} of {staging.season}"
-        report = _report(name, staging, expected)
-        _tell(out, export, staging, rejects, expected)
+    with closing(CheckedExport()) as checked, closing(Rejects(options.folder / REJECTS)) as rejects:
+        try:
+            checked.load(export, options.season, now, rejects, _percent(out, "read", export.size))
+        except ExportError as problem:
+            raise OperatorError(f"{problem} {rejects.where}".rstrip()) from problem
+        expected = checked.sums()
+        name = f"{export.fingerprint()} of {checked.season}"
+        report = _report(name, checked, expected)
+        _tell(out, export, checked, rejects, expected)
         if began and began["export"] != name:
             raise OperatorError(
                 f"This table was filled from another export ({began['export']}, {began['startedAt']}), "
@@ -94,8 +80,8 @@ def _run(target: Target, options: argparse.Namespace, out: Output) -> int:
             )
         if rejects.counts and not options.skip_rejected:
             out.line(
-                f"Rejected rows are listed in {rejects.path}. Put them right in the old system and export "
-                "again, or go on without them, for good: --skip-rejected."
+                f"{rejects.where} Put them right in the old system and export again, or go on "
+                "without them, for good: --skip-rejected"
             )
             out.document(report)
             return 1
@@ -104,27 +90,40 @@ def _run(target: Target, options: argparse.Namespace, out: Output) -> int:
             return 0
         if not began:
             record.begin(name, reason_of(options), expected, rejects.counts.total())
-        verified = _move(target, staging)
+        verified = _load(target, checked, out)
     return _settle(out, record, report, expected, verified)
 
 
-def _move(target: Target, staging: Staging) -> Verified:
+def _load(target: Target, checked: CheckedExport, out: Output) -> Verified:
     """Heists and referrals first: a player is in when everything about them is."""
-    sums = staging.sums()
+    sums = checked.sums()
     kinds = (
-        ("heists", sums.heists, staging.heists),
-        ("referrals", sums.referrals, staging.referrals),
-        ("players", sums.players, staging.players),
+        ("heists", sums.heists, checked.heists),
+        ("referrals", sums.referrals, checked.referrals),
+        ("players", sums.players, checked.players),
     )
     verified = Verified()
-    with closing(Loader(target.table)) as loader, _progress() as bar:
+    with closing(Loader(target.table)) as loader:
         for kind, total, units in kinds:
-            task = bar.add_task(f"writing {kind}", total=total)
-            loader.load(units(), partial(bar.advance, task))
+            loader.load(units(), _count(out, f"{kind} written", total))
         for kind, total, units in kinds:
-            task = bar.add_task(f"comparing {kind}", total=total)
-            verified.add(loader.verify(units(), partial(bar.advance, task)))
+            verified.add(loader.verify(units(), _count(out, f"{kind} compared", total)))
     return verified
+
+
+def _percent(out: Output, done: str, total: int) -> Callable[[int], None]:
+    return lambda position: out.progress(f"{100 * position // max(total, 1)} % {done}")
+
+
+def _count(out: Output, done: str, total: int) -> Callable[[int], None]:
+    """Told how many there are since the last time."""
+    numbers: list[int] = []
+
+    def more(number: int) -> None:
+        numbers[:] = [sum(numbers) + number]
+        out.progress(f"{numbers[0]} of {total} {done}")
+
+    return more
 
 
 def _settle(
@@ -152,32 +151,35 @@ def _settle(
     return 0 if same else 1
 
 
-def _report(name: str, staging: Staging, sums: Sums) -> dict[str, object]:
+def _report(name: str, checked: CheckedExport, sums: Sums) -> dict[str, object]:
     return {
         "export": name,
-        "season": staging.season,
+        "season": checked.season,
         "files": {
             table: {
                 "file": file.name,
+                "form": file.form,
                 "rows": file.rows,
                 "taken": file.taken,
                 "rejected": file.rejected,
                 "leftOut": dict(file.left_out),
             }
-            for table, file in staging.files.items()
+            for table, file in checked.files.items()
         },
-        "notes": staging.notes,
+        "notes": checked.notes,
         "sums": sums.lines(),
         "applied": False,
     }
 
 
-def _tell(out: Output, export: Export, staging: Staging, rejects: "Rejects", sums: Sums) -> None:
+def _tell(
+    out: Output, export: Export, checked: CheckedExport, rejects: "Rejects", sums: Sums
+) -> None:
     out.table(
-        ("table", "file", "rows", "taken", "rejected", "left out"),
+        ("file", "rows", "taken", "rejected", "left out"),
         [
-            (table, file.name, file.rows, file.taken, file.rejected, file.left_out.total())
-            for table, file in staging.files.items()
+            (file.name, file.rows, file.taken, file.rejected, file.left_out.total())
+            for file in checked.files.values()
         ],
     )
     if rejects.counts:
@@ -185,16 +187,19 @@ def _tell(out: Output, export: Export, staging: Staging, rejects: "Rejects", sum
             ("file", "field", "what is allowed", "rows rejected"),
             [(*which, number) for which, number in sorted(rejects.counts.items())],
         )
-    for file in staging.files.values():
+    for file in checked.files.values():
+        out.line(f"{file.name}: taken for {file.form}")
+        if file.nulls:
+            out.line(rf"{file.name}: {file.nulls} values \N are taken as nothing")
         for reason, number in file.left_out.items():
             out.line(f"{file.name}: {number} left out, {reason}")
         if file.ignored_columns:
             out.line(f"{file.name}: columns not needed: {', '.join(file.ignored_columns)}")
     if export.ignored:
         out.line(f"Files not needed: {', '.join(export.ignored)}")
-    for note in staging.notes:
+    for note in checked.notes:
         out.line(note)
-    out.line(f"monthlyPoints are points of {staging.season}.")
+    out.line(f"monthlyPoints are points of {checked.season}.")
     out.table(("what is taken", "sum"), list(sums.lines().items()))
 
 
@@ -202,18 +207,23 @@ class Rejects:
     """The list of rejected rows, and how many there are of each kind. Holds nobody's data."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        self._path = path
         self.counts: Counter[tuple[str, str, str]] = Counter()
         self._file: TextIO | None = None
         path.unlink(missing_ok=True)
 
     def __call__(self, file: str, line: int, error: RowError) -> None:
         if self._file is None:
-            self._file = self.path.open("w", newline="", encoding="utf-8")
+            self._file = self._path.open("w", newline="", encoding="utf-8")
             self._writer = csv.writer(self._file)
             self._writer.writerow(("file", "line", "field", "reason"))
         self._writer.writerow((file, line, error.field, error.reason))
         self.counts[file, error.field, error.reason] += 1
+
+    @property
+    def where(self) -> str:
+        """A sentence on the list, if there is one."""
+        return f"Rejected rows are listed in {self._path}." if self.counts else ""
 
     def close(self) -> None:
         if self._file is not None:
@@ -251,18 +261,3 @@ class RunRecord:
 
     def _action(self, what: str, name: str, why: str, after: Mapping[str, int]) -> Action:
         return self._target.action(what, f"export {name}", why, before={}, after=after)
-
-
-def _progress() -> "Progress":
-    """A bar on stderr; nothing where that is no terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    return Progress(
-        "{task.description:<20}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-    )

@@ -18,8 +18,16 @@ from heist_core.domain.player import Dated, Profile
 from heist_core.domain.times import from_iso, season_of, to_iso
 
 from .files import HEISTS, POINTS, TOKENS, USERS, Export, ExportError, Rows
-from .mapping import ITEMS_AT_ONCE, UNDATED, Balance, MovedHeist, MovedPlayer, MovedReferral, Sums
-from .rows import RawRow, RowError, heist_row, point_row, token_row, user_row
+from .mapping import (
+    ITEMS_AT_ONCE,
+    UNDATED,
+    Balance,
+    ImportedHeist,
+    ImportedPlayer,
+    ImportedReferral,
+    Sums,
+)
+from .rows import HeistRow, PointRow, RawRow, RowError, TokenRow, UserRow
 
 _SCHEMA = """
 CREATE TABLE users (id TEXT PRIMARY KEY, line INTEGER, points INTEGER, name TEXT, email TEXT,
@@ -30,7 +38,7 @@ CREATE TABLE heists (id TEXT PRIMARY KEY, line INTEGER, attacker TEXT, victim TE
   attacker_before INTEGER, victim_before INTEGER, at TEXT, season TEXT, network TEXT) WITHOUT ROWID;
 CREATE TABLE points (id TEXT PRIMARY KEY, line INTEGER, user_id TEXT, points INTEGER, season TEXT)
   WITHOUT ROWID;
-CREATE TABLE balances (user_id TEXT, season TEXT, points INTEGER, moved INTEGER,
+CREATE TABLE balances (user_id TEXT, season TEXT, points INTEGER, by_heists INTEGER,
   PRIMARY KEY (user_id, season)) WITHOUT ROWID;
 """
 _NO_SUCH_USER = "must be the id of a row of User that was taken"
@@ -42,17 +50,22 @@ Reject = Callable[[str, int, RowError], None]
 
 @dataclass(slots=True)
 class FileReport:
-    """What became of the rows of a file. `left_out` are those that nothing needs."""
+    """What became of the rows of a file. `left_out` are those that nothing needs.
+
+    `form` is what the file was taken for, `nulls` how many values in it say `\\N`.
+    """
 
     name: str
+    form: str
     rows: int = 0
     taken: int = 0
     rejected: int = 0
     left_out: Counter[str] = field(default_factory=Counter)
     ignored_columns: tuple[str, ...] = ()
+    nulls: int = 0
 
 
-class Staging:
+class CheckedExport:
     """Filled by `load`; then `season` is the month of monthlyPoints."""
 
     def __init__(self) -> None:
@@ -89,9 +102,9 @@ class Staging:
         before = 0
         self._db.execute("BEGIN")
         for source in export.sources:
-            report = self.files[source.table.name] = FileReport(source.path.name)
-            take = takers[source.table.name]
             rows = Rows(source)
+            report = self.files[source.table.name] = FileReport(source.path.name, rows.form)
+            take = takers[source.table.name]
             for line, row in rows:
                 report.rows += 1
                 try:
@@ -104,9 +117,12 @@ class Staging:
                     reject(report.name, line, error)
                 if report.rows % _ROWS_PER_STEP == 0:
                     progress(before + rows.position)
-            report.ignored_columns = rows.ignored_columns
+            report.ignored_columns, report.nulls = rows.ignored_columns, rows.nulls
             before += source.path.stat().st_size
             progress(before)
+        users = self.files[USERS.name]
+        if users.rejected and users.rejected == users.rows:
+            raise ExportError(f"Every row of {users.name}, taken for {users.form}, is rejected.")
         self._reject_strangers(reject)
         for report in self.files.values():
             report.taken = report.rows - report.rejected - report.left_out.total()
@@ -118,40 +134,33 @@ class Staging:
     # Rows in
 
     def _user(self, line: int, raw: RawRow, now: datetime) -> None:
-        row = user_row(raw, now)
-        self._insert(
-            "users",
-            "id",
-            (
-                *(row.id, line, row.points, row.name, row.email, row.email_opt_out),
-                *(self._iso(row.joined_at), self._iso(row.changed_at), row.referred_by),
-            ),
-        )
+        row = UserRow.of(raw, now)
+        profile = (row.name, row.email, row.emailOptOut)
+        times = (self._iso(row.createdAt), self._iso(row.updatedAt or row.createdAt))
+        values = (row.id, line, row.monthlyPoints, *profile, *times, row.referredByUserId)
+        self._insert("users", "id", values)
 
     def _token(self, line: int, raw: RawRow, now: datetime) -> None:
-        row = token_row(raw, now)
-        times = (self._iso(row.last_earned_at), self._iso(row.last_spent_at))
-        self._insert("tokens", "userId", (row.user_id, line, row.earned, row.spent, *times))
+        row = TokenRow.of(raw, now)
+        times = (self._iso(row.lastEarnedAt), self._iso(row.lastSpentAt))
+        self._insert(
+            "tokens", "userId", (row.userId, line, row.totalEarned, row.totalSpent, *times)
+        )
 
     def _heist(self, line: int, raw: RawRow, now: datetime) -> str | None:
-        row = heist_row(raw, now)
-        if row is None:
+        if isinstance(raw.get("status"), str) and raw["status"] != "SUCCESS":
             return "did not succeed, so it moved nothing"
-        self._insert(
-            "heists",
-            "id",
-            (
-                *(row.id, line, row.attacker_id, row.victim_id, row.stolen),
-                *(row.attacker_before, row.victim_before),
-                *(self._iso(row.at), season_of(row.at), row.network),
-            ),
-        )
+        row = HeistRow.of(raw, now)
+        players = (row.attackerId, row.victimId)
+        points = (row.pointsStolen, row.attackerPointsBefore, row.victimPointsBefore)
+        when = (self._iso(row.createdAt), season_of(row.createdAt))
+        self._insert("heists", "id", (row.id, line, *players, *points, *when, row.ipAddress))
         return None
 
     def _point(self, line: int, raw: RawRow, now: datetime) -> None:
-        row = point_row(raw, now)
-        self._iso(row.at)
-        values = (row.id, line, row.user_id, row.points, season_of(row.at))
+        row = PointRow.of(raw, now)
+        self._iso(row.createdAt)
+        values = (row.id, line, row.userId, row.points, season_of(row.createdAt))
         self._insert("points", "id", values)
 
     def _insert(self, table: str, key: str, values: tuple[object, ...]) -> None:
@@ -202,7 +211,7 @@ class Staging:
             )
 
     def _add_up(self) -> None:
-        """Points that each player had in each season, and how many of them imported heists moved.
+        """Points that each player had in each season, and how many of them imported heists brought.
 
         This season's are monthlyPoints. Earlier ones are what the point events of the month add up to,
         if there are any; else nobody knows them and they are 0.
@@ -213,13 +222,13 @@ class Staging:
             "WHERE season != ? GROUP BY user_id, season",
             (self.season,),
         )
-        moved = (
+        by_heists = (
             "INSERT INTO balances SELECT {side}, season, 0, {sign}SUM(stolen) FROM heists "
             "WHERE true GROUP BY {side}, season "
-            "ON CONFLICT (user_id, season) DO UPDATE SET moved = moved + excluded.moved"
+            "ON CONFLICT (user_id, season) DO UPDATE SET by_heists = by_heists + excluded.by_heists"
         )
-        self._db.execute(moved.format(side="attacker", sign=""))
-        self._db.execute(moved.format(side="victim", sign="-"))
+        self._db.execute(by_heists.format(side="attacker", sign=""))
+        self._db.execute(by_heists.format(side="victim", sign="-"))
         self._db.execute("CREATE INDEX robbing ON heists (attacker, at)")
         self._db.execute("CREATE INDEX robbed ON heists (victim, at)")
         self._db.execute("CREATE INDEX earning ON points (user_id, season)")
@@ -228,7 +237,7 @@ class Staging:
         )
         if most and most >= ITEMS_AT_ONCE:
             raise ExportError(
-                f"A player has {most} months of history; at most {ITEMS_AT_ONCE - 1} can be moved."
+                f"A player has {most} months of history; at most {ITEMS_AT_ONCE - 1} can be imported."
             )
 
     def _oddities(self) -> Iterator[str]:
@@ -279,11 +288,11 @@ class Staging:
             points=Counter(dict(points)),
         )
 
-    def players(self) -> Iterator[MovedPlayer]:
+    def players(self) -> Iterator[ImportedPlayer]:
         """Every player, by id."""
         balances = groupby(
             self._db.execute(
-                "SELECT user_id, season, points, moved FROM balances ORDER BY user_id, season"
+                "SELECT user_id, season, points, by_heists FROM balances ORDER BY user_id, season"
             ),
             itemgetter(0),
         )
@@ -299,7 +308,7 @@ class Staging:
             player_id, name, email, opt_out, changed_at, has_tokens, earned, spent, *times = row
             last_earned_at, last_spent_at, last_heist_at, last_robbed_at = map(_moment, times)
             at = _moment(changed_at) or UNDATED
-            yield MovedPlayer(
+            yield ImportedPlayer(
                 id=player_id,
                 profile=Profile(
                     name=Dated(name, at) if name else Dated(),
@@ -316,7 +325,7 @@ class Staging:
                 balances=tuple(Balance(*values) for _, *values in seasons),
             )
 
-    def heists(self) -> Iterator[MovedHeist]:
+    def heists(self) -> Iterator[ImportedHeist]:
         """Every heist, by id, with the names that both sides have now."""
         for row in self._db.execute(
             "SELECT heists.id, attacker, victim, stolen, attacker_before, victim_before, at, season, "
@@ -328,7 +337,7 @@ class Staging:
                 row
             )
             network, attacker_name, victim_name = rest
-            yield MovedHeist(
+            yield ImportedHeist(
                 Heist(
                     attempt=Attempt(f"imported-{old_id}", attacker, victim, network),
                     plan=HeistPlan(
@@ -345,13 +354,13 @@ class Staging:
                 )
             )
 
-    def referrals(self) -> Iterator[MovedReferral]:
+    def referrals(self) -> Iterator[ImportedReferral]:
         """Everybody who joined by a referral, by id: nobody earns a token by them again."""
         for referred, referrer, name, joined_at in self._db.execute(
             "SELECT id, referred_by, name, joined_at FROM users WHERE referred_by IS NOT NULL ORDER BY id"
         ):
             at = _moment(joined_at) or UNDATED
-            yield MovedReferral(Award(referred, referrer, "imported", name, at))
+            yield ImportedReferral(Award(referred, referrer, "imported", name, at))
 
 
 def _moment(text: str | None) -> datetime | None:

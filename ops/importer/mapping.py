@@ -94,20 +94,20 @@ class Unit(Protocol):
 
 
 class Balance(NamedTuple):
-    """A player's points of a season, and how many of them are due to heists that are moved, too."""
+    """A player's points of a season, and how many of them are due to imported heists."""
 
     season: str
     points: int
-    moved: int
+    by_heists: int
 
     @property
     def opening(self) -> int:
         """What the opening entry of the ledger holds: the ledger then adds up to the points."""
-        return self.points - self.moved
+        return self.points - self.by_heists
 
 
 @dataclass(frozen=True, slots=True)
-class MovedPlayer:
+class ImportedPlayer:
     """Everything that the player item takes over. Balances of all seasons, one each.
 
     `has_tokens`: whether the old system knew of tokens, be they none.
@@ -208,7 +208,7 @@ class MovedPlayer:
 
 
 @dataclass(frozen=True, slots=True)
-class MovedHeist:
+class ImportedHeist:
     """A heist of the past: its record and both ledger entries, of which nobody is told."""
 
     heist: Heist
@@ -234,7 +234,7 @@ class MovedHeist:
 
 
 @dataclass(frozen=True, slots=True)
-class MovedReferral:
+class ImportedReferral:
     """A referral that was settled in the old system. One that is there already stands."""
 
     award: Award

@@ -11,11 +11,11 @@ from hypothesis import strategies as some
 
 from heist_core.storage.audit import audit_items
 from heist_core.storage.items import from_wire
-from ops.moving_in.files import ExportError, Rows, find_export
-from ops.moving_in.loading import grouped
-from ops.moving_in.mapping import ITEMS_AT_ONCE, Sums, Unit
-from ops.moving_in.rows import RowError, heist_row, point_row, token_row, user_row
-from ops.moving_in.staging import Staging
+from ops.importer.checked import CheckedExport
+from ops.importer.files import ExportError, Rows, find_export
+from ops.importer.loading import grouped
+from ops.importer.mapping import ITEMS_AT_ONCE, Sums, Unit
+from ops.importer.rows import HeistRow, PointRow, Row, RowError, TokenRow, UserRow
 from tests.builders import NOW
 from tests.old_system import play
 
@@ -46,18 +46,21 @@ POINT: Mapping[str, object] = {
     "points": "-10",
     "createdAt": "2026-11-20 12:00:00",
 }
-READERS = {"user": (user_row, USER), "tokens": (token_row, TOKENS), "heist": (heist_row, HEIST)}
-READERS |= {"point": (point_row, POINT)}
+RIGHT: Mapping[str, tuple[type[Row], Mapping[str, object]]] = {
+    "user": (UserRow, USER),
+    "tokens": (TokenRow, TOKENS),
+    "heist": (HeistRow, HEIST),
+    "point": (PointRow, POINT),
+}
 
 
 def test_a_row_that_is_right_is_taken_whole() -> None:
-    taken = heist_row({**HEIST, "ipAddress": "203.0.113.9"}, NOW)
-    assert taken is not None
-    assert (taken.id, taken.attacker_id, taken.victim_id, taken.stolen) == ("9", "1", "2", 40)
-    assert (taken.attacker_before, taken.victim_before) == (1000, 800)
-    assert taken.network == "203.0.113.0/24"
-    assert token_row(TOKENS, NOW).earned == 3
-    assert point_row(POINT, NOW).points == -10
+    taken = HeistRow.of({**HEIST, "ipAddress": "203.0.113.9"}, NOW)
+    assert (taken.id, taken.attackerId, taken.victimId, taken.pointsStolen) == ("9", "1", "2", 40)
+    assert (taken.attackerPointsBefore, taken.victimPointsBefore) == (1000, 800)
+    assert taken.ipAddress == "203.0.113.0/24"
+    assert TokenRow.of(TOKENS, NOW).totalEarned == 3
+    assert PointRow.of(POINT, NOW).points == -10
 
 
 @pytest.mark.parametrize(
@@ -117,10 +120,10 @@ def test_a_row_that_is_right_is_taken_whole() -> None:
 def test_a_row_that_is_wrong_names_the_field_and_what_is_allowed(
     kind: str, field: str, value: object
 ) -> None:
-    reader, right = READERS[kind]
-    reader(right, NOW)
+    row, right = RIGHT[kind]
+    row.of(right, NOW)
     with pytest.raises(RowError) as rejected:
-        reader({**right, field: value}, NOW)
+        row.of({**right, field: value}, NOW)
     assert rejected.value.field == field or (kind, rejected.value.field) == ("tokens", "balance")
     assert rejected.value.reason.startswith("must ")
     if isinstance(value, str) and len(value) > 3:
@@ -139,14 +142,14 @@ def test_a_row_that_is_wrong_names_the_field_and_what_is_allowed(
     ],
 )
 def test_times_are_utc_unless_they_name_their_offset(text: str, iso: str) -> None:
-    at = point_row({**POINT, "createdAt": text}, NOW).at
+    at = PointRow.of({**POINT, "createdAt": text}, NOW).createdAt
     assert at.isoformat(timespec="milliseconds").replace("+00:00", "Z") == iso
 
 
 def test_names_are_cleaned_as_those_of_events_are() -> None:
-    row = user_row({**USER, "name": "\u202eEve\x00\n" + "e" * 200}, NOW)
+    row = UserRow.of({**USER, "name": "\u202eEve\x00\n" + "e" * 200}, NOW)
     assert row.name == "Eve" + "e" * 97
-    assert user_row({**USER, "name": "\u200b"}, NOW).name is None
+    assert UserRow.of({**USER, "name": "\u200b"}, NOW).name is None
 
 
 # Files
@@ -223,13 +226,36 @@ def test_json_lines_are_read_one_by_one(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_csv_file_is_taken_for_what_it_is(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    content = "id,monthlyPoints,name\n1,40,Björn\n2,0,\\N\n".replace(",", delimiter)
+    assert read(written(tmp_path, User_csv=content.encode(encoding))) == [
+        (2, {"id": "1", "monthlyPoints": "40", "name": "Björn"}),
+        (3, {"id": "2", "monthlyPoints": "0", "name": None}),
+    ]
+
+
+def test_what_a_file_was_taken_for_is_on_its_report(tmp_path: Path) -> None:
+    content = "id;monthlyPoints;createdAt;name\n1;4;2026-11-01 00:00:00;\\N\n"
+    checked, _ = load(written(tmp_path, User_csv=content.encode("utf-16")))
+    report = checked.files["User"]
+    assert (report.form, report.nulls) == ("CSV in UTF-16, separated by semicolons", 1)
+
+
 @pytest.mark.parametrize(
     ("files", "problem"),
     [
         ({}, "no User.csv or User.jsonl"),
         ({"Heist_csv": "id\n"}, "no User.csv or User.jsonl"),
         ({"User_csv": ""}, "is empty"),
-        ({"User_csv": "id,name\n1,A\n"}, "lacks monthlyPoints"),
+        ({"User_csv": "id,name\n1,A\n"}, "CSV in UTF-8, separated by commas, lacks monthlyPoints"),
+        ({"User_csv": "id\tname\n"}, "separated by tabs, .* Its first line is: id, name."),
+        ({"User_csv": "id,monthlyPoints\n1,x\n2,y\n"}, "Every row of User.csv, taken for CSV in"),
+        (
+            {"User_csv": b"\xff\xfei\0d\0\n\0\x00\xd8x\0"},
+            "begins as CSV in UTF-16, .* export it as",
+        ),
         ({"User_csv": "1,40\n2,50\n"}, "lacks id, monthlyPoints"),
         ({"User_csv": "id,ID,monthlyPoints\n"}, "more than one column for id"),
         ({"User_csv": 'id,monthlyPoints\n1,4\n2,"5\n3,6\n'}, "begins on line 3 is not CSV"),
@@ -246,11 +272,11 @@ def test_json_lines_are_read_one_by_one(tmp_path: Path) -> None:
     ],
 )
 def test_a_folder_that_is_no_export_says_what_is_wrong(
-    tmp_path: Path, files: Mapping[str, str], problem: str
+    tmp_path: Path, files: Mapping[str, str | bytes], problem: str
 ) -> None:
     season = "2026-10" if "Heist_csv" in files and "User_csv" in files else None
     with pytest.raises(ExportError, match=problem):
-        staged(written(tmp_path, **files), season)
+        load(written(tmp_path, **files), season)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +292,12 @@ def test_files_may_be_called_as_tables_are(tmp_path: Path, name: str) -> None:
     assert export.ignored == ("notes.txt",)
 
 
+def test_a_folder_that_is_called_like_a_file_is_none(tmp_path: Path) -> None:
+    (tmp_path / "User.csv").mkdir()
+    with pytest.raises(ExportError, match="is no file: export User into one"):
+        find_export(tmp_path)
+
+
 def test_other_files_make_another_fingerprint(tmp_path: Path) -> None:
     first = find_export(written(tmp_path, User_csv="id,monthlyPoints\n")).fingerprint()
     assert find_export(written(tmp_path, notes_txt="x")).fingerprint() == first
@@ -278,27 +310,27 @@ def test_other_files_make_another_fingerprint(tmp_path: Path) -> None:
 Rejected = list[tuple[str, int, str]]
 
 
-def staged(folder: Path, season: str | None = None) -> tuple[Staging, Rejected]:
+def load(folder: Path, season: str | None = None) -> tuple[CheckedExport, Rejected]:
     rejected: Rejected = []
-    staging = Staging()
-    staging.load(
+    checked = CheckedExport()
+    checked.load(
         find_export(folder),
         season,
         NOW,
         lambda file, line, error: rejected.append((file, line, str(error))),
         lambda position: None,
     )
-    return staging, rejected
+    return checked, rejected
 
 
-def units_of(staging: Staging) -> list[Unit]:
-    return [*staging.heists(), *staging.referrals(), *staging.players()]
+def units_of(checked: CheckedExport) -> list[Unit]:
+    return [*checked.heists(), *checked.referrals(), *checked.players()]
 
 
-def table_of(staging: Staging) -> list[dict[str, object]]:
+def table_of(checked: CheckedExport) -> list[dict[str, object]]:
     """What the empty table would hold after the import."""
     items = []
-    for unit in units_of(staging):
+    for unit in units_of(checked):
         for step in unit.steps(None):
             if "Put" in step.action:
                 items.append(from_wire(step.action["Put"]["Item"]))  # type: ignore[arg-type]
@@ -325,7 +357,7 @@ def test_rows_of_strangers_and_rows_that_are_there_twice_are_rejected(tmp_path: 
         {**old.tables["UserPointEvent"][0], "id": 9999, "userId": 777}
     )
     sizes = {name: len(rows) for name, rows in old.tables.items()}
-    staging, rejected = staged(old.write(tmp_path, as_json=True))
+    checked, rejected = load(old.write(tmp_path, as_json=True))
     stranger = "must be the id of a row of User that was taken"
     assert sorted(rejected) == [
         ("Heist.jsonl", sizes["Heist"] - 1, f"victimId: {stranger}"),
@@ -334,7 +366,7 @@ def test_rows_of_strangers_and_rows_that_are_there_twice_are_rejected(tmp_path: 
         ("User.jsonl", sizes["User"], "id: must not be there twice; the first row counts"),
         ("UserPointEvent.jsonl", sizes["UserPointEvent"], f"userId: {stranger}"),
     ]
-    report = staging.files["Heist"]
+    report = checked.files["Heist"]
     assert (report.rows, report.taken, report.rejected) == (sizes["Heist"], sizes["Heist"] - 2, 2)
 
 
@@ -342,31 +374,31 @@ def test_two_players_may_share_an_address(tmp_path: Path) -> None:
     content = (
         "id,monthlyPoints,email,createdAt\n1,4,a@b.example,2026-11-01 00:00:00\n2,4,a@b.example,\n"
     )
-    _, rejected = staged(written(tmp_path, User_csv=content))
+    _, rejected = load(written(tmp_path, User_csv=content))
     assert rejected == []
 
 
 def test_heists_that_failed_are_left_out_and_counted(tmp_path: Path) -> None:
     old = play(seed=3, players=30)
     old.tables["Heist"].append({**old.tables["Heist"][0], "id": 901, "status": "FAILED"})
-    staging, rejected = staged(old.write(tmp_path))
+    checked, rejected = load(old.write(tmp_path))
     assert rejected == []
-    assert staging.files["Heist"].left_out == {"did not succeed, so it moved nothing": 1}
-    assert staging.sums().heists == len(old.tables["Heist"]) - 1
+    assert checked.files["Heist"].left_out == {"did not succeed, so it moved nothing": 1}
+    assert checked.sums().heists == len(old.tables["Heist"]) - 1
 
 
 def test_points_belong_to_the_month_of_the_newest_time_unless_told(tmp_path: Path) -> None:
     export = play(seed=3, players=30).write(tmp_path)
-    assert staged(export)[0].season == "2026-11"
-    assert staged(export, "2026-12")[0].season == "2026-12"
+    assert load(export)[0].season == "2026-11"
+    assert load(export, "2026-12")[0].season == "2026-12"
 
 
 def test_without_point_events_points_of_earlier_months_are_unknown(tmp_path: Path) -> None:
     export = play(seed=3, players=60).write(tmp_path)
     (export / "UserPointEvent.csv").unlink()
-    staging, _ = staged(export)
-    assert set(+staging.sums().points) == {"2026-11"}
-    assert violations(staging) == []
+    checked, _ = load(export)
+    assert set(+checked.sums().points) == {"2026-11"}
+    assert violations(checked) == []
 
 
 def test_oddities_are_told_and_hinder_nothing(tmp_path: Path) -> None:
@@ -380,17 +412,17 @@ def test_oddities_are_told_and_hinder_nothing(tmp_path: Path) -> None:
     old.tables["UserPointEvent"].append(
         {**old.tables["UserPointEvent"][0], "id": 9999, "points": -100_000}
     )
-    staging, rejected = staged(old.write(tmp_path))
+    checked, rejected = load(old.write(tmp_path))
     assert rejected == []
-    assert [note.partition(" ")[0] for note in staging.notes] == ["1", "1", "1"]
-    assert violations(staging) == []
+    assert [note.partition(" ")[0] for note in checked.notes] == ["1", "1", "1"]
+    assert violations(checked) == []
 
 
 # What comes of it
 
 
-def violations(staging: Staging) -> list[object]:
-    return list(audit_items(table_of(staging)).violations())
+def violations(checked: CheckedExport) -> list[object]:
+    return list(audit_items(table_of(checked)).violations())
 
 
 @settings(max_examples=30, deadline=None)
@@ -417,24 +449,24 @@ def test_whatever_is_taken_keeps_every_invariant_and_adds_up(
                     **rows[spoilt],
                     damage.choice(list(rows[spoilt])): damage.choice((None, -1, 10**12, "x y", 2)),
                 }
-    staging, _ = staged(
+    checked, _ = load(
         old.write(tmp_path_factory.mktemp("export"), as_json=damage.random() < 0.5), "2026-11"
     )
-    with closing(staging):
-        items = table_of(staging)
+    with closing(checked):
+        items = table_of(checked)
         audit = audit_items(items)
         assert list(audit.violations()) == []
         found = {(str(item["pk"]), str(item["sk"])): item for item in items}
         assert len(found) == len(items)
         held = Sums()
-        for unit in units_of(staging):
+        for unit in units_of(checked):
             part = unit.count(found)
             assert part is not None
             held.add(part)
             assert unit.steps(found[str(unit.key["pk"]), str(unit.key["sk"])]) == ()
-        assert held.lines() == staging.sums().lines()
+        assert held.lines() == checked.sums().lines()
         assert {season: total for season, total in audit.earned.items() if total} == dict(
-            +staging.sums().points
+            +checked.sums().points
         )
         assert not any("owed" in name for item in items for name in item)
 
@@ -445,14 +477,14 @@ def test_the_sample_is_what_its_seed_makes_and_is_taken_whole(tmp_path: Path) ->
     assert {path.name: path.read_bytes() for path in made.iterdir()} == {
         path.name: path.read_bytes() for path in SAMPLE.iterdir()
     }
-    staging, rejected = staged(SAMPLE)
+    checked, rejected = load(SAMPLE)
     assert rejected == []
-    assert staging.sums().heists > 0
+    assert checked.sums().heists > 0
 
 
 def test_no_group_is_larger_than_a_transaction_and_none_is_lost(tmp_path: Path) -> None:
-    staging, _ = staged(play(seed=3, players=200).write(tmp_path))
-    units = units_of(staging)
+    checked, _ = load(play(seed=3, players=200).write(tmp_path))
+    units = units_of(checked)
     groups = list(grouped(units))
     assert [unit.key for group in groups for unit in group] == [unit.key for unit in units]
     sizes = [sum(len(unit.all_keys()) for unit in group) for group in groups]
