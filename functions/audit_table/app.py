@@ -10,7 +10,7 @@ _VIOLATIONS_LOGGED = 100
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str, int]:
-    """Raises TimeoutError when the table is too large for one run: see docs/operations.md, "Audit"."""
+    """Raises TimeoutError when the table is too large for one run: docs/operations.md, "Audit"."""
 
     def stop_in_time(read: int) -> None:
         if context.get_remaining_time_in_millis() < _MILLISECONDS_TO_STOP_AT:

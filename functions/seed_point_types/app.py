@@ -20,7 +20,7 @@ _SECONDS_BETWEEN_TRIES = 5
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> None:
-    """Create or describe the types; what an operator switched off stays off. Deleting deletes nothing."""
+    """Creates or describes the types; one that is switched off stays off. Deletes nothing."""
     status, reason = "SUCCESS", "done"
     with telemetry.invocation("resource", "seed_point_types") as fields:
         try:
@@ -35,7 +35,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> None:
 
 
 def _seed() -> None:
-    """A role made moments ago may be refused for a few seconds, so a refusal is not final at once."""
+    """A new role may be refused for a few seconds, so the first refusals are not final."""
     for tries_left in reversed(range(_TRIES)):
         try:
             for name, description in POINT_TYPES.items():

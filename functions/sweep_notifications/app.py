@@ -1,4 +1,4 @@
-"""Schedule: whatever the stream left owed, and standings kept short; and, asked by an operator, one mail again"""
+"""Schedule: settles what the stream left, trims standings; for operators, sends one mail again"""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -11,8 +11,8 @@ _MILLISECONDS_TO_STOP_AT = 20_000
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str, object]:
-    """`{"resend": {"heistId", "recipientId", "type"}}` sends that one mail; `{"graceSeconds": 0}` sweeps
-    what is owed just now, too; anything else is the schedule's tick."""
+    """Takes `{"resend": {"heistId", "recipientId", "type"}}` (sends that one mail),
+    `{"graceSeconds": 0}` (also settles what has just become owed), or the schedule's event."""
     with telemetry.invocation("sweep", "sweep_notifications") as fields:
         resend = event.get("resend")
         if isinstance(resend, Mapping):

@@ -6,7 +6,7 @@ environment variables, with the template's defaults:
 LAMBDA_PYTHON  minor version of the functions' runtime (template parameter PythonRuntime)
 LAMBDA_ARCH    arm64 or x86_64 (template parameter Architecture), or `native` for the machine that
                builds: the embedded AWS runs functions on this machine's own Python
-LAYER_CACHE    where to keep the installed and trimmed dependencies for the next build; nowhere if empty
+LAYER_CACHE    where to keep the finished dependencies for the next build; nowhere if empty
 """
 
 import hashlib
@@ -148,7 +148,7 @@ def trim_model(path: Path, operations: set[str]) -> None:
 
 
 def trim_endpoints(data: Path) -> None:
-    """Leaves the services in use in botocore's list of endpoints, a megabyte read by every client."""
+    """Leaves only the services in use in botocore's list of endpoints, which is a megabyte."""
     prefixes = {
         json.loads(model.read_text("utf-8"))["metadata"]["endpointPrefix"]
         for model in data.rglob("service-2.json")

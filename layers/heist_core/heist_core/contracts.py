@@ -1,4 +1,4 @@
-"""Shapes on the wire: requests of the API (SPEC section 2), and the parsing of all that comes in."""
+"""Shapes of requests (SPEC section 2), and the parsing of everything that comes in."""
 
 import json
 import re

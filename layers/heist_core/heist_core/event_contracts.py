@@ -1,4 +1,4 @@
-"""Shapes on the wire: events in (SPEC section 4). Apart from the requests, which routes load alone."""
+"""Shapes of events in (SPEC section 4). Apart from those of requests, which routes load alone."""
 
 import re
 from datetime import datetime

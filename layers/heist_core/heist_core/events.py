@@ -1,4 +1,4 @@
-"""Turns events of the bus into calls. What is wrong with an event is refused at once, for good."""
+"""Turns events of the bus into calls. An event of a wrong shape is refused at once, for good."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar

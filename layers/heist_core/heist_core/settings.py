@@ -87,7 +87,7 @@ def settings_from_variables() -> HeistSettings:
 
 
 def overrides_of(item: Mapping[str, object] | None) -> dict[str, object]:
-    """What a settings item sets, valid or not; whatever else stands in it is passed over."""
+    """What a settings item sets, valid or not; its other attributes are ignored."""
     return {name: value for name, value in (item or {}).items() if name in _NAMES}
 
 
@@ -103,7 +103,7 @@ class LiveSettings:
         clock: Callable[[], float],
         on_invalid: Callable[[], None],
     ) -> None:
-        """`clock` is monotonic, in seconds; `on_invalid` is told of every invalid item read."""
+        """`clock` is monotonic, in seconds; `on_invalid` is called for every invalid item read."""
         self._variables = variables
         self._clock = clock
         self._on_invalid = on_invalid
@@ -122,4 +122,4 @@ class LiveSettings:
             self.current = parse_settings({**self._variables.model_dump(), **overrides_of(item)})
         except InvalidSettings:
             self._on_invalid()
-        self._read_at = read_at  # last: other threads go by what is no longer stale
+        self._read_at = read_at  # last: other threads use the settings once they are not stale

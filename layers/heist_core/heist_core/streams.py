@@ -1,4 +1,4 @@
-"""Turns records of the table's stream into calls: a bad record stops no other player's."""
+"""Turns records of the table's stream into calls; a bad record stops no other player's."""
 
 import itertools
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -125,7 +125,8 @@ def handle_batch(
 ) -> BatchAnswer:
     """Call `act` once, with the facts of all records that can be read; the others are parked.
 
-    It returns what it did about each. If `act` fails, or a record cannot be parked, all are delivered again.
+    It returns what it did about each. If `act` fails, or a record cannot be parked, all are
+    delivered again.
     """
     with telemetry.invocation("batch", consumer) as fields:
         records = _records(event)
@@ -174,7 +175,7 @@ def _park(
     store: "Store",
     dead_letters: "DeadLetters",
 ) -> None:
-    """Keep a record that cannot be read, whole and with the reason, out of the sweeper's way."""
+    """Park a record that cannot be read, whole and with the reason, away from the sweeper."""
     dead_letters.put(
         {"kind": "record", "consumer": consumer, "record": record, "reason": str(malformed)}
     )

@@ -80,8 +80,7 @@ def count_mails(mails: Mapping[MailState, int]) -> None:
 
 
 def about(subject: str, correlation_id: str | None) -> Fields:
-    """What tells one heist or award in the log: its record's partition, and the id of the request or
-    event that began it."""
+    """Fields that identify a heist or award in the log: its partition and its correlation id."""
     known = {} if correlation_id is None else {"correlation_id": correlation_id}
     return {"subject": subject, **known}
 

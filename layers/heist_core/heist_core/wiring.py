@@ -41,7 +41,7 @@ _THREADS = 8
 _RECORDS_AT_ONCE = 12  # measured: docs/performance.md, "The notifier"
 AUDIT_ROUNDS = 3
 _USER_AGENT = f"Botocore/{botocore.__version__} heist-core"
-"""Fixed, since botocore otherwise puts one together twice in each call: a seventh of a warm execute."""
+"""Fixed: botocore otherwise builds one twice in each call, a seventh of a warm execute."""
 
 
 def _config(attempts: int, read_timeout: int = 2) -> Config:
@@ -90,7 +90,7 @@ def _table() -> Table:
 
 @functools.cache
 def record_executor() -> ThreadPoolExecutor:
-    """For records of a stream: one of its own, since what works on a record may wait for the other."""
+    """The threads for records of a stream, apart from those that the work on a record waits for."""
     return ThreadPoolExecutor(_RECORDS_AT_ONCE)
 
 

@@ -1,4 +1,4 @@
-"""Keeping an erased person out of what is told to others."""
+"""Keeps an erased person out of notices, mails and events about others."""
 
 from collections.abc import Container
 from dataclasses import replace

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 
 class HeistCoreError(Exception):
-    """Base of every error that a caller is told about."""
+    """Base of every error that becomes an answer to the caller."""
 
 
 class Issue(NamedTuple):
@@ -55,7 +55,10 @@ class RateLimited(HeistCoreError):
 
 
 class Unavailable(HeistCoreError):
-    """Storage did not answer, or stayed contended, up to the deadline; the outcome may be unknown."""
+    """Storage did not answer, or stayed contended, until the deadline.
+
+    The outcome may be unknown.
+    """
 
     code = "DEPENDENCY"
 
@@ -67,7 +70,7 @@ class Contention(Unavailable):
 
 
 class Misconfigured(Unavailable):
-    """Storage refuses this function, or is not there. Repeating within the request does not help."""
+    """Storage refuses this function, or is not there. Repeating the request does not help."""
 
 
 class Erased(Exception):
@@ -79,7 +82,7 @@ class Malformed(Exception):
 
 
 class NotReversible(Exception):
-    """There is no such heist to undo; the message says why, to an operator."""
+    """There is no such heist to reverse; the message tells the operator why."""
 
 
 class MailError(Exception):

@@ -1,4 +1,4 @@
-"""What players are told, and the state of the mail that goes with it."""
+"""The notices that players get, and the state of the mail that goes with each."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -9,11 +9,11 @@ from .heist import Heist, RefusedHeist, plural
 from .reversal import Reversal
 
 MailedEvent: TypeAlias = Heist | Reversal
-"""What players get a mail for as well."""
+"""Facts with a mail beside the notice."""
 Event: TypeAlias = MailedEvent | Award
-"""What players and other systems are told of."""
+"""Facts with notices, and with an event for other systems."""
 Fact: TypeAlias = Event | RefusedHeist
-"""What is counted."""
+"""Everything that the statistics count."""
 
 
 class NoticeType(StrEnum):
@@ -24,7 +24,7 @@ class NoticeType(StrEnum):
 
 
 class Owed(StrEnum):
-    """What an event still owes to the outside; a refused heist owes statistics only."""
+    """What has yet to follow from a fact; a refused heist owes statistics only."""
 
     NOTICES = "notices"
     EVENT = "event"
@@ -32,15 +32,15 @@ class Owed(StrEnum):
 
 
 MAIL_AGAIN = "mail#"
-"""Begins what is owed for a mail that was asked for again. Each request has an entry of its own, so that
-nobody who settles what they saw takes away what was asked for since."""
+"""Prefix of an owed entry for a mail that was asked for again. Each request has an entry of its
+own: settling removes the entries that were read, and none that was added since."""
 
 
 Metadata = dict[str, str | int | None]
 
 
 class Notice(NamedTuple):
-    """One thing that one player is told: an inbox item and, but for awards, a mail."""
+    """A message to one player: an inbox item and, except for awards, a mail."""
 
     recipient_id: str
     type: NoticeType
@@ -77,7 +77,7 @@ class MailState(StrEnum):
 
 
 class MailRecord(NamedTuple):
-    """How far the mail of a notice is. `attempts` counts sends begun and not known to have failed."""
+    """How far the mail of a notice is. `attempts` counts sends that may have gone out."""
 
     state: MailState
     attempts: int = 0
@@ -86,7 +86,7 @@ class MailRecord(NamedTuple):
 
 
 def notices_of(event: Event) -> tuple[Notice, ...]:
-    """Who is told what of an event (SPEC section 5)."""
+    """The notices of a fact: who gets which (SPEC section 5)."""
     if isinstance(event, Award):
         return (
             Notice(

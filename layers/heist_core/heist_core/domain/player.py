@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def canonical_player_id(value: object) -> str:
-    """The id as the string it is everywhere inside; `7` and `"7"` are the same player.
+    """The id as the string that is used everywhere inside; `7` and `"7"` are the same player.
 
     Raises ValueError for anything that is not an id (SPEC section 1).
     """
@@ -36,7 +36,7 @@ class Dated(Generic[T]):
     at: datetime | None = None
 
     def updated(self, value: T | None, at: datetime) -> "Dated[T]":
-        """The newer of what stands here and what arrives; at the same moment the arrival wins."""
+        """The newer of this value and an arriving one; at the same moment the arriving one wins."""
         if self.at is not None and at < self.at:
             return self
         return Dated(value, at)
@@ -80,7 +80,7 @@ class Player:
 
     @property
     def erased(self) -> bool:
-        """Whether this person's data was erased: they look like a player never heard of."""
+        """Whether this person's data was erased: they look like an unknown player."""
         return self.erased_at is not None
 
     @property

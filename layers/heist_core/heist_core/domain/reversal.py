@@ -1,4 +1,4 @@
-"""Undoing a heist: once, and solvent. What the attacker no longer has stays a shortfall."""
+"""Reversing a heist: nobody goes below zero. What the attacker no longer has is the shortfall."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,7 +10,7 @@ from .player import Player
 
 @dataclass(frozen=True, slots=True)
 class Reversal:
-    """A heist that was undone by an operator's action. Points are those of the heist's own season."""
+    """An operator reversed a heist. Points are those of the heist's own season."""
 
     heist_id: str
     action_id: str
@@ -54,12 +54,12 @@ def plan_reversal(
     *,
     refund_token: bool,
 ) -> Reversal:
-    """Undo a heist as far as the attacker's points of its season go.
+    """Give back what was stolen, as far as the attacker's points of its season go.
 
     A refund gives the token back as if it had not been spent, and lifts the attacker's cooldown if
     it was this heist that started it. The victim's protection stays.
-    Raises NotReversible when a player is not there (an import may have brought the heist first), or no
-    spent token is left to be refunded.
+    Raises NotReversible when a player is not there (an import may have brought the heist first), or
+    no spent token is left to be refunded.
     """
     if not (attacker.exists and victim.exists):
         raise NotReversible("one of its players is not here")

@@ -41,7 +41,7 @@ class Day:
 
 
 Rank = tuple[int, int, str]
-"""Heists, then points, then player id: the order of robbers, the highest first. No two are equal."""
+"""Heists, then points, then player id: the order of robbers, descending. No two are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def window_start(now: datetime, window: timedelta) -> datetime:
 
 
 def strongest(standings: Iterable[Robber], since: str) -> tuple[list[Robber], list[Robber]]:
-    """The ten highest ranks that count only what was taken since an hour, and all stale ones met.
+    """The ten highest ranks that count only what was taken since an hour, and all stale ones read.
 
     `standings` come in descending rank and may still count earlier hours. A rank can only fall when
     these are left out, so the search ends where the tenth exact rank is above the next standing.

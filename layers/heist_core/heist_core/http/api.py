@@ -37,9 +37,11 @@ class LambdaContext(Protocol):
 
 
 class Request(NamedTuple):
-    """A request whose caller is known. `query` and `path` hold decoded text, `route` is the template's.
+    """A request whose caller is known.
 
-    `groups` are those that the verified token puts the caller into."""
+    `query` and `path` hold decoded text, `route` is the template's, `groups` are those that the
+    verified token puts the caller into.
+    """
 
     route: str
     caller_id: str
@@ -221,7 +223,8 @@ def _caller_id(claims: Event) -> str:
 
 
 def _groups(claims: Event, headers: Mapping[str, str]) -> frozenset[str]:
-    """API Gateway hands a claim that is a list over as `[operators players]`; other text is one group.
+    """API Gateway hands a claim that is a list over as `[operators players]`; other text is one
+    group.
 
     Whether `[junior operators]` is one group or two, only the token says. Its own list is taken if
     it reads like the one that API Gateway verified.

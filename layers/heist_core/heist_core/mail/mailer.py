@@ -1,4 +1,4 @@
-"""Hands mails to SES, and says for certain or not at all what became of them."""
+"""Hands mails to SES, and tells a certain outcome from a doubtful one."""
 
 from typing import TYPE_CHECKING
 

@@ -30,7 +30,7 @@ class Mail(NamedTuple):
     html: str
 
 
-class _Story(NamedTuple):
+class _Texts(NamedTuple):
     subject: str
     headline: str
     line: str
@@ -47,26 +47,26 @@ def mail_of(event: MailedEvent, notice: Notice) -> Mail:
     attacker, victim = _shown(event.attacker_name), _shown(event.victim_name)
     if isinstance(event, Reversal):
         to_attacker = notice.recipient_id == event.attacker_id
-        story = _given(event, victim) if to_attacker else _returned(event, attacker)
+        texts = _given(event, victim) if to_attacker else _returned(event, attacker)
         heist_id, season, at = event.heist_id, event.season, event.at
     else:
         to_attacker = notice.recipient_id == event.attempt.attacker_id
-        story = _success(event, victim) if to_attacker else _loss(event, attacker)
+        texts = _success(event, victim) if to_attacker else _loss(event, attacker)
         heist_id, season, at = event.attempt.id, event.plan.season, event.plan.at
     name = attacker if to_attacker else victim
     values = {
         "greeting": f"Hi {name or 'Player'},",
-        "headline": story.headline,
-        "line": story.line,
-        "total_label": story.total_label,
-        "total": str(story.total),
-        "hint": story.hint,
+        "headline": texts.headline,
+        "line": texts.line,
+        "total_label": texts.total_label,
+        "total": str(texts.total),
+        "hint": texts.hint,
         "season": season,
         "at": to_iso(at)[:16].replace("T", " ") + " UTC",
         "heist_id": heist_id,
     }
     return Mail(
-        subject=story.subject,
+        subject=texts.subject,
         text=_template("heist.txt").substitute(values),
         html=_template("heist.html").substitute(
             {name: escape(value) for name, value in values.items()}
@@ -74,9 +74,9 @@ def mail_of(event: MailedEvent, notice: Notice) -> Mail:
     )
 
 
-def _success(heist: Heist, victim: str | None) -> _Story:
+def _success(heist: Heist, victim: str | None) -> _Texts:
     points = heist.plan.points_stolen
-    return _Story(
+    return _Texts(
         subject=f"Your heist paid off: +{points} points",
         headline=f"+{points} points",
         line=f"You pulled a heist on {victim or 'another player'} and stole {points} points.",
@@ -86,9 +86,9 @@ def _success(heist: Heist, victim: str | None) -> _Story:
     )
 
 
-def _loss(heist: Heist, attacker: str | None) -> _Story:
+def _loss(heist: Heist, attacker: str | None) -> _Texts:
     points = heist.plan.points_stolen
-    return _Story(
+    return _Texts(
         subject=f"You were robbed: -{points} points",
         headline=f"-{points} points",
         line=f"{attacker or 'Someone'} pulled a heist on you "
@@ -99,9 +99,9 @@ def _loss(heist: Heist, attacker: str | None) -> _Story:
     )
 
 
-def _given(reversal: Reversal, victim: str | None) -> _Story:
+def _given(reversal: Reversal, victim: str | None) -> _Texts:
     points = reversal.points_returned
-    return _Story(
+    return _Texts(
         subject=f"Your heist was reversed: -{plural(points, 'point')}",
         headline=f"-{plural(points, 'point')}",
         line=f"Your heist on {victim or 'another player'} was reversed, "
@@ -114,9 +114,9 @@ def _given(reversal: Reversal, victim: str | None) -> _Story:
     )
 
 
-def _returned(reversal: Reversal, attacker: str | None) -> _Story:
+def _returned(reversal: Reversal, attacker: str | None) -> _Texts:
     points = reversal.points_returned
-    return _Story(
+    return _Texts(
         subject=f"A heist on you was reversed: +{plural(points, 'point')}",
         headline=f"+{plural(points, 'point')}",
         line=f"The heist that {attacker or 'someone'} pulled on you was reversed, "
@@ -143,7 +143,7 @@ def _shown(name: str | None) -> str | None:
 
 
 def _is_joint(character: str) -> bool:
-    """Also in a form that is read as one, such as a fullwidth dot or the number 1 with a full stop."""
+    """Also what looks like one, such as a fullwidth dot or the number 1 with a full stop."""
     return not _JOINTS.isdisjoint(unicodedata.normalize("NFKC", character))
 
 

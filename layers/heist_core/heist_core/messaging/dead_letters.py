@@ -1,4 +1,4 @@
-"""What could not be done, kept with what is needed to do it again."""
+"""Dead letters: what could not be done, with the data to do it again."""
 
 import json
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class DeadLetters:
         self._queue_url = queue_url
 
     def put(self, letter: Mapping[str, object]) -> None:
-        """Keep a letter. Raises Unavailable when the queue did not take it for certain."""
+        """Keep a dead letter. Raises Unavailable unless the queue certainly took it."""
         try:
             self._client.send_message(QueueUrl=self._queue_url, MessageBody=json.dumps(letter))
         except (BotoCoreError, ClientError) as error:

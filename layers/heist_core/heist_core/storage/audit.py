@@ -1,7 +1,7 @@
 """Every invariant of points, tokens, ledger and inbox, checked on the items of a table.
 
-Reads only. On a live table the scan is no snapshot, so what looks wrong is looked at again before it is
-called a violation. `./heist audit` and the function audit_table both use this.
+Reads only. On a live table the scan is no snapshot, so what looks wrong is looked at again before
+it is called a violation. `./heist audit` and the function audit_table both use this.
 """
 
 from collections import defaultdict
@@ -15,7 +15,7 @@ from .items import NOTICES_KEPT, SEASON_PREFIX, Item
 from .table import Progress, Table
 
 LOOKS = 10
-"""So often a player is looked at until they stand still for a moment."""
+"""A player is read so many times until two reads in a row agree."""
 _NOTICES_SURE = NOTICES_KEPT - timedelta(days=1)
 """Younger heists and referrals still have their notices."""
 
@@ -68,7 +68,7 @@ class Story:
 
 @dataclass
 class Audit:
-    """Takes items in any order; then tells what does not add up."""
+    """Takes items in any order; then lists what does not add up."""
 
     players: dict[str, Story] = field(default_factory=lambda: defaultdict(Story))
     earned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
@@ -354,9 +354,9 @@ def audit_table(
     """Audit a table: in one round if nobody writes to it, else in several.
 
     A live table is never seen at one moment. What is wrong in every scan, by the same figures, is a
-    violation; but a player who moved on meanwhile may look wrong, or right, in any of them. So whoever
-    looked wrong once is read again at one moment, state and ledger, and that decides. The sums of a season
-    follow from the players' and are not held against it by themselves.
+    violation; but a player who moved on meanwhile may look wrong, or right, in any of them. So
+    whoever looked wrong once is read again at one moment, state and ledger, and that decides. The
+    sums of a season follow from the players' and are not held against it by themselves.
     """
     audit = audit_items(table.scan(progress))
     found = lasting = set(audit.violations())
@@ -377,7 +377,7 @@ def audit_table(
 
 
 def _at_one_moment(table: Table, player_id: str) -> Iterator[Violation]:
-    """What is wrong with a player's state and ledger at one moment; nothing if they kept changing."""
+    """What is wrong with a player's state and ledger at one moment, if one could be read."""
     for _ in range(LOOKS):
         before = table.get(keys.player(player_id))
         entries = list(table.partition(keys.ledger(player_id, "", "")["pk"]))

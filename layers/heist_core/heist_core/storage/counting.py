@@ -26,9 +26,9 @@ from .items import Item, to_wire
 from .writes import Request, Step, Transaction, put, update
 
 AT_ONCE = 40
-"""Facts or players in one transaction: with what they change, fewer than the 100 items it may have."""
+"""Facts or players in one transaction: with what they change, fewer than 100 items."""
 SHARDS = 8
-"""Of each day, of the distribution and of the standings, so that no one item or partition is hot."""
+"""Of each day, of the distribution and of the standings, so that no item or partition is hot."""
 HOUR_KEPT = ROBBERS_WINDOW + timedelta(days=2)
 DAY_KEPT = DAYS_WINDOW + timedelta(days=2)
 
@@ -269,7 +269,7 @@ def moment_of(fact: Heist | RefusedHeist) -> datetime:
 
 
 def put_generation(seen: Generation, to: Generation) -> Request:
-    """Replace the pointer if it is as seen (or was never written, and so says the first generation)."""
+    """Replace the pointer if it is as seen (or was never written: the first generation)."""
     request = put({**GENERATION, "read": to.read, "written": to.written})
     if seen == Generation():
         request["ConditionExpression"] = "attribute_not_exists(pk)"

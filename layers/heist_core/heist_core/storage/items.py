@@ -91,7 +91,7 @@ def season_attribute(season: str) -> str:
 
 
 def player_from(player_id: str, item: Item | None) -> Player:
-    """The player an item holds; no item is a player never heard of."""
+    """The player that an item holds; no item is an unknown player."""
     if item is None:
         return Player(player_id)
     return Player(
@@ -308,7 +308,7 @@ def reversal_from(item: Item) -> Reversal:
 
 
 def reversal_ledger_items(reversal: Reversal) -> tuple[Item, Item]:
-    """The attacker's entry and the victim's; both are there, also when nothing could be returned."""
+    """The attacker's entry and the victim's; both exist even when nothing could be returned."""
 
     def entry(player_id: str, points: int) -> Item:
         return {

@@ -9,7 +9,7 @@ Key = dict[str, str]
 
 OWED_BUCKETS = tuple(str(number) for number in range(8))
 REFUSED_BUCKETS = tuple(f"refused-{number}" for number in range(4))
-"""Apart, so that the notifier's filter can leave refusals out and no flood of them delays a notice."""
+"""Apart: the notifier's filter leaves refusals out, and no flood of them delays a notice."""
 SET_ASIDE_BUCKET = "aside"
 HELD_BUCKET = "held"
 
@@ -31,7 +31,7 @@ def referral(referred_id: str) -> Key:
 
 
 def notice(subject: Key, recipient_id: str) -> Key:
-    """Beside the heist, reversal or referral that it tells of."""
+    """Beside the heist, reversal or referral that it is about."""
     of_reversal = "#REVERSAL" if subject["sk"] == "REVERSAL" else ""
     return {"pk": subject["pk"], "sk": f"NOTICE#{recipient_id}{of_reversal}"}
 
@@ -47,7 +47,7 @@ def inbox_tag(notice_key: Key) -> str:
 
 
 def ledger(player_id: str, season: str, reference: str) -> Key:
-    """`reference` is `HEIST#<heist id>`, `REVERSAL#<heist id>`, `EVENT#<event id>` or `IMPORT#OPENING`."""
+    """`reference`: `HEIST#<id>`, `REVERSAL#<heist id>`, `EVENT#<id>` or `IMPORT#OPENING`."""
     return {"pk": f"LEDGER#{player_id}", "sk": f"{season}#{reference}"}
 
 
@@ -84,7 +84,7 @@ def actions(month: str) -> str:
 
 
 def owed_bucket(key: Key) -> str:
-    """Spreads what is owed over a few index partitions, so that one does not throttle all heists."""
+    """Spreads what is owed over a few index partitions, so that one does not limit all heists."""
     return OWED_BUCKETS[spread(key["pk"], len(OWED_BUCKETS))]
 
 

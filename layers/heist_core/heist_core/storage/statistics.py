@@ -27,12 +27,14 @@ class StatisticsStore:
     def generation(self) -> Generation:
         """Which statistics are read and written now.
 
-        Ask only after the facts to be counted were read: a rebuild that began later finds them itself.
+        Ask only after the facts to be counted were read: a rebuild that began later finds them
+        itself.
         """
         return counting.generation_from(self._table.get(GENERATION))
 
     def count(self, facts: Sequence[Heist | RefusedHeist], generation: int, now: datetime) -> None:
-        """Count at most AT_ONCE facts, each once in a generation and as long as its record is there.
+        """Count at most AT_ONCE facts, each once in a generation and as long as its record is
+        there.
 
         Raises Contention when somebody counted meanwhile.
         """
@@ -82,7 +84,7 @@ class StatisticsStore:
             self._table.transact(counting.move_holdings(generation, moves))
 
     def trim(self, robber: Robber, since: str, generation: int, now: datetime) -> None:
-        """Leave out of a standing what lies before an hour, unless somebody changed it meanwhile."""
+        """Remove hours before another from a standing, unless somebody changed it meanwhile."""
         request = counting.put_robber(generation, robber.since(since), now)
         try:
             self._table.transact([Step("robber", {"Put": request})])
@@ -137,7 +139,7 @@ class StatisticsStore:
         return sorted(((balance, count) for balance, count in sums.items() if count), reverse=True)
 
     def standings(self, generation: int) -> Iterator[Robber]:
-        """Robbers in descending rank of all that their items still count; read as far as asked for."""
+        """Robbers in descending rank of all that their items count; read only as far as needed."""
         return heapq.merge(
             *[self._standings(generation, shard) for shard in range(SHARDS)],
             key=lambda robber: robber.rank,

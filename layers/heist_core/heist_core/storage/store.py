@@ -31,7 +31,7 @@ B = TypeVar("B")
 
 
 class HeistSnapshot(NamedTuple):
-    """What a heist is decided on. The read is not atomic and need not be: every write is conditional."""
+    """What a heist is decided on. The read need not be atomic: every write is conditional."""
 
     record: Heist | RefusedHeist | None
     attacker: Player
@@ -40,7 +40,7 @@ class HeistSnapshot(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Whether an attempt is within the limit, and whether this request was the one that counted it."""
+    """Whether an attempt is within the limit, and whether this request added it."""
 
     allowed: bool
     added: bool
@@ -270,11 +270,11 @@ class Store:
             self._table.update_if(transactions.clear_marker(subject))
 
     def put_back(self, subject: keys.Key, now: datetime) -> None:
-        """Let the sweeper come to everything else first."""
+        """Move a record that still waits to the end of the sweeper's queue."""
         self._table.update_if(transactions.put_back(subject, now))
 
     def set_aside(self, subject: keys.Key) -> None:
-        """Keep the sweeper from trying again what cannot be processed."""
+        """Park a record that cannot be read, so that the sweeper does not try it again."""
         self._table.update_if(transactions.set_aside(subject))
 
     def owed_before(self, moment: datetime) -> Iterator[OwedRecord]:
@@ -406,7 +406,7 @@ class Store:
         return 0 if newest is None else int(str(newest["sk"]))
 
     def _once(self, transaction: Transaction, arbiter: str, player: str = "") -> bool:
-        """False: the arbiter's condition did not hold. Raises Erased when that of `player` did not."""
+        """False: the arbiter's condition failed. Raises Erased when that of `player` failed."""
         try:
             self._table.transact(transaction)
         except ConditionFailed as refusal:

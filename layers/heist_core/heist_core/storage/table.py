@@ -1,7 +1,8 @@
-"""The gateway to DynamoDB: nothing else sends a request, and what fails comes out as an error of ours.
+"""The gateway to DynamoDB: nothing else sends a request, and what fails comes out as an error of
+ours.
 
 Every method may raise:
-- Contention: others won the race, or a transaction conflict or throttle cancelled it. Nothing was written.
+- Contention: others won the race, or a conflict or throttle cancelled it. Nothing was written.
 - Misconfigured: this caller may not do it, or there is no such table. Nothing was written.
 - Unavailable: no definite answer (time-out, connection, 5xx). For writes the outcome is unknown.
 Any other error of DynamoDB is a defect and passes through.

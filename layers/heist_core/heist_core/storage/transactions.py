@@ -224,7 +224,7 @@ def deliver_notice(
 
 
 def note_only(subject: keys.Key, notice: Notice) -> Request:
-    """The notice record of somebody who is told nothing any more."""
+    """The notice record of somebody who gets no inbox item any more."""
     return put_new(items.notice_item(subject, notice))
 
 
@@ -288,7 +288,7 @@ def settle(subject: keys.Key, owed: Collection[str]) -> Request:
 
 
 def put_back(subject: keys.Key, now: datetime) -> Request:
-    """Let what waits line up again behind everything that has been owed until now."""
+    """Move a record that still waits behind everything that has been owed until now."""
     return update(
         subject,
         "SET owedSince = :now",

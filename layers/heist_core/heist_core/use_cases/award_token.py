@@ -1,4 +1,4 @@
-"""A token for a referral, or its promise while awards are switched off."""
+"""A token for a referral, or a held award while awards are switched off."""
 
 from dataclasses import replace
 from enum import StrEnum
@@ -20,11 +20,11 @@ class Awarding(StrEnum):
 
     AWARDED = "awarded"
     HELD = "held"
-    """Until awards are switched on again; then the sweeper gives the token."""
+    """Kept until awards are switched on again; then the sweeper gives the token."""
     KNOWN = "known"
     """This referred player has earned somebody a token already, or one is held."""
     ERASED = "erased"
-    """The referrer was erased: nobody is left to be given a token."""
+    """The referrer's data was erased: there is nobody to give a token to."""
 
 
 def award_token(store: "Store", settings: "LiveSettings", clock: Clock, award: Award) -> Awarding:

@@ -19,7 +19,7 @@ CHECKS_PER_ATTEMPT = 3
 def check_target(
     store: "Store", settings: "LiveSettings", clock: Clock, caller_id: str, target_id: str
 ) -> HeistPlan | HeistRefused:
-    """The plan of a heist that nothing speaks against, else the refusal.
+    """The plan of a heist that the rules permit now, else the refusal.
 
     Raises RateLimited or Unavailable.
     """

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Clock(NamedTuple):
-    """`now`: UTC in whole milliseconds. `monotonic`: seconds. `sleep`: seconds, with jitter applied."""
+    """`now`: UTC in milliseconds. `monotonic`: seconds. `sleep`: seconds, adds jitter."""
 
     now: Callable[[], datetime]
     monotonic: Callable[[], float]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from heist_core.storage.store import Count, HeistSnapshot, Store
 
 BEGIN_ROUNDS_FOR_SECONDS = 8.0
-"""Rounds begin only this long; API Gateway gives up at 30 s."""
+"""No round begins later than this; API Gateway gives up at 30 s."""
 LONGEST_ROUND_SECONDS = 15.0
 """A read and a write, each of two attempts with 1 s to connect, 2 s to read and a pause between."""
 
@@ -61,7 +61,7 @@ def seconds_to_next_minute(moment: datetime) -> int:
 
 
 class ExecuteHeist:
-    """The algorithm of docs/decisions.md, "Execute": read, decide, write conditionally, or go round.
+    """The algorithm of docs/decisions.md, "Execute": read, decide, write conditionally, repeat.
 
     A condition that fails never means "no": it means that the read is out of date.
     """
@@ -143,7 +143,7 @@ class ExecuteHeist:
             return
 
     def _decide(self, attempt: Attempt, snapshot: "HeistSnapshot") -> Outcome | None:
-        """None: what was read is out of date; go round."""
+        """None: what was read is out of date, so another round is needed."""
         if snapshot.record is not None:
             return _replay(attempt, snapshot.record)
         now = self._clock.now()

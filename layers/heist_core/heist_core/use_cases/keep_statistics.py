@@ -53,9 +53,9 @@ class KeepStatistics:
             self._again(partial(self._store.hold, some, generation))
 
     def trim(self, out_of_time: Callable[[], bool]) -> int:
-        """Leave what is over out of the standings that a report would have to read past; how many.
+        """Remove expired hours from the standings that a report would have to read; how many.
 
-        Reports are right without it. It keeps them cheap. Raises Unavailable.
+        Reports are correct without it, but more expensive. Raises Unavailable.
         """
         generation, now = self._store.generation().read, self._clock.now()
         since = hour_of(window_start(now, ROBBERS_WINDOW))

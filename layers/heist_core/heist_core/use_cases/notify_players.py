@@ -44,7 +44,7 @@ DOUBTFUL_ATTEMPTS = 2
 
 @dataclass(slots=True)
 class Told:
-    """What a call did: inbox items put, mails by the state they moved to, and whether all is done."""
+    """The result of a call: inbox items put, mails by their new state, whether all is done."""
 
     inbox: int = 0
     mails: Counter[MailState] = field(default_factory=Counter)

@@ -61,7 +61,7 @@ class PublishAndCount:
         return True
 
     def _publish(self, events: Sequence[Event], done: Sequence[Owed], relayed: Relayed) -> None:
-        """Once the bus does not answer, the rest is not tried: that could take longer than there is."""
+        """Once the bus does not answer, the rest is not tried: there may not be time for it."""
         for event in events:
             try:
                 publish_event(self._store, self._bus, event, *done)

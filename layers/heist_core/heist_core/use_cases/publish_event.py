@@ -1,4 +1,4 @@
-"""Tells the bus of an event, at least once."""
+"""Publishes a fact on the bus, at least once."""
 
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def publish_event(store: "Store", bus: "Bus", event: Event, *done: Owed) -> None:
-    """Publish, then take the debt (and others already `done`) off the marker.
+    """Publish, then remove the owed entry (and others already `done`) from the marker.
 
     Raises Unavailable when the bus did not take it.
     """

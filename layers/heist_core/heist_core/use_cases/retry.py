@@ -1,4 +1,4 @@
-"""Going round again, for writers without a deadline of their own."""
+"""Retries for writers without a deadline of their own."""
 
 import random
 from collections.abc import Callable
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def until_uncontended(action: Callable[[], T], clock: Clock) -> T:
-    """Repeat an action while it raises Contention, about 3 s at most; then let it pass."""
+    """Repeat an action while it raises Contention, for about 3 s; then let the error pass."""
     return _until_without(Contention, action, clock)
 
 

@@ -1,4 +1,4 @@
-"""Undoes a heist because an operator asked for it: once, however often it is asked."""
+"""Reverses a heist for an operator: once, however often it is asked for."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -29,9 +29,9 @@ def reverse_heist(
     """Reverse a heist, with the entry in the log of operator actions in the same transaction.
 
     Time, before and after of `action` are set here. Its id must be new: an outcome that is unknown
-    is read again, and told by this id from what others did. Without `apply` nothing is written, and
-    the answer is what would be. Raises NotReversible; Contention or Unavailable when it stays so
-    for some seconds: the same call again is safe.
+    is read again, and this id tells it from what others did. Without `apply` nothing is written,
+    and the answer is what would be written. Raises NotReversible; Contention or Unavailable when it
+    stays so for some seconds: the same call again is safe.
     """
 
     def attempt() -> Reversed:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .notify_players import NotifyPlayers, Told
 
 GRACE = timedelta(minutes=1)
-"""How long the stream has before the sweeper steps in."""
+"""How long the stream has before the sweeper does its work."""
 
 Report = Callable[[str, str | None, str], None]
 
@@ -46,7 +46,10 @@ _CONSUMERS = ("notify_players", "publish_and_count")
 
 @dataclass(slots=True)
 class Swept:
-    """What a sweep did, in records; `waiting` are those that still owe something, `awarded` held awards."""
+    """The result of a sweep, in records.
+
+    `waiting` still owe something; `awarded` are held awards that became tokens.
+    """
 
     settled: int = 0
     waiting: int = 0
@@ -84,12 +87,12 @@ class SettleOwed:
         grace: timedelta = GRACE,
         report: Report = lambda *_: None,
     ) -> Swept:
-        """Release held awards, and go through everything owed for longer than `grace`, until out of time.
+        """Release held awards and settle what has been owed for longer than `grace`, in time.
 
-        One record that fails stops no other, and what waits lines up again behind all that is owed,
-        so that no number of them keeps the sweeper from the rest. A defect is raised when the others
-        are done.
-        `report` is told of each record's partition, correlation id and outcome.
+        A record that fails stops no other. One that still waits goes to the end of the queue, so
+        that waiting records never keep the sweeper from the rest. A defect is raised when the
+        others are done.
+        `report` is called with each record's partition, correlation id and outcome.
         """
         swept = Swept()
         defect: Exception | None = None
@@ -110,8 +113,8 @@ class SettleOwed:
         return swept
 
     def _work(self, now: datetime, grace: timedelta) -> "Iterator[tuple[OwedRecord, _Act]]":
-        """What is owed and, if awards are on again, what is held: in turns, so that neither a day of
-        mails that wait nor a million held awards keeps the sweeper from the other."""
+        """What is owed and, if awards are on again, what is held, alternating: neither a day of
+        waiting mails nor a million held awards keeps the sweeper from the other."""
         if self._settings.stale:
             self._settings.refresh(self._store.settings_item())
         awards_on = self._settings.current.HEIST_AWARDS_ENABLED
@@ -123,7 +126,7 @@ class SettleOwed:
                 yield waiting, self._release
 
     def _release(self, record: "OwedRecord", swept: Swept) -> str:
-        """Give the token of a held award, and tell of it. An erased referrer gets none, ever."""
+        """Give the token of a held award, and notify. An erased referrer never gets one."""
         held = record.fact()
         if not isinstance(held, Award):
             raise Malformed("only an award can be held")
@@ -140,14 +143,14 @@ class SettleOwed:
         return "awarded"
 
     def _tell(self, award: Award) -> None:
-        """What fails here is owed, and the next sweep comes to it."""
+        """What fails here stays owed for the next sweep."""
         self._published(award)
         with suppress(Unavailable):
             self._notify(award)
         self._counted(award)
 
     def _outcome(self, record: "OwedRecord", swept: Swept) -> str:
-        """`settled`, `waiting` or `parked`, which is counted."""
+        """`settled`, `waiting` or `parked`; counts it."""
         try:
             if self._settle(record, swept):
                 swept.settled += 1
@@ -189,7 +192,7 @@ class SettleOwed:
         return True
 
     def _published(self, event: Event) -> bool:
-        """A bus that is down keeps no player from being told."""
+        """A bus that is down keeps no player from being notified."""
         try:
             publish_event(self._store, self._bus, event)
         except Unavailable:

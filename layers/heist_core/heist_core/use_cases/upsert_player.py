@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def upsert_player(store: "Store", clock: Clock, update: "UserUpserted", sent_at: datetime) -> bool:
-    """Take over what the update names and is not older than what stands (SPEC section 4).
+    """Take over the fields that the update names, unless newer ones are there (SPEC section 4).
 
     `sent_at` dates an update without `updatedAt`. False: this player was erased and stays so.
     Raises Contention or Unavailable.
