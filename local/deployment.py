@@ -73,6 +73,7 @@ def build() -> tuple[Path, bool]:
             f"--template-file={ROOT / 'template.yaml'}",
             f"--build-dir={unfinished}",
             "--parallel",
+            "--language-extensions",
             environment={
                 "PYTHON": str(ENVIRONMENTS / "uv" / "bin" / "python"),
                 "LAMBDA_PYTHON": PYTHON,
@@ -137,6 +138,7 @@ def deploy(built: Path, endpoint: str, parameters: Mapping[str, str]) -> int:
             f"--stack-name={STACK}",
             f"--region={REGION}",
             "--resolve-s3",
+            "--language-extensions",
             "--capabilities=CAPABILITY_IAM",
             "--no-confirm-changeset",
             "--no-progressbar",

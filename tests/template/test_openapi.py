@@ -6,32 +6,16 @@ from typing import Any
 import yaml
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
+from tests.template.processed import expanded, load
+
 ROOT = Path(__file__).parents[2]
 DOCUMENT: dict[str, Any] = yaml.safe_load((ROOT / "docs" / "openapi.yaml").read_text())
 
 
-class TemplateLoader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms (`!Ref x`) as their plain values."""
-
-
-def _plain(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node, deep=True)
-    assert isinstance(node, yaml.ScalarNode)
-    return loader.construct_scalar(node)
-
-
-TemplateLoader.add_multi_constructor("!", _plain)
-
-
 def _template_routes() -> set[tuple[str, str]]:
-    text = (ROOT / "template.yaml").read_text()
-    template: dict[str, Any] = yaml.load(text, Loader=TemplateLoader)
     return {
         (event["Properties"]["Method"].upper(), event["Properties"]["Path"])
-        for resource in template["Resources"].values()
+        for resource in expanded(load())["Resources"].values()
         for event in resource.get("Properties", {}).get("Events", {}).values()
         if event["Type"] == "HttpApi"
     }

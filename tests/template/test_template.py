@@ -1,15 +1,16 @@
-"""What template.yaml promises that no linter checks: least privilege, bounded retries, refused values."""
+"""What template.yaml promises that no linter checks: least privilege, bounded retries, refused values.
+
+The tests read what it deploys, not how it is written: see processed.py.
+"""
 
 import ast
 import json
 import re
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from build_layer import OPERATIONS
 from heist_core.domain.inbox import MailState
@@ -18,37 +19,19 @@ from heist_core.storage import keys
 from heist_core.telemetry import NAMESPACE
 from heist_core.use_cases.execute_heist import BEGIN_ROUNDS_FOR_SECONDS, LONGEST_ROUND_SECONDS
 from heist_core.use_cases.notify_players import LEASE
+from local.tools import ENVIRONMENTS
 from ops.erase import SETTLING
+from tests.template.processed import Processed, as_list, every_combination, expanded, load
 
 ROOT = Path(__file__).parents[2]
-
-
-class Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as their long ones: `!Ref x` as {"Ref": "x"}."""
-
-
-def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.MappingNode):
-        return {name: loader.construct_mapping(node, deep=True)}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.ScalarNode)
-    return {name: loader.construct_scalar(node)}
-
-
-Loader.add_multi_constructor("!", _long_form)
-TEMPLATE: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text("utf-8"), Loader)
-RESOURCES: dict[str, dict[str, Any]] = TEMPLATE["Resources"]
+TEMPLATE: dict[str, Any] = load()
 PARAMETERS: dict[str, dict[str, str]] = TEMPLATE["Parameters"]
-
-
-def of_type(kind: str) -> dict[str, dict[str, Any]]:
-    return {name: each["Properties"] for name, each in RESOURCES.items() if each["Type"] == kind}
-
-
-FUNCTIONS = of_type("AWS::Serverless::Function")
+RESOURCES: dict[str, dict[str, Any]] = expanded(TEMPLATE)["Resources"]
+FUNCTIONS = [
+    name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"
+]
 EVENT_FUNCTIONS = ("AwardTokenFunction", "UpsertPlayerFunction", "AddPointsFunction")
+RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
 def folder(function: str) -> str:
@@ -56,29 +39,58 @@ def folder(function: str) -> str:
     return re.sub(r"(?<!^)([A-Z])", r"_\1", function.removesuffix("Function")).lower()
 
 
-def events(function: str, kind: str) -> list[dict[str, Any]]:
-    declared = FUNCTIONS[function].get("Events", {}).values()
-    return [event["Properties"] for event in declared if event["Type"] == kind]
+def role_of(function: str) -> str:
+    return function.removesuffix("Function") + "Role"
 
 
-def statements(node: Any) -> Iterator[dict[str, Any]]:
-    """Every policy statement in a part of the template, in whichever branch of an !If."""
-    if isinstance(node, dict):
-        if "Effect" in node:
-            yield node
-        else:
-            for value in node.values():
-                yield from statements(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from statements(value)
+@pytest.fixture(scope="module")
+def combinations() -> list[Processed]:
+    """What is deployed with every combination of the parameters that decide something."""
+    if not (ENVIRONMENTS / "sam" / "bin" / "python").exists():
+        pytest.skip("SAM CLI is not installed: run this through `make test`")
+    return every_combination()
 
 
-def as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+@pytest.fixture(scope="module")
+def on_aws(combinations: list[Processed]) -> Processed:
+    """With everything that is optional, on AWS."""
+    (found,) = (
+        each
+        for each in combinations
+        if each.parameters["Stage"] != "local"
+        and not each.parameters["JwtIssuer"]
+        and each.parameters["Tracing"] == "on"
+        and each.parameters["SenderEmail"]
+        and each.parameters["AlarmEmail"]
+        and each.parameters["AllowedOrigins"]
+    )
+    return found
 
 
-# Functions
+# --- The form, as far as it matters --------------------------------------------------------------
+
+
+def test_nothing_that_is_deployed_refers_to_what_is_not(combinations: list[Processed]) -> None:
+    """Nothing unconditional depends on a conditional resource."""
+    for processed in combinations:
+        text = json.dumps([*processed.resources.values(), processed.outputs])
+        named = {name.partition(".")[0] for name in re.findall(r"\$\{(\w[\w.]*)\}", text)}
+        assert named <= processed.resources.keys() | processed.parameters.keys(), (
+            processed.parameters
+        )
+
+
+def test_no_loop_leaves_its_identifier_behind() -> None:
+    """AWS replaces it in keys, Fn::Sub and Ref only; SAM CLI, in every text."""
+    identifiers = re.findall(
+        r"Fn::ForEach::\w+:\n +- (\w+)\n", (ROOT / "template.yaml").read_text("utf-8")
+    )
+    assert identifiers
+    text = json.dumps(RESOURCES)
+    assert [each for each in identifiers if f"${{{each}}}" in text] == []
+
+
+# --- Functions -----------------------------------------------------------------------------------
 
 
 def test_every_folder_under_functions_is_deployed_and_nothing_else() -> None:
@@ -87,121 +99,150 @@ def test_every_folder_under_functions_is_deployed_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_each_function_has_its_own_code_role_and_log_group(name: str) -> None:
-    function, stem = FUNCTIONS[name], name.removesuffix("Function")
-    assert function["CodeUri"] == f"functions/{folder(name)}/"
-    assert function["Role"] == {"Fn::GetAtt": f"{stem}Role.Arn"}
-    assert function["LoggingConfig"] == {"LogGroup": {"Ref": f"{stem}Logs"}}
-    logs = RESOURCES[f"{stem}Logs"]["Properties"]
+def test_each_function_has_its_own_code_role_and_log_group(name: str, on_aws: Processed) -> None:
+    function = on_aws.resources[name]["Properties"]
+    assert RESOURCES[name]["Properties"]["CodeUri"].endswith(f"functions/{folder(name)}/")
+    assert function["Role"] == f"${{{role_of(name)}.Arn}}"
+    assert function["FunctionName"] == "${AWS::StackName}-" + folder(name).replace("_", "-")
+    logs = on_aws.resources[name.removesuffix("Function") + "Logs"]["Properties"]
     assert logs["RetentionInDays"] == 30
-    assert function["FunctionName"]["Fn::Sub"].endswith("-" + folder(name).replace("_", "-"))
-    assert logs["LogGroupName"]["Fn::Sub"] == f"/aws/lambda/{function['FunctionName']['Fn::Sub']}"
+    assert logs["LogGroupName"] == f"/aws/lambda/{function['FunctionName']}"
 
 
-def test_the_nine_settings_are_on_every_function_that_uses_them() -> None:
-    expected = {
-        setting: {"Ref": setting.title().replace("_", "")} for setting in HeistSettings.model_fields
-    }
-    users = ("AwardToken", "ExecuteHeist", "CheckTarget", "NotifyPlayers", "SweepNotifications")
-    for user in users:
-        variables = FUNCTIONS[f"{user}Function"]["Environment"]["Variables"]
-        assert {name: variables.get(name) for name in expected} == expected, user
+def variables(function: str, processed: Processed) -> dict[str, Any]:
+    found: dict[str, Any] = processed.resources[function]["Properties"]["Environment"]["Variables"]
+    return found
 
 
-def test_sam_local_sets_only_variables_that_the_template_declares() -> None:
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_the_nine_settings_are_on_every_function(name: str, on_aws: Processed) -> None:
+    for setting in HeistSettings.model_fields:
+        expected = PARAMETERS[setting.title().replace("_", "")]["Default"]
+        assert variables(name, on_aws)[setting] == expected
+
+
+def test_sam_local_sets_only_variables_that_the_template_declares(on_aws: Processed) -> None:
     """SAM CLI ignores all others."""
     text = (ROOT / "local" / "sam-local-env.json").read_text("utf-8")
-    declared = set(TEMPLATE["Globals"]["Function"]["Environment"]["Variables"])
-    for function in FUNCTIONS.values():
-        declared |= function.get("Environment", {}).get("Variables", {}).keys()
+    declared = set(variables("GetTokensFunction", on_aws))
     assert json.loads(text)["Parameters"].keys() <= declared
 
 
-# Permissions
-
-
-def test_roles_allow_single_actions_on_single_resources() -> None:
-    """No wildcard action; `*` as a resource only where the embedded AWS needs it."""
-    for name, role in of_type("AWS::IAM::Role").items():
-        assert "ManagedPolicyArns" not in role
-        for statement in statements(role["Policies"]):
-            assert not [action for action in as_list(statement["Action"]) if "*" in action], name
-            resource = statement["Resource"]
-            if isinstance(resource, dict) and "Fn::If" in resource:
-                condition, _, resource = resource["Fn::If"]
-                assert condition == "IsLocal"
-                assert statement["Action"] == "ses:SendEmail"
-            assert resource != "*", name
-
-
-def test_nobody_may_delete_and_only_the_audit_may_scan() -> None:
-    actions = {
-        action
-        for name, role in of_type("AWS::IAM::Role").items()
-        if name != "AuditTableRole"
-        for statement in statements(role["Policies"])
-        for action in as_list(statement["Action"])
-    }
-    used = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"}
-    streams = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
-    assert actions == {f"dynamodb:{name}" for name in used | streams} | {
-        "events:PutEvents",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-        "ses:SendEmail",
-        "sqs:SendMessage",
-    }
-
-
-def test_the_audit_may_read_and_nothing_else() -> None:
-    role = of_type("AWS::IAM::Role")["AuditTableRole"]
-    actions = {each for one in statements(role["Policies"]) for each in as_list(one["Action"])}
-    assert actions == {
-        "dynamodb:GetItem",
-        "dynamodb:Query",
-        "dynamodb:Scan",
-        "logs:CreateLogStream",
-        "logs:PutLogEvents",
-    }
-
-
-def test_a_heist_has_time_for_its_rounds_and_answers_before_the_gateway_gives_up() -> None:
-    timeout = FUNCTIONS["ExecuteHeistFunction"]["Timeout"]
+def test_a_heist_has_time_for_its_rounds_and_answers_before_the_gateway_gives_up(
+    on_aws: Processed,
+) -> None:
+    timeout = on_aws.resources["ExecuteHeistFunction"]["Properties"]["Timeout"]
 
     assert BEGIN_ROUNDS_FOR_SECONDS + LONGEST_ROUND_SECONDS < timeout < 29
 
 
 @pytest.mark.parametrize("name", ["NotifyPlayersFunction", "SweepNotificationsFunction"])
-def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(name: str) -> None:
-    assert FUNCTIONS[name]["Timeout"] < LEASE.total_seconds()
+def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(
+    name: str, on_aws: Processed
+) -> None:
+    assert on_aws.resources[name]["Properties"]["Timeout"] < LEASE.total_seconds()
 
 
-def test_every_route_needs_a_token() -> None:
-    api = RESOURCES["HeistApi"]["Properties"]
-    assert api["Auth"]["DefaultAuthorizer"] in api["Auth"]["Authorizers"]
+def test_no_function_that_writes_outlasts_what_an_erasure_waits_for(on_aws: Processed) -> None:
     for name in FUNCTIONS:
-        for route in events(name, "HttpApi"):
-            assert "Auth" not in route, name
+        actions = {action for action, _, _ in on_aws.grants(role_of(name))}
+        if actions & {"dynamodb:PutItem", "dynamodb:UpdateItem"}:
+            timeout = on_aws.resources[name]["Properties"]["Timeout"]
+            assert timeout < SETTLING.total_seconds(), name
 
 
-# What must not get lost
+# --- Permissions ---------------------------------------------------------------------------------
+
+XRAY = {"xray:PutTelemetryRecords", "xray:PutTraceSegments"}
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 
 
-def test_events_that_cannot_be_delivered_or_keep_failing_end_in_the_queue() -> None:
-    queue = {"Fn::GetAtt": "EventsDeadLetterQueue.Arn"}
+def test_roles_allow_single_actions_on_single_resources(combinations: list[Processed]) -> None:
+    """No wildcard action; `*` as a resource only for X-Ray, and where the embedded AWS needs it."""
+    for processed in combinations:
+        for name in FUNCTIONS:
+            for statement in processed.statements(role_of(name)):
+                actions = set(as_list(statement["Action"]))
+                assert not [action for action in actions if "*" in action], name
+                if "*" in as_list(statement["Resource"]):
+                    local = processed.parameters["Stage"] == "local"
+                    assert actions == XRAY or (local and actions == {"ses:SendEmail"}), name
+
+
+def test_nobody_may_delete_and_only_the_audit_may_scan(on_aws: Processed) -> None:
+    actions = {
+        action
+        for name in FUNCTIONS
+        if name != "AuditTableFunction"
+        for action, _, _ in on_aws.grants(role_of(name))
+    }
+    used = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"}
+    streams = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
+    assert actions == {f"dynamodb:{name}" for name in used | streams} | LOGS | XRAY | {
+        "events:PutEvents",
+        "ses:SendEmail",
+        "sqs:SendMessage",
+    }
+
+
+def test_the_audit_may_read_and_nothing_else(on_aws: Processed) -> None:
+    actions = {action for action, _, _ in on_aws.grants("AuditTableRole")}
+    reads = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}
+    assert actions == reads | LOGS | XRAY
+
+
+def test_a_function_may_write_to_its_own_log_group_and_no_other(on_aws: Processed) -> None:
+    for name in FUNCTIONS:
+        groups = {where for action, where, _ in on_aws.grants(role_of(name)) if action in LOGS}
+        assert groups == {f"${{{name.removesuffix('Function')}Logs.Arn}}"}
+
+
+def test_tracing_is_off_unless_asked_for_and_its_permission_is_in_each_role(
+    combinations: list[Processed],
+) -> None:
+    """In the role itself: a policy beside it would come after the functions that need it."""
+    assert PARAMETERS["Tracing"]["Default"] == "off"
+    for processed in combinations:
+        traced = processed.parameters["Tracing"] == "on"
+        for name in FUNCTIONS:
+            function = processed.resources[name]["Properties"]
+            assert function["TracingConfig"]["Mode"] == ("Active" if traced else "PassThrough")
+            actions = {action for action, _, _ in processed.grants(role_of(name))}
+            assert (actions >= XRAY) == traced, name
+        assert not processed.of_type("AWS::IAM::Policy")
+
+
+def test_every_route_needs_a_token(combinations: list[Processed]) -> None:
+    for processed in combinations:
+        (api,) = processed.of_type("AWS::ApiGatewayV2::Api").values()
+        for path, methods in api["Body"]["paths"].items():
+            for method, operation in methods.items():
+                assert operation["security"] == [{"PlayerToken": []}], (method, path)
+
+
+# --- What must not get lost ----------------------------------------------------------------------
+
+
+def test_events_that_cannot_be_delivered_or_keep_failing_end_in_the_queue(
+    on_aws: Processed,
+) -> None:
+    queue = "${EventsDeadLetterQueue.Arn}"
     for name in EVENT_FUNCTIONS:
-        (rule,) = events(name, "EventBridgeRule")
-        assert rule["DeadLetterConfig"] == {"Arn": queue}
-        on_failure = FUNCTIONS[name]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
-        assert on_failure == {"Type": "SQS", "Destination": queue}
+        (target,) = on_aws.resources[f"{name}Rule"]["Properties"]["Targets"]
+        assert target["DeadLetterConfig"] == {"Arn": queue}
+        config = on_aws.resources[f"{name}EventInvokeConfig"]["Properties"]
+        assert config["DestinationConfig"]["OnFailure"] == {"Destination": queue}
+        may = on_aws.grants(role_of(name))
+        assert ("sqs:SendMessage", queue, "{}") in may
 
 
-def test_only_the_three_sources_are_matched() -> None:
+def test_only_the_three_sources_are_matched(on_aws: Processed) -> None:
     matched = {}
-    for name in FUNCTIONS:
-        for rule in events(name, "EventBridgeRule"):
-            assert rule["EventBusName"] == {"Ref": "EventBus"}
-            matched[folder(name)] = (rule["Pattern"]["source"], rule["Pattern"]["detail-type"])
+    for name, rule in on_aws.of_type("AWS::Events::Rule").items():
+        if "EventPattern" in rule:
+            assert rule["EventBusName"] == "${EventBus}"
+            pattern = rule["EventPattern"]
+            matched[folder(name.removesuffix("Rule"))] = (pattern["source"], pattern["detail-type"])
     assert matched == {
         "award_token": (["referrals"], ["ReferralCompleted"]),
         "upsert_player": (["users"], ["UserUpserted"]),
@@ -209,64 +250,104 @@ def test_only_the_three_sources_are_matched() -> None:
     }
 
 
-def test_the_two_stream_consumers_are_bounded_and_keep_what_fails() -> None:
-    consumers = {name: found for name in FUNCTIONS if (found := events(name, "DynamoDB"))}
-    assert consumers.keys() == {
-        "NotifyPlayersFunction",
-        "PublishAndCountFunction",
-    }  # AWS allows two
+def test_the_two_stream_consumers_are_bounded_and_keep_what_fails(on_aws: Processed) -> None:
+    consumers = on_aws.of_type("AWS::Lambda::EventSourceMapping")
     buckets = {}
-    for name, (stream,) in consumers.items():
+    for stream in consumers.values():
         assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert stream["BisectBatchOnFunctionError"] is True
         assert 1 <= stream["MaximumRetryAttempts"] <= 10
         assert stream["MaximumRecordAgeInSeconds"] < 86400
         assert stream["StartingPosition"] == "TRIM_HORIZON"
         destination = stream["DestinationConfig"]["OnFailure"]["Destination"]
-        assert destination == {"Fn::GetAtt": "NotifierDeadLetterQueue.Arn"}
+        assert destination == "${NotifierDeadLetterQueue.Arn}"
         (only,) = stream["FilterCriteria"]["Filters"]
         pattern = json.loads(only["Pattern"])
         assert pattern["eventName"] == ["INSERT"]
-        buckets[name] = pattern["dynamodb"]["NewImage"]["owedBucket"]["S"]
-    assert buckets == {
-        "NotifyPlayersFunction": [{"anything-but": list(keys.REFUSED_BUCKETS)}],
-        "PublishAndCountFunction": [{"exists": True}],
+        buckets[stream["FunctionName"]] = pattern["dynamodb"]["NewImage"]["owedBucket"]["S"]
+    assert buckets == {  # AWS allows two
+        "${NotifyPlayersFunction}": [{"anything-but": list(keys.REFUSED_BUCKETS)}],
+        "${PublishAndCountFunction}": [{"exists": True}],
     }
 
 
-def test_the_table_survives_mistakes() -> None:
-    table = RESOURCES["Table"]
-    assert table["DeletionPolicy"] == "RetainExceptOnCreate"
-    assert table["UpdateReplacePolicy"] == "Retain"
-    properties = table["Properties"]
-    assert properties["DeletionProtectionEnabled"] == {"Fn::If": ["IsLocal", False, True]}
-    assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
-    assert properties["SSESpecification"]["SSEEnabled"] is True
-    assert properties["TimeToLiveSpecification"] == {"AttributeName": "expiresAt", "Enabled": True}
+def test_the_table_survives_mistakes(combinations: list[Processed]) -> None:
+    for processed in combinations:
+        table = processed.resources["Table"]
+        assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert table["UpdateReplacePolicy"] == "Retain"
+        properties = table["Properties"]
+        local = processed.parameters["Stage"] == "local"
+        assert properties["DeletionProtectionEnabled"] == (not local)
+        assert properties["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
+        assert properties["SSESpecification"]["SSEEnabled"] is True
+        assert properties["TimeToLiveSpecification"] == {
+            "AttributeName": "expiresAt",
+            "Enabled": True,
+        }
 
 
-ALARMS = of_type("AWS::CloudWatch::Alarm")
-RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
+# --- Alarms, queries, dashboard ------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ALARMS)
-def test_every_alarm_has_its_meaning_a_reason_for_its_threshold_an_address_and_a_runbook_line(
-    name: str,
+def alarms(processed: Processed) -> dict[str, Any]:
+    return processed.of_type("AWS::CloudWatch::Alarm")
+
+
+def runbook_name(alarm: str) -> str:
+    """Alarms that each function has share a line."""
+    return "ErrorsAlarm" if alarm.removesuffix("ErrorsAlarm") + "Function" in FUNCTIONS else alarm
+
+
+def test_every_alarm_has_its_meaning_and_a_runbook_line(on_aws: Processed) -> None:
+    for name, alarm in alarms(on_aws).items():
+        assert len(alarm["AlarmDescription"]) > 40
+        (line,) = (
+            line for line in RUNBOOK.splitlines() if line.startswith(f"| `{runbook_name(name)}` |")
+        )
+        assert all(len(cell.strip()) > 5 for cell in line.strip("|").split("|"))
+
+
+def test_every_alarm_line_of_the_runbook_is_of_an_alarm_there_is(on_aws: Processed) -> None:
+    named = re.findall(r"^\| `(\w*Alarm)` \|", RUNBOOK, re.MULTILINE)
+    assert set(named) == {runbook_name(name) for name in alarms(on_aws)}
+
+
+def test_every_alarm_reaches_the_address_it_was_given(combinations: list[Processed]) -> None:
+    """Through a topic that CloudWatch may publish to, and a key that it may encrypt with."""
+    cloudwatch = {"Service": "cloudwatch.amazonaws.com"}
+    for processed in combinations:
+        told = ["${AlarmTopic}"] if processed.parameters["AlarmEmail"] else None
+        for name, alarm in alarms(processed).items():
+            assert alarm.get("AlarmActions") == alarm.get("OKActions") == told, name
+        if not told:
+            continue
+        topic = processed.resources["AlarmTopic"]["Properties"]
+        assert topic["Subscription"] == [
+            {"Protocol": "email", "Endpoint": processed.parameters["AlarmEmail"]}
+        ]
+        assert topic["KmsMasterKeyId"] == "${AlarmKey}"
+        key = processed.resources["AlarmKey"]["Properties"]["KeyPolicy"]["Statement"]
+        assert any(
+            each["Principal"] == cloudwatch
+            and each["Action"] == ["kms:Decrypt", "kms:GenerateDataKey"]
+            for each in key
+        )
+        policy = processed.resources["AlarmTopicPolicy"]["Properties"]["PolicyDocument"]
+        assert [each["Action"] for each in policy["Statement"]] == ["sns:Publish"]
+
+
+def test_every_function_is_watched_for_errors_and_the_account_for_throttling(
+    on_aws: Processed,
 ) -> None:
-    alarm = ALARMS[name]
-    text = (ROOT / "template.yaml").read_text("utf-8")
-    lines = text.partition(f"\n  {name}:\n")[2].partition("\n\n")[0]
-    assert len(alarm["AlarmDescription"]) > 40
-    assert re.search(r"^      Threshold: \d+  # .{20,}$", lines, re.MULTILINE)
-    told = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
-    assert alarm["AlarmActions"] == alarm["OKActions"] == told
-    (line,) = [line for line in RUNBOOK.splitlines() if line.startswith(f"| `{name}` |")]
-    assert all(len(cell.strip()) > 5 for cell in line.strip("|").split("|"))
-
-
-def test_every_alarm_line_of_the_runbook_is_of_an_alarm_there_is() -> None:
-    named = re.findall(r"^\| `(\w+Alarm)` \|", RUNBOOK, re.MULTILINE)
-    assert set(named) == set(ALARMS)
+    watched = {
+        alarm["Dimensions"][0]["Value"]
+        for alarm in alarms(on_aws).values()
+        if alarm["MetricName"] == "Errors"
+    }
+    assert watched == {f"${{{name}}}" for name in FUNCTIONS}
+    (throttles,) = (a for a in alarms(on_aws).values() if a["MetricName"] == "Throttles")
+    assert "Dimensions" not in throttles
 
 
 def test_the_runbook_holds_no_command_that_loses_data() -> None:
@@ -283,52 +364,41 @@ def test_the_runbook_holds_no_command_that_loses_data() -> None:
     assert [command for command in commands if destroys.search(command)] == []
 
 
-def test_metrics_behind_the_alarms_lie_in_the_places_where_they_are_written() -> None:
-    for name, alarm in ALARMS.items():
-        if alarm.get("Namespace") == NAMESPACE:
-            (dimension,) = alarm["Dimensions"]
-            assert dimension == {"Name": "service", "Value": {"Ref": "AWS::StackName"}}, name
-    shared = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
-    assert shared["POWERTOOLS_SERVICE_NAME"] == {"Ref": "AWS::StackName"}
+def test_metrics_behind_the_alarms_lie_in_the_places_where_they_are_written(
+    on_aws: Processed,
+) -> None:
+    for name, alarm in alarms(on_aws).items():
+        if alarm["Namespace"] == NAMESPACE:
+            assert alarm["Dimensions"] == [{"Name": "service", "Value": "${AWS::StackName}"}], name
+    for name in FUNCTIONS:
+        assert variables(name, on_aws)["POWERTOOLS_SERVICE_NAME"] == "${AWS::StackName}"
 
 
-def test_tracing_is_off_unless_asked_for_and_its_permission_comes_with_it() -> None:
-    assert PARAMETERS["Tracing"]["Default"] == "off"
-    assert TEMPLATE["Globals"]["Function"]["Tracing"] == {
-        "Fn::If": ["TracesCalls", "Active", "PassThrough"]
-    }
-    policy = RESOURCES["TracingPolicy"]
-    assert policy["Condition"] == "TracesCalls"
-    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
-    assert statement["Action"] == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
-    roles = {role["Ref"] for role in policy["Properties"]["Roles"]}
-    assert roles == {name.removesuffix("Function") + "Role" for name in FUNCTIONS}
+def test_every_query_looks_into_every_log(on_aws: Processed) -> None:
+    queries = on_aws.of_type("AWS::Logs::QueryDefinition")
+    assert len(queries) == 6
+    for query in queries.values():
+        expected = {f"${{{name.removesuffix('Function')}Logs}}" for name in FUNCTIONS}
+        assert set(query["LogGroupNames"]) == expected
 
 
-def test_the_query_for_one_id_looks_into_every_log_that_carries_one() -> None:
-    (groups,) = [
-        {group["Ref"] for group in query["LogGroupNames"]}
-        for query in of_type("AWS::Logs::QueryDefinition").values()
-        if "correlation_id =" in query["QueryString"]
-    ]
-    without_one = {"AuditTableFunction", "SeedPointTypesFunction"}
-    assert groups == {f.removesuffix("Function") + "Logs" for f in set(FUNCTIONS) - without_one}
-
-
-def dashboard() -> list[dict[str, Any]]:
-    body = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-    widgets: list[dict[str, Any]] = json.loads(re.sub(r"\$\{[\w:.]+\}", "x", body))["widgets"]
+def dashboard(processed: Processed) -> list[dict[str, Any]]:
+    body = processed.resources["Dashboard"]["Properties"]["DashboardBody"]
+    widgets: list[dict[str, Any]] = json.loads(body)["widgets"]
     return widgets
 
 
-def metrics_named_in_template() -> set[str]:
+def metrics_named_in_template(processed: Processed) -> set[str]:
     """Those of our own namespace, in alarms and on the dashboard."""
-    named = {each["MetricName"] for each in ALARMS.values() if each.get("Namespace") == NAMESPACE}
-    for widget in dashboard():
+    named = {
+        each["MetricName"] for each in alarms(processed).values() if each["Namespace"] == NAMESPACE
+    }
+    for widget in dashboard(processed):
         before: list[Any] = []
         for row in widget["properties"]["metrics"]:
             if isinstance(row[0], dict):
-                named |= set(re.findall(r'MetricName="(\w+)"', row[0]["expression"]))
+                if NAMESPACE in row[0]["expression"]:
+                    named |= set(re.findall(r'MetricName="(\w+)"', row[0]["expression"]))
                 continue
             cells = [cell for cell in row if not isinstance(cell, dict)]
             if cells[0] == "...":
@@ -355,47 +425,28 @@ def metrics_written_by_the_code() -> set[str]:
     return written - {"Mails"}
 
 
-def test_every_metric_of_dashboard_and_alarms_is_written_and_every_one_written_is_shown() -> None:
-    assert metrics_named_in_template() == metrics_written_by_the_code()
+def test_every_metric_of_dashboard_and_alarms_is_written_and_every_one_written_is_shown(
+    on_aws: Processed,
+) -> None:
+    assert metrics_named_in_template(on_aws) == metrics_written_by_the_code()
 
 
-def test_the_widgets_of_the_dashboard_do_not_overlap() -> None:
-    taken: set[tuple[int, int]] = set()
-    for widget in dashboard():
-        x, y = range(widget["x"], widget["x"] + widget["width"]), widget["y"]
-        cells = {(across, y + down) for across in x for down in range(widget["height"])}
-        assert not taken & cells, widget["properties"]["title"]
-        taken |= cells
-        assert max(x) < 24
-
-
-def test_the_dashboard_shows_every_function_and_every_route() -> None:
-    text = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+def test_the_dashboard_shows_every_function_and_the_seeding_by_its_deployment(
+    on_aws: Processed,
+) -> None:
+    text = on_aws.resources["Dashboard"]["Properties"]["DashboardBody"]
     for name in FUNCTIONS:
         assert f"${{{name}}}" in text or name == "SeedPointTypesFunction"
-        for route in events(name, "HttpApi"):
-            assert f'"{route["Method"].upper()}", "Resource", "{route["Path"]}"' in text or (
-                f'"{route["Method"].upper()}", ".", "{route["Path"]}"' in text
-            )
 
 
-def test_every_function_is_watched_for_errors() -> None:
-    watched = {
-        metric["MetricStat"]["Metric"]["Dimensions"][0]["Value"]["Ref"]
-        for alarm in ("ApiFunctionErrorsAlarm", "BackgroundFunctionErrorsAlarm")
-        for metric in ALARMS[alarm]["Metrics"]
-        if "MetricStat" in metric
-    }
-    assert watched == set(FUNCTIONS) - {"SeedPointTypesFunction"}  # fails the deployment itself
+def test_every_security_check_left_out_has_its_reason() -> None:
+    lines = (ROOT / ".checkov.yaml").read_text("utf-8").splitlines()
+    skipped = [line for line in lines if line.startswith("  - ")]
+    assert skipped
+    assert [line for line in skipped if not re.fullmatch(r"  - CKV_AWS_\d+ # .{20,}\.", line)] == []
 
 
-def test_every_skipped_security_check_has_its_reason() -> None:
-    for name, resource in RESOURCES.items():
-        for skip in resource.get("Metadata", {}).get("checkov", {}).get("skip", []):
-            assert len(skip["comment"]) > 20, name
-
-
-# Parameters and outputs
+# --- Parameters and outputs ----------------------------------------------------------------------
 
 VALUES = [
     *[
@@ -519,7 +570,7 @@ def test_makefile_and_layer_build_for_what_the_template_deploys() -> None:
     assert f"LAMBDA_ARCH ?= {PARAMETERS['Architecture']['Default']}\n" in makefile
 
 
-# The layer
+# --- The layer -----------------------------------------------------------------------------------
 
 
 def test_the_layer_keeps_every_aws_operation_that_the_code_calls() -> None:
@@ -547,11 +598,3 @@ def test_locked_requirements_have_hashes_and_no_addresses(path: Path) -> None:
     assert not re.findall(r"^-", text, re.MULTILINE)
     packages = re.findall(r"^\S+==\S+(?: ; .*)? \\\n    --hash=sha256:", text, re.MULTILINE)
     assert len(packages) == len(re.findall(r"^\S+==", text, re.MULTILINE)) > 0
-
-
-def test_no_function_that_writes_outlasts_what_an_erasure_waits_for() -> None:
-    for name, function in FUNCTIONS.items():
-        policies = RESOURCES[name.removesuffix("Function") + "Role"]["Properties"]["Policies"]
-        actions = {each for one in statements(policies) for each in as_list(one["Action"])}
-        if actions & {"dynamodb:PutItem", "dynamodb:UpdateItem"}:
-            assert function["Timeout"] < SETTLING.total_seconds(), name
