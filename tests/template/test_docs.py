@@ -161,8 +161,6 @@ def prose(page: Path) -> Iterator[tuple[int, str]]:
 @pages
 def test_prose_is_wrapped(page: Path) -> None:
     """The address of a link does not count."""
-    if page.name == "operations.md":
-        pytest.skip("is being rewritten")
     long = [
         number
         for number, line in prose(page)
