@@ -13,7 +13,7 @@ from heist_core.use_cases.retry import until_uncontended
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     queue = wiring.dead_letters("EVENTS_DLQ_URL")
-    return handle_event(event, "add_points", PointsEarned, _add, queue)
+    return handle_event(event, "add_points", PointsEarned, _add, queue, wiring.clock().now())
 
 
 def _add(event: PointsEarned, envelope: Envelope) -> Mapping[str, str | int]:
@@ -22,7 +22,7 @@ def _add(event: PointsEarned, envelope: Envelope) -> Mapping[str, str | int]:
         player_id=event.userId,
         points=event.points,
         point_event_type=event.pointEventType,
-        occurred_at=event.occurredAt or envelope.time,
+        occurred_at=event.occurred_at(envelope.time),
     )
     try:
         added = until_uncontended(lambda: wiring.store().commit_points(earned), wiring.clock())

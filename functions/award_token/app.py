@@ -12,7 +12,9 @@ from heist_core.use_cases.award_token import Awarding, award_token
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     queue = wiring.dead_letters("EVENTS_DLQ_URL")
-    return handle_event(event, "award_token", ReferralCompleted, _award, queue)
+    return handle_event(
+        event, "award_token", ReferralCompleted, _award, queue, wiring.clock().now()
+    )
 
 
 def _award(referral: ReferralCompleted, envelope: Envelope) -> Mapping[str, str | int]:

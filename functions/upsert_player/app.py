@@ -11,7 +11,7 @@ from heist_core.use_cases.upsert_player import upsert_player
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     queue = wiring.dead_letters("EVENTS_DLQ_URL")
-    return handle_event(event, "upsert_player", UserUpserted, _upsert, queue)
+    return handle_event(event, "upsert_player", UserUpserted, _upsert, queue, wiring.clock().now())
 
 
 def _upsert(update: UserUpserted, envelope: Envelope) -> Mapping[str, str | int]:

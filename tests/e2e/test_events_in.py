@@ -1,5 +1,6 @@
 """What other systems tell us, over the real bus (SPEC section 4)."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -315,8 +316,48 @@ def test_points_belong_to_the_season_in_which_they_were_earned(world: World) -> 
 
 def test_a_player_with_points_of_another_season_only_exists_with_none_now(world: World) -> None:
     player_id = unique("past")
-    world.earn(player_id, 900, occurredAt="2024-02-29T12:00:00Z")
+    world.earn(player_id, 900, occurredAt=_from_now(days=-200))
     assert world.ask(player_id)["code"] == "TARGET_BELOW_MINIMUM"
+
+
+def _from_now(**delta: float) -> str:
+    return (datetime.now(UTC) + timedelta(**delta)).isoformat(timespec="milliseconds")
+
+
+@pytest.mark.parametrize(
+    ("field", "event"),
+    [
+        ("occurredAt", lambda: {"occurredAt": _from_now(minutes=7)}),
+        ("occurredAt", lambda: {"occurredAt": "9999-12-31T23:59:59Z"}),
+        ("occurredAt", lambda: {"occurredAt": _from_now(days=-401)}),
+        ("occurredAt", lambda: {"occurredAt": "0001-01-01T00:00:00Z"}),
+        ("occurredAt", lambda: {"occurredAt": "2026-11-22x12:00:00Z"}),
+    ],
+)
+def test_points_of_a_date_that_cannot_be_are_set_aside_by_the_dates_name(
+    world: World, field: str, event: Callable[[], dict[str, object]]
+) -> None:
+    player_id = world.victim(points=40)
+    detail = _points(player_id, 900, **event())
+    world.deliver("add_points", "points", "PointsEarned", detail)
+    assert field in world.refused_event(str(detail["eventId"]))["reason"]
+    assert world.points_of(player_id) == 40
+
+
+def test_an_event_of_a_source_that_may_not_send_it_is_set_aside(world: World) -> None:
+    player_id = world.victim(points=40)
+    detail = _points(player_id, 900)
+    world.deliver("add_points", "evil", "PointsEarned", detail)
+    assert world.refused_event(str(detail["eventId"]))["reason"] == "source: must be points"
+    assert world.points_of(player_id) == 40
+
+
+def test_a_large_event_is_set_aside_as_large_as_it_came(world: World) -> None:
+    """No escapes, which made three bytes of one."""
+    detail = _points(unique(), 0, junk="😀" * 59_000)
+    world.deliver("add_points", "points", "PointsEarned", detail)
+    letter = world.refused_event(str(detail["eventId"]))
+    assert letter["event"]["detail"] == detail
 
 
 # UserUpserted; a name shows in the notification of whoever robs its owner
@@ -398,6 +439,17 @@ def test_without_updated_at_the_time_of_the_event_counts(world: World) -> None:
         at="2026-02-01T00:00:00Z",
     )
     assert _name_seen(world, player_id) == "Now"
+
+
+def test_a_date_after_its_event_locks_no_profile(world: World) -> None:
+    player_id = unique()
+    for at in ("9999-12-31T00:00:00Z", _from_now(minutes=7)):
+        marker = unique("ahead")
+        detail = {"userId": player_id, "name": "Never", "updatedAt": at, "marker": marker}
+        world.deliver("upsert_player", "users", "UserUpserted", detail)
+        assert "updatedAt" in world.refused_event(marker)["reason"]
+    _upsert(world, player_id, name="Ahead", updatedAt=_from_now(minutes=4))
+    assert _name_seen(world, player_id) == "Ahead"
 
 
 def test_times_with_another_offset_are_compared_as_moments(world: World) -> None:

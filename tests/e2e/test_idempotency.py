@@ -1,6 +1,8 @@
 """One key, one outcome, whatever happens in between (SPEC section 2, Idempotency)."""
 
-from tests.e2e.world import World, unique
+import json
+
+from tests.e2e.world import Reply, World, unique
 
 
 def test_a_success_is_replayed_to_the_byte_although_the_cooldown_now_forbids_it(
@@ -19,6 +21,24 @@ def test_a_success_is_replayed_to_the_byte_although_the_cooldown_now_forbids_it(
     assert second.content == first.content
     assert robber.tokens()["balance"] == 3
     assert robber.execute(victim, unique("k")).code == "COOLDOWN_ACTIVE"
+
+
+def test_a_key_that_is_sent_twice_is_one_key_and_two_keys_are_none(world: World) -> None:
+    robber, victim, key = world.robber(tokens=3), world.victim(points=100), unique("k")
+    body = json.dumps({"targetUserId": victim}).encode()
+
+    def twice(first: str, second: str) -> Reply:
+        return robber.call(
+            "POST", "/execute", body, {"Idempotency-Key": first, "idempotency-key": second}
+        )
+
+    refused = twice(key, unique("other"))
+    assert refused.status == 400
+    assert [error["path"] for error in refused.body["errors"]] == [["Idempotency-Key"]]
+    first, again = twice(key, key), robber.execute(victim, key)
+    assert (first.status, again.status, again.replayed) == (200, 200, True)
+    assert again.content == first.content
+    assert robber.tokens()["totalSpent"] == 1
 
 
 def test_a_refusal_is_remembered_although_the_heist_would_now_succeed(world: World) -> None:

@@ -175,7 +175,7 @@ def test_a_profile_is_created_changed_and_removed_field_by_field(game: Game) -> 
     profile(game, userId="bob", name="Bob", email="bob@example.com", emailOptOut=True)
     bob = game.player("bob")
     assert bob.exists
-    profile(game, userId="bob", name=None, updatedAt="2026-11-22T13:00:00Z")
+    profile(game, userId="bob", name=None, updatedAt="2026-11-22T12:02:00Z")
     after = game.player("bob")
     assert after.name is None
     assert after.profile.email == bob.profile.email

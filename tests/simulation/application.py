@@ -77,6 +77,7 @@ EVENTS: Mapping[str, Callable[[Mapping[str, object], Any], object]] = {
     "UserUpserted": upsert_player.handler,
     "PointsEarned": add_points.handler,
 }
+SOURCES = {"ReferralCompleted": "referrals", "UserUpserted": "users", "PointsEarned": "points"}
 CONSUMERS = {
     "notify_players": notify_players.handler,
     "publish_and_count": publish_and_count.handler,
@@ -372,7 +373,12 @@ class Application:
 
     def event(self, detail_type: str, detail: Mapping[str, object]) -> None:
         """One event off the bus; raises what the function raises."""
-        event = {"time": self.clock.now().isoformat(), "detail": detail}
+        event = {
+            "source": SOURCES[detail_type],
+            "detail-type": detail_type,
+            "time": self.clock.now().isoformat(),
+            "detail": detail,
+        }
         EVENTS[detail_type](event, self.context())
 
 

@@ -330,7 +330,7 @@ class Simulation:
         )
 
     def _earn(self, who: str, points: int = 0) -> Work:
-        days = 0 if points else self.rng.choice((0, 0, 0, -3, 3))
+        days = 0 if points else self.rng.choice((0, 0, 0, -3, -33))
         occurred = self.clock.now() + timedelta(days=days)
         detail: dict[str, object] = {
             "eventId": self._number(),

@@ -17,6 +17,7 @@ from heist_core import telemetry
 from heist_core.domain import inbox
 from heist_core.domain.errors import Contention, Malformed, Unavailable
 from heist_core.domain.heist import Heist
+from heist_core.domain.times import to_iso
 from heist_core.event_contracts import Envelope, PointsEarned, ReferralCompleted, UserUpserted
 from heist_core.events import handle_event
 from heist_core.http.api import Request, Response, api_handler
@@ -54,12 +55,13 @@ class Bus:
     def act(self, event: PointsEarned, envelope: Envelope) -> Mapping[str, str | int]:
         if self.error is not None:
             raise self.error
+        event.occurred_at(envelope.time)
         self.seen.append((event, envelope))
         return {"player": event.userId}
 
     def __call__(self, event: Mapping[str, object]) -> None:
         queue = DeadLetters(self.queue.client, "https://queue")
-        handle_event(event, "add_points", PointsEarned, self.act, queue)
+        handle_event(event, "add_points", PointsEarned, self.act, queue, NOW)
 
 
 def test_an_event_is_passed_on_with_its_id_and_the_time_it_was_sent() -> None:
@@ -82,6 +84,54 @@ def test_an_event_without_a_proper_time_is_refused(time: object) -> None:
     bus(event)
     assert bus.seen == []
     assert [letter["event"] for letter in bus.queue] == [event]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"source": "evil"}, "source: must be points"),
+        ({"source": "users"}, "source: must be points"),
+        ({"source": None}, "source: Input should be a valid string"),
+        ({"detail-type": "UserUpserted"}, "detail-type: must be PointsEarned"),
+        ({"time": to_iso(NOW + timedelta(minutes=5, milliseconds=1))}, "5 minutes from now"),
+        ({"time": "2099-01-01T00:00:00Z"}, "time: must not be more than 5 minutes from now"),
+        ({"time": "1970-01-01T00:00:00Z"}, "time: must not be before 2020"),
+    ],
+)
+def test_an_event_that_nobody_may_send_so_is_refused(
+    change: dict[str, object], reason: str
+) -> None:
+    bus = Bus()
+    event: Event = {**bus_event("add_points"), **change}
+    bus(event)
+    assert bus.seen == []
+    (letter,) = bus.queue
+    assert letter["event"] == event
+    assert reason in letter["reason"]
+
+
+def test_a_date_that_its_event_makes_impossible_is_refused_by_its_name() -> None:
+    bus = Bus()
+    bus(bus_event("add_points", occurredAt="2027-05-01T00:00:00Z"))
+    assert bus.seen == []
+    (letter,) = bus.queue
+    assert letter["reason"] == "occurredAt: must not be more than 5 minutes after the event's time"
+
+
+def test_an_event_that_no_letter_can_hold_is_kept_short_with_a_note_where_the_whole_lies() -> None:
+    bus = Bus()
+    sent = bus_event("add_points", points=0, junk="😀" * 70_000, pointEventType="A" * 1001)
+    bus(sent)
+    (letter,) = bus.queue
+    assert set(letter) == {"event", "reason", "cut"}
+    assert letter["event"] == {
+        **{name: sent[name] for name in ("id", "source", "detail-type", "time")},
+        "detail": {
+            name: sent["detail"][name] for name in ("eventId", "userId", "points", "occurredAt")
+        },
+    }
+    assert "points: must be" in letter["reason"]
+    assert "sender has the whole" in letter["cut"]
 
 
 @pytest.mark.parametrize("detail", [None, [], "text", 7, {}, {"points": 5}])
@@ -136,7 +186,7 @@ def test_the_samples_are_taken(name: str, model: type[Any]) -> None:
         seen.append(event)
         return {}
 
-    handle_event(sample(name), name, model, act, DeadLetters(queue.client, "https://queue"))
+    handle_event(sample(name), name, model, act, DeadLetters(queue.client, "https://queue"), NOW)
     assert len(seen) == 1
     assert len(queue) == 0
 

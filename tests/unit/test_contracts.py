@@ -1,6 +1,7 @@
 """Shapes on the wire: every 400 of SPEC section 2, and the events of section 4."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from heist_core.contracts import (
     parse_notification_id,
 )
 from heist_core.domain.errors import InvalidInput, Issue
+from heist_core.domain.times import to_iso
 from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
-from tests.builders import NOW, sample
+from tests.builders import MILLISECOND, NOW, sample
 
 CURSOR = "0000000012-0a1b2c3d"
 
@@ -287,9 +289,52 @@ def test_a_target_in_a_path_that_is_no_id_is_refused(target: str) -> None:
 # Idempotency key
 
 
-@pytest.mark.parametrize("key", ["k", " ", "x" * 128, "a, b", '"~!'])
+@pytest.mark.parametrize(
+    "key", ["k", " ", "x" * 128, "a b, c", '"~!', "".join(map(chr, range(32, 127)))]
+)
 def test_a_key_of_printable_ascii_is_taken_as_it_is(key: str) -> None:
     assert parse_idempotency_key(key) == key
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        ("k1,k1", "k1"),
+        ("k1, k1", "k1"),
+        ("k1,k1,k1", "k1"),
+        (f"{'x' * 128},{'x' * 128}", "x" * 128),
+        ("a b?, c!,a b?, c!", "a b?, c!"),
+        (", ,", ", ,"),
+        (",", ","),
+        ("a,", "a,"),
+        ("k1,k1,", "k1,k1,"),
+        ("what?,k1", "what?,k1"),
+    ],
+)
+def test_a_header_that_is_repeated_is_one_key(header: str, key: str) -> None:
+    """API Gateway joins what is repeated by commas, which a key may hold."""
+    assert parse_idempotency_key(header) == key
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "k1,k2",
+        "k1, k2",
+        "k1,k1,k2",
+        "k1,k2,k1,k2",
+        '"8e03978e-40d5-43dd-bc93-6894a57f9324","8e03978e-40d5-43dd-bc93-6894a57f9325"',
+        "8e03978e-40d5-43dd-bc93-6894a57f9324,order:17",
+        "YWJj+/==,ZGVm+/==",
+        f"{'x' * 128},{'y' * 128}",
+    ],
+)
+def test_two_keys_are_none(header: str) -> None:
+    issue = only(issues(parse_idempotency_key, header))
+    assert (issue.path, issue.message) == (
+        ("Idempotency-Key",),
+        "Idempotency-Key: must be given once",
+    )
 
 
 @pytest.mark.parametrize("key", ["", "x" * 129, "é", "a\tb", "a\n", "\x7f", "\x00", "\ud800"])
@@ -451,6 +496,38 @@ def test_the_ends_of_the_range_of_points_are_allowed() -> None:
     assert parse(PointsEarned, points(points=1_000_000)).points == 1_000_000
     assert parse(PointsEarned, points(pointEventType="HEIST")).pointEventType == "HEIST"
     assert parse(PointsEarned, points(pointEventType="A" * 40)).pointEventType == "A" * 40
+
+
+AHEAD, BEHIND = timedelta(minutes=5), timedelta(days=400)
+
+
+def test_a_date_of_a_sender_lies_near_its_event() -> None:
+    for at in (NOW, NOW + AHEAD, NOW - BEHIND):
+        assert parse(PointsEarned, points(occurredAt=to_iso(at))).occurred_at(NOW) == at
+        assert parse(UserUpserted, upsert(updatedAt=to_iso(at))).updated_at(NOW) == at
+    long_ago = parse(UserUpserted, upsert(updatedAt="0001-01-01T00:00:00Z"))
+    assert long_ago.updated_at(NOW).year == 1
+    assert parse(PointsEarned, points(occurredAt=...)).occurred_at(NOW) == NOW
+    assert parse(UserUpserted, upsert(updatedAt=...)).updated_at(NOW) == NOW
+
+
+@pytest.mark.parametrize(
+    "at", [to_iso(NOW + AHEAD + MILLISECOND), "2027-05-01T00:00:00Z", "9999-12-31T23:59:59Z"]
+)
+def test_a_date_after_its_event_is_refused(at: str) -> None:
+    found = issues(parse(UserUpserted, upsert(updatedAt=at)).updated_at, NOW)
+    found += issues(parse(PointsEarned, points(occurredAt=at)).occurred_at, NOW)
+    assert [issue.message for issue in found] == [
+        f"{field}: must not be more than 5 minutes after the event's time"
+        for field in ("updatedAt", "occurredAt")
+    ]
+
+
+@pytest.mark.parametrize("at", [to_iso(NOW - BEHIND - MILLISECOND), "0001-01-01T00:00:00Z"])
+def test_points_of_long_ago_are_refused(at: str) -> None:
+    told = only(issues(parse(PointsEarned, points(occurredAt=at)).occurred_at, NOW))
+    assert told.path == ("occurredAt",)
+    assert told.message.endswith("must not be more than 400 days before the event's time")
 
 
 def test_the_moment_of_points_is_read_in_any_zone() -> None:

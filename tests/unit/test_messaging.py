@@ -1,5 +1,7 @@
 """Events out and dead letters: taken for certain, or an error."""
 
+import json
+
 import boto3
 import pytest
 from botocore.exceptions import ReadTimeoutError
@@ -8,7 +10,7 @@ from botocore.stub import Stubber
 from heist_core.domain.errors import HeistRefused, InvalidInput, Issue, Unavailable
 from heist_core.domain.inbox import Event, notices_of
 from heist_core.messaging.bus import Bus
-from heist_core.messaging.dead_letters import DeadLetters
+from heist_core.messaging.dead_letters import LARGEST_DEAD_LETTER, DeadLetters, to_text
 from tests.builders import award, heist, reversal
 from tests.fakes import FakeEventBridge, FakeQueue, client_error
 
@@ -93,11 +95,43 @@ def test_a_letter_is_kept_as_json() -> None:
         stub.add_response(
             "send_message",
             {"MessageId": "1"},
-            {"QueueUrl": "https://queue", "MessageBody": '{"reason": "Zo\\u00eb"}'},
+            {"QueueUrl": "https://queue", "MessageBody": '{"reason":"Zoë"}'},
         )
         DeadLetters(client, "https://queue").put({"reason": "Zoë"})
         stub.assert_no_pending_responses()
     client.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("😀" * 3, '"😀😀😀"'),
+        ({"a": [1, 1.5, True, None]}, '{"a":[1,1.5,true,null]}'),
+        (
+            json.loads('{"a": [1e400, -1e400], "b": {"c": 1e400}}'),
+            '{"a":["Infinity","-Infinity"],"b":{"c":"Infinity"}}',
+        ),
+        (float("nan"), '"NaN"'),
+        ("a\x00\n\x1f", '"a\\u0000\\n\\u001f"'),
+        ("a\ud800b\udfff\ufffe\uffff", '"a\\ud800b\\udfff\\ufffe\\uffff"'),
+    ],
+)
+def test_a_letter_is_json_that_everybody_reads_and_a_queue_takes(value: object, text: str) -> None:
+    assert to_text(value) == text
+    json.loads(text, parse_constant=pytest.fail)
+
+
+def test_what_is_too_large_for_a_queue_is_kept_short() -> None:
+    queue = FakeQueue()
+    letters = DeadLetters(queue.client, "https://queue")
+    around = len('{"a":""}')
+    fits, larger = (
+        {"a": "é" * ((LARGEST_DEAD_LETTER - around) // 2)},
+        {"a": "x" * LARGEST_DEAD_LETTER},
+    )
+    letters.put(fits, {"short": True})
+    letters.put(larger, {"short": True})
+    assert list(queue) == [fits, {"short": True}]
 
 
 def test_a_letter_that_the_queue_did_not_take_is_an_error() -> None:

@@ -114,7 +114,8 @@ FIELDS = st.fixed_dictionaries(
 def _after(updates: list[tuple[datetime, dict[str, object]]]) -> Profile:
     profile = Profile()
     for at, fields in updates:
-        profile = _merged(profile, UserUpserted.model_validate({"userId": "a", **fields}), at)
+        update = UserUpserted.model_validate({"userId": "a", **fields})
+        profile = _merged(profile, update, at, NOW + timedelta(days=60))
     return profile
 
 
@@ -140,10 +141,22 @@ def test_updates_come_to_the_same_profile_in_whatever_order_and_number_they_arri
 def test_absent_leaves_and_null_removes() -> None:
     profile = _after([(NOW, {"name": "Bob", "email": "b@example.com", "emailOptOut": True})])
     later = NOW + MILLISECOND
-    merged = _merged(profile, UserUpserted.model_validate({"userId": "a", "email": None}), later)
+    update = UserUpserted.model_validate({"userId": "a", "email": None})
+    merged = _merged(profile, update, later, NOW)
     assert merged.name == Dated("Bob", NOW)
     assert merged.email == Dated(None, later)
     assert merged.email_opt_out == Dated(True, NOW)
+
+
+def test_a_date_that_no_right_clock_can_have_said_gives_way_to_any_update() -> None:
+    """Such dates were taken before they were refused, and locked a profile for good."""
+    ten_minutes = timedelta(minutes=10)
+    poisoned = Dated("Mallory", NOW + ten_minutes + MILLISECOND)
+    profile = Profile(name=poisoned, email=Dated("b@example.com", NOW + ten_minutes))
+    update = UserUpserted.model_validate({"userId": "a", "name": "Bob", "email": None})
+    merged = _merged(profile, update, NOW - timedelta(days=1), NOW)
+    assert merged.name == Dated("Bob", NOW - timedelta(days=1))
+    assert merged.email == profile.email
 
 
 def test_a_player_of_version_zero_does_not_exist_yet() -> None:

@@ -25,6 +25,9 @@ DEFAULT_PAGE = 50
 _POSITION = r"[0-9]{10}-[0-9a-f]{8}"
 _WHOLE_NUMBER = r"[0-9]{1,3}"
 _IDEMPOTENCY_KEY = r"[ -~]{1,128}"
+_REPEATED = r"(.{1,128}?)(?:, ?\1)+"
+_PLAIN = r"\"?[A-Za-z0-9._~:+/=-]+\"?"
+_DIFFERENT = f"{_PLAIN}(?:, ?{_PLAIN})+"
 
 
 def _limit(value: object) -> int:
@@ -130,18 +133,21 @@ def parse_body(model: type[M], body: bytes, *, empty: Mapping[str, object] | Non
 
 
 def parse_idempotency_key(value: str | None) -> str | None:
-    """The Idempotency-Key header; raises InvalidInput unless it is 1-128 printable ASCII."""
-    if value is None or re.fullmatch(_IDEMPOTENCY_KEY, value):
-        return value
-    raise InvalidInput(
-        [
-            Issue(
-                "invalid_header",
-                ("Idempotency-Key",),
-                "Idempotency-Key: must be 1 to 128 printable ASCII characters",
-            )
-        ]
-    )
+    """The Idempotency-Key header; raises InvalidInput unless it is 1-128 printable ASCII.
+
+    A repeated header arrives as one, joined by commas: equal parts are one key, different ones are
+    no key. A comma in a text that no client makes keys of is part of the key.
+    """
+    if value is None:
+        return None
+    repeated = re.fullmatch(_REPEATED, value)
+    key = value if repeated is None else repeated[1]
+    if re.fullmatch(_DIFFERENT, key):
+        raise invalid("repeated_header", "Idempotency-Key", "must be given once")
+    if not re.fullmatch(_IDEMPOTENCY_KEY, key):
+        allowed = "must be 1 to 128 printable ASCII characters"
+        raise invalid("invalid_header", "Idempotency-Key", allowed)
+    return key
 
 
 def parse_notification_id(value: str) -> tuple[str, str] | None:
@@ -168,6 +174,11 @@ def _deeper_than(limit: int, value: object) -> bool:
 
 def _no_constant(name: str) -> object:
     raise ValueError(name)
+
+
+def invalid(code: str, field: str, message: str) -> InvalidInput:
+    """One thing wrong with one field."""
+    return InvalidInput([_issue(code, (field,), message)])
 
 
 def _invalid(code: str, message: str) -> InvalidInput:

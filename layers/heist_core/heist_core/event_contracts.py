@@ -1,14 +1,19 @@
 """Shapes of events in (SPEC section 4). Apart from those of requests, which routes load alone."""
 
 import re
-from datetime import datetime
-from typing import Annotated
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from .contracts import PlayerId, Wire
+from .contracts import PlayerId, Wire, invalid
 from .domain.names import clean_name
-from .domain.times import from_iso
+from .domain.times import CLOCKS_DIFFER, from_rfc3339
+
+EARNED_BEFORE = timedelta(days=400)
+"""How long before they are told points may have been earned."""
+FIRST_TIME = datetime(2020, 1, 1, tzinfo=UTC)
+"""The game is younger: a clock that says less was reset."""
 
 # Texts, compiled when first used: a function uses one or two of these.
 _REFERENCE = r"[^\x00-\x1f\x7f\ud800-\udfff]{1,256}"
@@ -45,9 +50,9 @@ def _email(value: str) -> str:
 
 def _moment(value: object) -> datetime:
     try:
-        return from_iso(_text(value))
+        return from_rfc3339(_text(value))
     except ValueError as error:
-        raise ValueError("must be an ISO-8601 time with a time zone") from error
+        raise ValueError("must be a time as in RFC 3339, such as 2026-11-22T12:00:00Z") from error
 
 
 def _points(value: object) -> int:
@@ -70,14 +75,46 @@ Email = Annotated[str, BeforeValidator(_text), AfterValidator(_email)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
+class Detail(Wire):
+    """What an event says. The class has the name of its `detail-type`."""
+
+    source: ClassVar[str]
+
+
 class Envelope(Wire):
-    """What the bus adds: the event's own id, and its time, which dates what the detail does not."""
+    """What stands around the detail. Sender and bus add it; `time` dates what the detail does not."""
 
     id: str | None = Field(default=None, max_length=100)
+    source: str
+    detail_type: str = Field(alias="detail-type")
     time: Moment
 
+    def check(self, detail: type[Detail], now: datetime) -> None:
+        """Raises InvalidInput unless the event comes from the system that may send it, as what it is
+        handled as, and with a time that is possible: a dead letter did not come over the bus, and on
+        the bus `time` is the sender's."""
+        if self.source != detail.source:
+            raise invalid("wrong_source", "source", f"must be {detail.source}")
+        if self.detail_type != detail.__name__:
+            raise invalid("wrong_type", "detail-type", f"must be {detail.__name__}")
+        if self.time > now + CLOCKS_DIFFER:
+            raise invalid("wrong_time", "time", "must not be more than 5 minutes from now")
+        if self.time < FIRST_TIME:
+            raise invalid("wrong_time", "time", f"must not be before {FIRST_TIME.year}")
 
-class ReferralCompleted(Wire):
+
+def _at(field: str, given: datetime | None, sent_at: datetime) -> datetime:
+    """The date that a sender gave, by default that of its event. Raises InvalidInput."""
+    if given is None:
+        return sent_at
+    if given > sent_at + CLOCKS_DIFFER:
+        message = "must not be more than 5 minutes after the event's time"
+        raise invalid("wrong_time", field, message)
+    return given
+
+
+class ReferralCompleted(Detail):
+    source = "referrals"
     referralId: Reference
     referrerUserId: PlayerId
     referredUserId: PlayerId
@@ -94,19 +131,33 @@ class ReferralCompleted(Wire):
         return clean_name(self.referredUserName)
 
 
-class UserUpserted(Wire):
+class UserUpserted(Detail):
     """`model_fields_set` tells an absent field (unchanged) from null (removed)."""
 
+    source = "users"
     userId: PlayerId
     name: Name | None = None
     email: Email | None = None
     emailOptOut: bool | None = None
     updatedAt: Moment | None = None
 
+    def updated_at(self, sent_at: datetime) -> datetime:
+        """Raises InvalidInput for a date after the event that brings it."""
+        return _at("updatedAt", self.updatedAt, sent_at)
 
-class PointsEarned(Wire):
+
+class PointsEarned(Detail):
+    source = "points"
     eventId: Reference
     userId: PlayerId
     points: Annotated[int, BeforeValidator(_points)]
     pointEventType: Annotated[str, BeforeValidator(_point_event_type)]
     occurredAt: Moment | None = None
+
+    def occurred_at(self, sent_at: datetime) -> datetime:
+        """Raises InvalidInput for a date after the event that brings it, or long before."""
+        at = _at("occurredAt", self.occurredAt, sent_at)
+        if at < sent_at - EARNED_BEFORE:
+            message = f"must not be more than {EARNED_BEFORE.days} days before the event's time"
+            raise invalid("wrong_time", "occurredAt", message)
+        return at

@@ -1,19 +1,21 @@
 """Turns events of the bus into calls. An event of a wrong shape is refused at once, for good."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Literal, TypedDict, TypeVar
-
-from pydantic import BaseModel
 
 from . import telemetry
 from .contracts import parse
 from .domain.errors import InvalidInput
-from .event_contracts import Envelope
+from .event_contracts import Detail, Envelope
 
 if TYPE_CHECKING:
     from .messaging.dead_letters import DeadLetters
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Detail)
+
+_ENVELOPE = ("id", "source", "detail-type", "time")
+_SHORT_MEMBER = 1000
 
 
 class EventAnswer(TypedDict):
@@ -28,21 +30,40 @@ def handle_event(
     model: type[M],
     act: Callable[[M, Envelope], Mapping[str, str | int]],
     dead_letters: "DeadLetters",
+    now: datetime,
 ) -> EventAnswer:
     """Call `act` with the event's detail and envelope; it returns what is worth logging.
 
-    An event of the wrong shape goes to the dead-letter queue as `{event, reason}`. Any other
-    error passes through: Lambda repeats the call, and then keeps the event itself.
+    What they or `act` raise InvalidInput for goes to the dead-letter queue as `{event, reason}`. Any
+    other error passes through: Lambda repeats the call, and then keeps the event itself.
     """
     with telemetry.invocation("event", function, event.get("id")) as fields:
         try:
             envelope = parse(Envelope, event)
-            detail = parse(model, event.get("detail"))
+            envelope.check(model, now)
+            did = act(parse(model, event.get("detail")), envelope)
         except InvalidInput as error:
-            dead_letters.put({"event": event, "reason": str(error)})
+            reason = str(error)
+            dead_letters.put({"event": event, "reason": reason}, _short(event, model, reason))
             fields["status"] = "refused"
             telemetry.count("EventsRefused")
             return {"status": "refused"}
         fields["status"] = "ok"
-        fields.update(act(detail, envelope))
+        fields.update(did)
         return {"status": "ok"}
+
+
+def _short(event: Mapping[str, object], model: type[Detail], reason: str) -> Mapping[str, object]:
+    """The letter of an event that is too large for a queue: whose it is, and where the whole lies."""
+    detail = event.get("detail")
+    known = detail if isinstance(detail, dict) else {}
+    kept = {
+        name: known[name]
+        for name in model.model_fields
+        if name in known and len(str(known[name])) <= _SHORT_MEMBER
+    }
+    return {
+        "event": {name: event.get(name) for name in _ENVELOPE} | {"detail": kept},
+        "reason": reason,
+        "cut": "The detail is too large for this queue; the sender has the whole, under the event's id",
+    }

@@ -41,6 +41,10 @@ class Dated(Generic[T]):
             return self
         return Dated(value, at)
 
+    def doubted(self, latest: datetime) -> "Dated[T]":
+        """Without its date if that is after `latest`: no right clock said it, and any update wins."""
+        return Dated(self.value) if self.at is not None and self.at > latest else self
+
 
 @dataclass(frozen=True, slots=True)
 class Profile:

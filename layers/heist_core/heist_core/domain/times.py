@@ -1,6 +1,17 @@
 """Moments and seasons: always UTC, always whole milliseconds."""
 
-from datetime import UTC, datetime
+import re
+from calendar import monthrange
+from datetime import UTC, datetime, time, timedelta
+
+CLOCKS_DIFFER = timedelta(minutes=5)
+"""How far another system's clock may be ahead."""
+
+_RFC_3339 = (
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]((?:[01][0-9]|2[0-3]):[0-9]{2}):"
+    r"([0-9]{2})(\.[0-9]+)?([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_LAST_OF_A_DAY = time(23, 59, 59, 999_000)
 
 
 def to_milliseconds(moment: datetime) -> datetime:
@@ -28,6 +39,25 @@ def from_iso(text: str) -> datetime:
     Raises ValueError when the text is not one.
     """
     return to_milliseconds(datetime.fromisoformat(text))
+
+
+def from_rfc3339(text: str) -> datetime:
+    """The moment that a date-time of RFC 3339 (section 5.6) names, cut to milliseconds.
+
+    A leap second, which is 23:59:60 UTC at the end of a month, is the last millisecond of its month.
+    Raises ValueError for any other text, other forms of ISO 8601 among them.
+    """
+    found = re.fullmatch(_RFC_3339, text)
+    if found is None:
+        raise ValueError("must be a time as in RFC 3339")
+    day, minute, second, fraction, zone = found.groups(default="")
+    if second != "60":
+        return from_iso(f"{day}T{minute}:{second}{fraction}{zone.upper()}")
+    moment = from_iso(f"{day}T{minute}:59.999{zone.upper()}")
+    last_day = monthrange(moment.year, moment.month)[1]
+    if moment.time() != _LAST_OF_A_DAY or moment.day != last_day:
+        raise ValueError("no leap second can be there")
+    return moment
 
 
 def season_of(moment: datetime) -> str:

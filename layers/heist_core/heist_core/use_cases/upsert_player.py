@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.names import clean_name
 from heist_core.domain.player import Profile
+from heist_core.domain.times import CLOCKS_DIFFER
 
 from .clock import Clock
 from .retry import until_uncontended
@@ -19,14 +20,15 @@ def upsert_player(store: "Store", clock: Clock, update: "UserUpserted", sent_at:
     """Take over the fields that the update names, unless newer ones are there (SPEC section 4).
 
     `sent_at` dates an update without `updatedAt`. False: this player was erased and stays so.
-    Raises Contention or Unavailable.
+    Raises InvalidInput, Contention or Unavailable.
     """
+    at = update.updated_at(sent_at)
 
     def attempt() -> bool:
         seen = store.player(update.userId)
         if seen.erased:
             return False
-        profile = _merged(seen.profile, update, update.updatedAt or sent_at)
+        profile = _merged(seen.profile, update, at, clock.now())
         if profile != seen.profile or not seen.exists:
             store.save_profile(seen, profile)
         return True
@@ -34,13 +36,16 @@ def upsert_player(store: "Store", clock: Clock, update: "UserUpserted", sent_at:
     return until_uncontended(attempt, clock)
 
 
-def _merged(profile: Profile, update: "UserUpserted", at: datetime) -> Profile:
+def _merged(profile: Profile, update: "UserUpserted", at: datetime, now: datetime) -> Profile:
     given = update.model_fields_set
+    latest = now + 2 * CLOCKS_DIFFER  # of an event from a clock ahead, and of its update
     if "name" in given:
-        profile = replace(profile, name=profile.name.updated(clean_name(update.name), at))
+        name = profile.name.doubted(latest).updated(clean_name(update.name), at)
+        profile = replace(profile, name=name)
     if "email" in given:
-        profile = replace(profile, email=profile.email.updated(update.email, at))
+        email = profile.email.doubted(latest).updated(update.email, at)
+        profile = replace(profile, email=email)
     if "emailOptOut" in given:
-        opt_out = profile.email_opt_out.updated(update.emailOptOut, at)
+        opt_out = profile.email_opt_out.doubted(latest).updated(update.emailOptOut, at)
         profile = replace(profile, email_opt_out=opt_out)
     return profile
