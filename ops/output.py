@@ -95,6 +95,11 @@ class Output:
             print(json.dumps(value, ensure_ascii=True, indent=1, default=_plain_number), flush=True)
 
 
+def short(text: str, limit: int = 20) -> str:
+    """A text that others chose the length of, cut to fit a line."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def plain(text: str) -> str:
     """Text that cannot steer a terminal: whoever chose a name may have put escapes into it."""
     return "".join("�" if steers(character) else character for character in text)

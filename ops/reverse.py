@@ -10,18 +10,24 @@ done. The exit code is 1 if a heist stays unreversed.
 import argparse
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from heist_core.domain.action import Action
 from heist_core.domain.errors import Contention, Misconfigured, NotReversible, Unavailable
 from heist_core.domain.heist import plural
+from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
 from heist_core.storage import keys
+from heist_core.storage.store import Store
+from heist_core.storage.table import Table
+from heist_core.storage.wire import Item
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.reverse_heist import reverse_heist
 from ops.command import add_change_arguments, agreed, reason_of
-from ops.output import Document, Output
+from ops.output import Document, Output, short
 from ops.target import OperatorError, Target
 
 ID_LIMIT = 256
@@ -39,10 +45,24 @@ class Outcome:
     reversal: Reversal | None = None
     problem: str = ""
 
-    def __str__(self) -> str:
-        if self.reversal is None:
-            return f"{self.heist_id}  {self.what}: {self.problem}"
-        return f"{self.heist_id}  {self.what}: {in_words(self.reversal)}"
+    def lines(self) -> list[str]:
+        """For people: names where they are known, and points of the heist's own month."""
+        undone = self.reversal
+        if undone is None:
+            return [f"{self.what}: {self.problem}", f"    {self.heist_id}"]
+        attacker, victim = (
+            short(undone.attacker_name or undone.attacker_id),
+            short(undone.victim_name or undone.victim_id),
+        )
+        more = ["token refunded"] if undone.token_refunded else []
+        more += ["cooldown lifted"] if undone.cooldown_lifted else []
+        changes = (
+            f"{undone.points_returned} of {plural(undone.points_stolen, 'point')}",
+            f"{attacker} {undone.attacker_points_before} → {undone.attacker_points_after}",
+            f"{victim} {undone.victim_points_before} → {undone.victim_points_after}",
+        )
+        about = (f"{self.heist_id} of {undone.season}", *more)
+        return [f"{self.what}: {', '.join(changes)}", f"    {', '.join(about)}"]
 
     def document(self) -> Document:
         if self.reversal is None:
@@ -61,18 +81,37 @@ class Outcome:
         }
 
 
-def in_words(reversal: Reversal) -> str:
-    """Points, players and what else is undone, in one line."""
-    parts = [
-        f"{reversal.points_returned} of {plural(reversal.points_stolen, 'point')} of {reversal.season}",
-        f"{reversal.attacker_id} {reversal.attacker_points_before} → {reversal.attacker_points_after}",
-        f"{reversal.victim_id} {reversal.victim_points_before} → {reversal.victim_points_after}",
-    ]
-    if reversal.token_refunded:
-        parts.append("token refunded")
-    if reversal.cooldown_lifted:
-        parts.append("cooldown lifted")
-    return ", ".join(parts)
+class Rehearsal(Store):
+    """The table as it would be after the reversals so far: nothing is written."""
+
+    def __init__(self, table: Table) -> None:
+        super().__init__(table, ThreadPoolExecutor(1))
+        self._changed: dict[str, Player] = {}
+
+    def players_and_settings(
+        self, player_ids: Iterable[str], *, with_settings: bool
+    ) -> tuple[dict[str, Player], Item | None]:
+        found, settings = super().players_and_settings(player_ids, with_settings=with_settings)
+        return {each: self._changed.get(each, player) for each, player in found.items()}, settings
+
+    def commit_reversal(
+        self,
+        reversal: Reversal,
+        attacker: Player,
+        victim: Player,
+        action: Action,  # noqa: ARG002 - nothing is done
+    ) -> None:
+        season, refund = reversal.season, int(reversal.token_refunded)
+        self._changed[attacker.id] = replace(
+            attacker,
+            points={**attacker.points, season: reversal.attacker_points_after},
+            tokens=attacker.tokens + refund,
+            tokens_spent=attacker.tokens_spent - refund,
+            last_heist_at=None if reversal.cooldown_lifted else attacker.last_heist_at,
+        )
+        self._changed[victim.id] = replace(
+            victim, points={**victim.points, season: reversal.victim_points_after}
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,7 +135,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     reason = reason_of(options)
     apply = bool(options.apply)
     outcomes = list(_each(target, heists, options, reason, out, apply=apply))
-    if not apply and agreed(options, out):
+    if not apply and _reversible(outcomes) and agreed(options, out):
         apply = True
         outcomes = list(_each(target, heists, options, reason, out, apply=True))
     counts = Counter(outcome.what for outcome in outcomes)
@@ -112,6 +151,10 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         }
     )
     return 1 if counts[NOT_REVERSED] or untried else 0
+
+
+def _reversible(outcomes: Sequence[Outcome]) -> bool:
+    return any(outcome.what == "to be reversed" for outcome in outcomes)
 
 
 def ids_in(file: Path) -> list[str]:
@@ -151,15 +194,17 @@ def _each(
 ) -> Iterator[Outcome]:
     """What becomes of each, told as it happens; ends early when the table does not answer."""
     clock = Clock(now=target.now, monotonic=time.monotonic, sleep=time.sleep)
+    store = target.store if apply else Rehearsal(target.table)
     for number, heist_id in enumerate(heists, start=1):
         out.progress(f"{number}/{len(heists)}")
         try:
-            outcome = _one(target, clock, heist_id, options, reason, apply=apply)
+            outcome = _one(target, store, clock, heist_id, options, reason)
         except Misconfigured:
             raise
         except Unavailable:
             outcome = Outcome(heist_id, NOT_REVERSED, problem=NO_ANSWER)
-        out.line(str(outcome))
+        for line in outcome.lines():
+            out.line(line)
         yield outcome
         if outcome.problem == NO_ANSWER:
             return
@@ -167,20 +212,17 @@ def _each(
 
 def _one(
     target: Target,
+    store: Store,
     clock: Clock,
     heist_id: str,
     options: argparse.Namespace,
     reason: str,
-    *,
-    apply: bool,
 ) -> Outcome:
     if not is_id(heist_id):
         return Outcome(heist_id[:ID_LIMIT], NOT_REVERSED, problem="this is not the id of a heist")
     action = target.action("reverse", f"heist {heist_id}", reason, before={}, after={})
     try:
-        done = reverse_heist(
-            target.store, clock, heist_id, action, refund_token=options.refund_token, apply=apply
-        )
+        done = reverse_heist(store, clock, heist_id, action, refund_token=options.refund_token)
     except NotReversible as problem:
         return Outcome(heist_id, NOT_REVERSED, problem=str(problem))
     except Contention:
@@ -189,4 +231,5 @@ def _one(
         )
     if done.already:
         return Outcome(heist_id, "already reversed", done.reversal)
-    return Outcome(heist_id, "reversed" if apply else "to be reversed", done.reversal)
+    what = "to be reversed" if isinstance(store, Rehearsal) else "reversed"
+    return Outcome(heist_id, what, done.reversal)

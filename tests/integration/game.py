@@ -185,12 +185,10 @@ class Game:
     def execute(self, attempt: Attempt) -> Outcome:
         return self.executor(attempt, PLENTY)
 
-    def reverse(self, heist_id: str, *, refund: bool = False, apply: bool = True) -> Reversed:
+    def reverse(self, heist_id: str, *, refund: bool = False) -> Reversed:
         """What an operator asks for, each time as an action of its own."""
         wanted = replace(action("reverse", f"heist {heist_id}"), id=f"action-{next(self._ids)}")
-        return reverse_heist(
-            self.store, self.time.clock, heist_id, wanted, refund_token=refund, apply=apply
-        )
+        return reverse_heist(self.store, self.time.clock, heist_id, wanted, refund_token=refund)
 
     def sweep(self) -> Any:
         """The schedule's tick, once the stream's grace is over."""

@@ -100,16 +100,6 @@ def test_the_operators_log_has_who_why_before_and_after(playing: Game, robbed: s
     }
 
 
-def test_a_dry_run_says_what_would_be_and_writes_nothing(playing: Game, robbed: str) -> None:
-    before = playing.everything()
-    undone = playing.reverse(robbed, refund=True, apply=False)
-    assert (undone.already, undone.reversal.points_returned) == (False, 40)
-    assert undone.reversal.cooldown_lifted
-    assert playing.everything() == before
-    standing = playing.reverse(robbed).reversal
-    assert playing.reverse(robbed, apply=False) == Reversed(standing, already=True)
-
-
 def test_a_refund_gives_the_token_back_and_lifts_the_cooldown_that_this_heist_started(
     playing: Game, robbed: str
 ) -> None:

@@ -119,10 +119,33 @@ def test_of_several_heists_the_newest_is_reversed_first_so_that_all_comes_out_ev
         game.give(robber, tokens=1)
         game.execute(attempt(robber, robbed, f"{robber}'s"))
         game.time.pass_(seconds=1)
+    previewed = reverse(desk, "alice's", "carol's")[1]["heists"]
     code, document = reverse(desk, "alice's", "carol's", "--apply")
     assert [heist["heistId"] for heist in document["heists"]] == ["carol's", "alice's"]
     assert (code, [heist["shortfall"] for heist in document["heists"]]) == (0, [0, 0])
     assert [game.points(who) for who in ("alice", "bob", "carol")] == [0, 800, 0]
+    assert previewed == [heist | {"outcome": "to be reversed"} for heist in document["heists"]]
+
+
+def test_a_preview_counts_what_a_robber_gives_back_only_once(game: Game, desk: Desk) -> None:
+    game.restart(HEIST_COOLDOWN_HOURS=0)
+    game.give("alice", tokens=2)
+    for victim in ("bob", "carol"):
+        game.give(victim, points=800)
+        game.execute(attempt("alice", victim, f"of {victim}"))
+        game.time.pass_(seconds=1)
+    game.restart(HEIST_STEAL_PERCENTAGE=60)
+    game.give("dora", tokens=1)
+    game.execute(attempt("dora", "alice", "of alice"))
+    before = game.everything()
+
+    previewed = reverse(desk, "of bob", "of carol")[1]["heists"]
+    assert game.everything() == before
+    assert [(heist["pointsReturned"], heist["shortfall"]) for heist in previewed] == [
+        *((32, 8), (0, 40))
+    ]
+    done = reverse(desk, "of bob", "of carol", "--apply")[1]["heists"]
+    assert previewed == [heist | {"outcome": "to be reversed"} for heist in done]
 
 
 def test_people_are_shown_each_heist_and_a_summary(
@@ -131,10 +154,10 @@ def test_people_are_shown_each_heist_and_a_summary(
     shown = desk.shown("reverse", *heists[:2], heists[0], "--refund-token", *REASON, "--apply")
     assert shown == (
         "1 of 3 ids are there twice\n"
-        f"{heists[0]}  reversed: 40 of 40 points of 2026-11, robber-0 40 → 0, robbed-0 760 → 800, "
-        "token refunded, cooldown lifted\n"
-        f"{heists[1]}  reversed: 40 of 40 points of 2026-11, robber-1 40 → 0, robbed-1 760 → 800, "
-        "token refunded, cooldown lifted\n"
+        "reversed: 40 of 40 points, robber-0 40 → 0, robbed-0 760 → 800\n"
+        f"    {heists[0]} of 2026-11, token refunded, cooldown lifted\n"
+        "reversed: 40 of 40 points, robber-1 40 → 0, robbed-1 760 → 800\n"
+        f"    {heists[1]} of 2026-11, token refunded, cooldown lifted\n"
         "2 reversed\n"
     )
 
@@ -147,8 +170,8 @@ def test_whoever_is_asked_sees_first_and_then_decides(
     assert game.reversal(heists[0]) is None
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     shown = desk.shown("reverse", heists[0], *REASON, "--ask").splitlines()
-    assert [line.split("  ")[1].partition(":")[0] for line in shown[:2]] == [
-        *("to be reversed", "reversed")
+    assert [line.partition(":")[0] for line in shown[::2]] == [
+        *("to be reversed", "reversed", "1 reversed")
     ]
     assert game.reversal(heists[0]) is not None
 

@@ -476,9 +476,7 @@ class Simulation:
 
         def work() -> None:
             store, clock = self.app.instance.store, self.app.time
-            reverse_heist(
-                store, clock, heist, self._action("reverse"), refund_token=refund, apply=True
-            )
+            reverse_heist(store, clock, heist, self._action("reverse"), refund_token=refund)
 
         return partial(self._operate, f"reverse {heist}, refund {refund}", work)
 

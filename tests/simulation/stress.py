@@ -449,9 +449,7 @@ class StressRun:
             return
         heist, action = rng.choice(heists), self._action("reverse")
         store, clock = self.app.instance.store, self.app.time
-        self._until_done(
-            lambda: reverse_heist(store, clock, heist, action, refund_token=False, apply=True)
-        )
+        self._until_done(lambda: reverse_heist(store, clock, heist, action, refund_token=False))
 
     def _action(self, what: str) -> Action:
         number = next(self._numbers)

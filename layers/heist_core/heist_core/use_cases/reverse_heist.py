@@ -24,14 +24,13 @@ class Reversed:
 
 
 def reverse_heist(
-    store: "Store", clock: Clock, heist_id: str, action: Action, *, refund_token: bool, apply: bool
+    store: "Store", clock: Clock, heist_id: str, action: Action, *, refund_token: bool
 ) -> Reversed:
     """Reverse a heist, with the entry in the log of operator actions in the same transaction.
 
     Time, before and after of `action` are set here. Its id must be new: an outcome that is unknown
-    is read again, and this id tells it from what others did. Without `apply` nothing is written,
-    and the answer is what would be written. Raises NotReversible; Contention or Unavailable when it
-    stays so for some seconds: the same call again is safe.
+    is read again, and this id tells it from what others did. Raises NotReversible; Contention or
+    Unavailable when it stays so for some seconds: the same call again is safe.
     """
 
     def attempt() -> Reversed:
@@ -48,10 +47,7 @@ def reverse_heist(
             reversal = plan_reversal(
                 heist, attacker, victim, clock.now(), action.id, refund_token=refund_token
             )
-            if apply:
-                standing = store.commit_reversal(
-                    reversal, attacker, victim, _logged(action, reversal)
-                )
+            standing = store.commit_reversal(reversal, attacker, victim, _logged(action, reversal))
             if standing is None:
                 return Reversed(reversal, already=False)
         return Reversed(standing, already=standing.action_id != action.id)
