@@ -126,11 +126,11 @@ def counters() -> Iterator[items.Item]:
     """Full ones, as after a week with attempts in every hour: the most that reports ever read."""
     for shard in range(counting.SHARDS):
         balances = {f"b{balance}": 1000 for balance in range(10)}
-        yield {**counting.balances_key(1, shard), **balances}
+        yield {**keys.balances(1, shard), **balances}
         for day in range(DAYS_WINDOW.days + 1):
             date = (NOW - timedelta(days=day)).date().isoformat()
             hours = {f"{kind}{hour:02d}": 1000 for kind in "spf" for hour in range(24)}
-            yield {**counting.day_key(1, date, shard), **hours, "expiresAt": 1_800_000_000}
+            yield {**keys.day(1, date, shard), **hours, "expiresAt": 1_800_000_000}
 
 
 def inbox(owner: str, length: int, unread: int) -> Iterator[items.Item]:

@@ -131,7 +131,7 @@ def show(current: InEffect, out: Output) -> int:
 
 
 def show_history(target: Target, out: Output) -> int:
-    versions = list(target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSION))
+    versions = list(target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSIONS))
     out.table(
         ("version", "when", "who", "why", "sets"),
         (
@@ -228,7 +228,8 @@ def change(
 def write(target: Target, current: InEffect, overrides: Values, reason: str) -> int:
     """The new version. Raises OperatorError when somebody else changed the settings meanwhile."""
     versions = [
-        _number(each) for each in target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSION)
+        _number(each)
+        for each in target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSIONS)
     ]
     version = max(versions, default=0) + 1
     action = target.action(

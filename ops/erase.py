@@ -17,7 +17,7 @@ from heist_core.storage import keys, operator
 from heist_core.use_cases.retry import until_uncontended
 from ops.command import add_change_arguments, agreed, player_id_of, reason_of
 from ops.output import Output
-from ops.people import Item, kind_of
+from ops.people import Item, part_of
 from ops.target import OperatorError, Target
 
 SETTLING = timedelta(seconds=90)
@@ -40,7 +40,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     about = [
         item
         for item in target.table.scan(out.items_read)
-        if kind_of(item, player_id) or operator.forget(item, player_id)
+        if part_of(item, player_id) or operator.forget(item, player_id)
     ]
     if not about and not options.unknown:
         raise OperatorError(

@@ -2,48 +2,66 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from heist_core.storage import keys
+from heist_core.storage.keys import Kind
 
 Item = Mapping[str, object]
 
 _INTERNAL = frozenset({"pk", "sk", "owed", "owedBucket", "owedSince", "unread"})
 
 
-def kind_of(item: Item, player_id: str) -> str | None:
-    """What an item is to this person, or None if it is not about them."""
-    pk, sk = str(item["pk"]), str(item["sk"])
-    partition = pk.partition("#")[0]
-    own = {
-        keys.player(player_id)["pk"]: "state",
-        f"LEDGER#{player_id}": "ledger",
-        keys.inbox(player_id): "inbox",
-    }
-    if pk in own:
-        return own[pk]
-    parties = (item.get("attackerId"), item.get("victimId"))
-    if partition == "HEIST" and sk == "HEIST" and player_id in parties:
-        return "heists" if item.get("status") == "SUCCESS" else "refused"
-    if partition == "HEIST" and sk == "REVERSAL" and player_id in parties:
-        return "reversals"
-    if sk.startswith("NOTICE#") and item.get("recipientId") == player_id:
-        return "notices"
-    if sk == "REFERRAL" and player_id in (item.get("referrerId"), item.get("referredId")):
-        return "referrals"
-    if partition == "POINTS" and item.get("playerId") == player_id:
-        return "pointsEvents"
-    if partition == "ACTIONS" and item.get("subject") == f"player {player_id}":
-        return "actions"
-    return None
+def part_of(item: Item, player_id: str) -> str | None:
+    """The part of an export that an item belongs to, or None if it is not about this person."""
+    about: tuple[object, ...]
+    match keys.kind_of(item):
+        case Kind.PLAYER:
+            part, about = "state", (keys.id_of(item),)
+        case Kind.LEDGER:
+            part, about = "ledger", (keys.id_of(item),)
+        case Kind.INBOX:
+            part, about = "inbox", (keys.id_of(item),)
+        case Kind.HEIST:
+            part = "heists" if item.get("status") == "SUCCESS" else "refused"
+            about = item.get("attackerId"), item.get("victimId")
+        case Kind.REVERSAL:
+            part, about = "reversals", (item.get("attackerId"), item.get("victimId"))
+        case Kind.NOTICE:
+            part, about = "notices", (item.get("recipientId"),)
+        case Kind.REFERRAL:
+            part, about = "referrals", (item.get("referrerId"), item.get("referredId"))
+        case Kind.POINTS_EVENT:
+            part, about = "pointsEvents", (item.get("playerId"),)
+        case Kind.ACTION:
+            mentioned = item.get("subject") == f"player {player_id}"
+            part, about = "actions", (player_id,) if mentioned else ()
+        case (
+            Kind.RATE
+            | Kind.POINT_TYPE
+            | Kind.SETTINGS
+            | Kind.SETTINGS_VERSION
+            | Kind.DAY
+            | Kind.BALANCES
+            | Kind.HOLDING
+            | Kind.ROBBER
+            | Kind.GENERATION
+            | Kind.IMPORT
+            | None
+        ):
+            return None
+        case unknown:
+            assert_never(unknown)
+    return part if player_id in about else None
 
 
 def collected(items: Iterable[Item], player_id: str) -> dict[str, list[dict[str, object]]]:
     """The items about a person, by kind, without what is another's or the table's own affair."""
     found: dict[str, list[dict[str, object]]] = defaultdict(list)
     for item in items:
-        kind = kind_of(item, player_id)
-        if kind is not None:
-            found[kind].append(of_person(item, player_id))
+        part = part_of(item, player_id)
+        if part is not None:
+            found[part].append(of_person(item, player_id))
     return dict(found)
 
 

@@ -34,9 +34,10 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     player_id = player_id_of(options)
     limit = None if out.as_json or options.limit < 1 else options.limit
     state = next(target.table.partition(keys.player(player_id)["pk"]), None)
-    ledger = _newest(target.table.partition(f"LEDGER#{player_id}"), "occurredAt")
+    ledger = _newest(target.table.partition(keys.ledger(player_id)), "occurredAt")
     inbox = _newest(target.table.partition(keys.inbox(player_id)), "sk")
-    brought_by = list(target.table.partition(keys.referral(player_id)["pk"], "REFERRAL"))
+    referral = target.table.get(keys.referral(player_id))
+    brought_by = [] if referral is None else [referral]
     if state is None and not inbox and not brought_by:
         raise OperatorError(f"There is no player {player_id}.")
     heists, notices, reversals = _heists(target, player_id, ledger, limit)
@@ -117,12 +118,13 @@ def _heists(
     reversals: dict[str, Item] = {}
     for heist_id in islice(ids, limit):
         for item in target.table.partition(keys.heist(heist_id)["pk"]):
-            if item["sk"] == "HEIST":
-                heists.append(item)
-            elif item["sk"] == "REVERSAL":
-                reversals[heist_id] = item
-            elif item["sk"] == f"NOTICE#{player_id}":
-                notices[heist_id] = item
+            match keys.key_of(item):
+                case key if key == keys.heist(heist_id):
+                    heists.append(item)
+                case key if key == keys.reversal(heist_id):
+                    reversals[heist_id] = item
+                case key if key == keys.notice(keys.heist(heist_id), player_id):
+                    notices[heist_id] = item
     return heists, notices, reversals
 
 

@@ -9,17 +9,18 @@ its statistics; it changes nothing but statistics.
 import argparse
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from typing import assert_never
 
 from heist_core.domain.errors import Malformed
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.storage import items
+from heist_core.storage import items, keys
 from heist_core.storage.counting import (
     AT_ONCE,
     HOUR_KEPT,
     Generation,
-    generation_of,
     moment_of,
 )
+from heist_core.storage.keys import Kind
 from heist_core.storage.operator import record_action
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.table import Table
@@ -109,22 +110,45 @@ class Rebuild:
         return self.store.move_generation(seen, to, self.action(seen, to))
 
     def _take(self, item: items.Item, seen: Generation, done: Done) -> None:
-        pk, sk = str(item["pk"]), str(item["sk"])
-        kind, _, rest = pk.partition("#")
-        if (kind, sk) == ("PLAYER", "STATE") and "tokens" in item:
-            self._holders.append(rest)
-        elif (kind, sk) == ("HEIST", "HEIST"):
-            try:
-                fact = items.heist_from(item)
-            except Malformed:
-                done.unreadable += 1
-                return
-            if moment_of(fact) > self.clock.now() - HOUR_KEPT:
-                self._facts.append(fact)
-        elif generation_of(pk) not in (None, seen.read, seen.written):
-            self.table.delete({"pk": pk, "sk": sk})
-            done.deleted += 1
+        match keys.kind_of(item):
+            case Kind.PLAYER:
+                if "tokens" in item:
+                    self._holders.append(keys.id_of(item))
+            case Kind.HEIST:
+                self._take_heist(item, done)
+            case Kind.DAY | Kind.BALANCES | Kind.HOLDING | Kind.ROBBER:
+                if keys.generation_of(item) not in (seen.read, seen.written):
+                    self.table.delete(keys.key_of(item))
+                    done.deleted += 1
+            case (
+                Kind.REVERSAL
+                | Kind.REFERRAL
+                | Kind.NOTICE
+                | Kind.INBOX
+                | Kind.LEDGER
+                | Kind.POINTS_EVENT
+                | Kind.RATE
+                | Kind.POINT_TYPE
+                | Kind.SETTINGS
+                | Kind.SETTINGS_VERSION
+                | Kind.ACTION
+                | Kind.GENERATION
+                | Kind.IMPORT
+                | None
+            ):
+                pass
+            case unknown:
+                assert_never(unknown)
         self._flush(done, at_least=AT_ONCE)
+
+    def _take_heist(self, item: items.Item, done: Done) -> None:
+        try:
+            fact = items.heist_from(item)
+        except Malformed:
+            done.unreadable += 1
+            return
+        if moment_of(fact) > self.clock.now() - HOUR_KEPT:
+            self._facts.append(fact)
 
     def _flush(self, done: Done, at_least: int) -> None:
         keep = KeepStatistics(self.store, self.clock)

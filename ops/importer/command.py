@@ -34,9 +34,6 @@ from .loading import Loader, Verified
 from .mapping import Sums
 from .rows import RowError
 
-RUN: keys.Key = {"pk": "IMPORT", "sk": "RUN"}
-"""Which export a table was filled from, so that it takes no other."""
-
 _SEASON = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 
 
@@ -237,12 +234,12 @@ class RunRecord:
         self._target = target
 
     def read(self) -> Item | None:
-        return self._target.table.get(RUN)
+        return self._target.table.get(keys.IMPORT)
 
     def begin(self, name: str, why: str, sums: Sums, rejected: int) -> None:
         """Raises Contention when another import began meanwhile."""
         action = self._action("import", name, why, {**sums.lines(), "rows skipped": rejected})
-        item = {**RUN, "export": name, "startedAt": to_iso(action.at), "why": why}
+        item = {**keys.IMPORT, "export": name, "startedAt": to_iso(action.at), "why": why}
         self._target.table.transact([Step("run", {"Put": put_new(item)}), record_action(action)])
 
     def finish(self, held: Mapping[str, int]) -> None:
@@ -252,7 +249,7 @@ class RunRecord:
             return
         action = self._action("import finished", str(run["export"]), str(run["why"]), held)
         change = update(
-            RUN,
+            keys.IMPORT,
             "SET finishedAt = :at",
             {":at": to_iso(action.at)},
             condition="attribute_exists(pk) AND attribute_not_exists(finishedAt)",

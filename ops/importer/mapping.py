@@ -15,6 +15,7 @@ from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.times import to_iso
 from heist_core.storage import items, keys
 from heist_core.storage.items import Item
+from heist_core.storage.keys import Source
 from heist_core.storage.writes import Step, Transaction, put_new, update
 
 T = TypeVar("T")
@@ -32,10 +33,6 @@ Place = tuple[str, str]
 
 def place_of(key: Mapping[str, object]) -> Place:
     return str(key["pk"]), str(key["sk"])
-
-
-def _key_of(item: Item) -> keys.Key:
-    return {"pk": str(item["pk"]), "sk": str(item["sk"])}
 
 
 @dataclass(slots=True)
@@ -132,7 +129,7 @@ class ImportedPlayer:
         """The entries that open the ledger of each season."""
         return tuple(
             {
-                **keys.ledger(self.id, balance.season, "IMPORT#OPENING"),
+                **keys.ledger_entry(self.id, balance.season, Source.IMPORT, "OPENING"),
                 "pointEventType": "IMPORTED",
                 "points": balance.opening,
                 "occurredAt": f"{balance.season}-01T00:00:00.000Z",
@@ -142,7 +139,7 @@ class ImportedPlayer:
         )
 
     def all_keys(self) -> Sequence[keys.Key]:
-        return [self.key, *map(_key_of, self.openings())]
+        return [self.key, *map(keys.key_of, self.openings())]
 
     def steps(self, found: Item | None) -> Transaction:
         if found is not None and "importedEarned" in found:
@@ -218,7 +215,7 @@ class ImportedHeist:
         return keys.heist(self.heist.attempt.id)
 
     def all_keys(self) -> Sequence[keys.Key]:
-        return [self.key, *map(_key_of, items.heist_ledger_items(self.heist))]
+        return [self.key, *map(keys.key_of, items.heist_ledger_items(self.heist))]
 
     def steps(self, found: Item | None) -> Transaction:
         record = _told(items.heist_item(self.heist))

@@ -7,8 +7,8 @@ from pathlib import Path
 import boto3
 import pytest
 
+from heist_core.storage import keys
 from ops import __main__ as tool
-from ops.importer.command import RUN
 from ops.output import Output
 from ops.target import Target
 from tests.e2e.world import World
@@ -19,7 +19,7 @@ def target(world: World) -> Target:
     """The stack's table, as one that nothing was imported into."""
     session = boto3.Session("test", "test", region_name=world.outputs["Region"])
     target = Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
-    key = {name: {"S": value} for name, value in RUN.items()}
+    key = {name: {"S": value} for name, value in keys.IMPORT.items()}
     target.dynamodb.delete_item(TableName=target.table.name, Key=key)
     return target
 

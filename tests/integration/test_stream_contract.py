@@ -54,7 +54,7 @@ def assert_all_notified_once(game: Game, count: int) -> None:
 def test_what_the_stream_carries_is_what_was_committed(game: Game) -> None:
     (record,) = robberies(game, 1)
     image = items.from_wire(record["dynamodb"]["NewImage"])
-    event = items.owed_event_from(image)
+    event = items.event_from(image)
     assert isinstance(event, Heist)
     assert event == game.heist(event.attempt.id)
     assert items.owed_of(image) == set(Owed)

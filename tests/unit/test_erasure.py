@@ -9,6 +9,7 @@ import pytest
 from heist_core.domain.erasure import parties_of, without_names_of
 from heist_core.domain.inbox import Event, notices_of
 from heist_core.storage import items, keys, operator
+from heist_core.storage.keys import Source
 from heist_core.storage.operator import Redaction, Removal
 from heist_core.storage.wire import Item
 from tests.builders import NOW, award, heist, refused, reversal
@@ -61,7 +62,7 @@ def test_names_and_network_are_taken_out_of_records(
         ({key: value for key, value in HEIST.items() if not key.endswith("Name")}, "bob"),
         ({key: value for key, value in REFERRAL.items() if key != "referredName"}, "eve"),
         ({**keys.player("alice"), "name": "Alice"}, "alice"),
-        ({**keys.ledger("alice", "2026-11", "HEIST#1"), "points": 3}, "alice"),
+        ({**keys.ledger_entry("alice", "2026-11", Source.HEIST, "1"), "points": 3}, "alice"),
         (told(heist(), "bob"), "carol"),
         (told(replace(heist(), attacker_name=None), "bob"), "alice"),
         ({**told(heist(), "bob"), "metadata": "?"}, "alice"),

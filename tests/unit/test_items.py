@@ -66,7 +66,7 @@ def through_wire(item: items.Item) -> dict[str, object]:
 def test_a_heist_survives(stored: Heist) -> None:
     item = through_wire(items.heist_item(stored))
     assert items.heist_from(item) == stored
-    assert items.owed_event_from(item) == stored
+    assert items.event_from(item) == stored
     assert items.owed_of(item) == set(Owed)
 
 
@@ -74,7 +74,7 @@ def test_a_heist_survives(stored: Heist) -> None:
 def test_a_reversal_survives(stored: Reversal) -> None:
     item = through_wire(items.reversal_item(stored))
     assert items.reversal_from(item) == stored
-    assert items.owed_event_from(item) == stored
+    assert items.event_from(item) == stored
     assert items.owed_of(item) == set(Owed)
 
 
@@ -92,7 +92,7 @@ def test_a_refused_heist_survives_with_the_very_words_of_its_refusal(stored: Ref
 def test_an_award_survives(stored: Award) -> None:
     item = through_wire(items.award_item(stored))
     assert items.award_from(item) == stored
-    assert items.owed_event_from(item) == stored
+    assert items.event_from(item) == stored
 
 
 @given(PROFILES)
@@ -161,7 +161,7 @@ def test_a_profile_written_whole_reads_back_whole() -> None:
 
 def test_the_sample_of_the_stream_holds_the_heist_of_the_builders() -> None:
     image = sample("notify_players")["Records"][0]["dynamodb"]["NewImage"]
-    found = items.owed_event_from(items.from_wire(image))
+    found = items.event_from(items.from_wire(image))
     assert isinstance(found, Heist)
     assert found.plan == heist().plan
 
@@ -261,12 +261,12 @@ def test_a_record_without_what_it_needs_is_malformed_by_that_name(
 )
 def test_a_record_with_the_wrong_values_is_malformed(change: dict[str, object]) -> None:
     with pytest.raises(Malformed):
-        items.owed_event_from({**HEIST, **change})
+        items.event_from({**HEIST, **change})
 
 
 def test_a_refused_heist_owes_nobody_anything() -> None:
     with pytest.raises(Malformed):
-        items.owed_event_from(REFUSED_ITEM)
+        items.event_from(REFUSED_ITEM)
 
 
 @pytest.mark.parametrize("owed", [{"money"}, {"notices", "money"}, "notices", ["notices"]])
@@ -294,7 +294,7 @@ def test_no_marker_owes_nothing() -> None:
 )
 def test_an_image_that_is_not_typed_is_malformed(image: dict[str, object]) -> None:
     with pytest.raises(Malformed):
-        items.owed_event_from(items.from_wire(image))
+        items.event_from(items.from_wire(image))
 
 
 @pytest.mark.parametrize("state", [None, "POSTED", "sent", Decimal(1)])

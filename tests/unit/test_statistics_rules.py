@@ -19,7 +19,7 @@ from heist_core.domain.statistics import (
     strongest,
     window_start,
 )
-from heist_core.storage import counting, items
+from heist_core.storage import counting, items, keys
 from heist_core.storage.counting import Generation, Holding
 from tests.builders import NOW, heist, refused
 
@@ -140,12 +140,12 @@ def test_a_robber_that_cannot_be_read_is_said_to_be(broken: dict[str, object]) -
         counting.robber_from("alice", item)
 
 
-def test_keys_are_those_of_a_generation_and_no_other_key_is() -> None:
+def test_keys_are_those_of_a_generation() -> None:
     made = [
-        counting.day_key(3, "2026-11-22", 7),
-        counting.balances_key(3, 7),
-        counting.holding_key(3, "alice"),
-        counting.robber_key(3, "alice"),
+        keys.day(3, "2026-11-22", 7),
+        keys.balances(3, 7),
+        keys.holding(3, "alice"),
+        keys.robber(3, "alice"),
     ]
     assert made == [
         {"pk": "DAY#3#2026-11-22#7", "sk": "DAY"},
@@ -153,8 +153,8 @@ def test_keys_are_those_of_a_generation_and_no_other_key_is() -> None:
         {"pk": "HOLDING#3#alice", "sk": "HOLDING"},
         {"pk": "ROBBER#3#alice", "sk": "ROBBER"},
     ]
-    assert [counting.generation_of(key["pk"]) for key in made] == [3, 3, 3, 3]
-    assert counting.generation_of("HEIST#3") is None
+    assert [keys.generation_of(key) for key in made] == [3, 3, 3, 3]
+    assert keys.robber_id_of(made[-1]) == "alice"
 
 
 def test_the_pointer_says_what_is_read_and_what_is_written() -> None:

@@ -159,7 +159,7 @@ def _read(record: object) -> Event | Exception | None:
     """The event of a record, or why it cannot be read; None: an award that is held."""
     try:
         image = _image(record, "NewImage")
-        return None if items.is_held(image) else items.owed_event_from(image)
+        return None if items.is_held(image) else items.event_from(image)
     except Exception as error:  # noqa: BLE001 - raised when its turn comes
         return error
 

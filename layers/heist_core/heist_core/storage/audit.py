@@ -9,9 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import assert_never
 
-from . import keys
+from . import items, keys
 from .items import NOTICES_KEPT, SEASON_PREFIX, Item
+from .keys import Kind, Source
 from .table import Progress, Table
 
 LOOKS = 10
@@ -91,51 +93,65 @@ class Audit:
     def take(self, item: Item) -> None:
         """Take one item into account."""
         self.items += 1
-        key = {"pk": str(item["pk"]), "sk": str(item["sk"])}
-        kind, _, rest = key["pk"].partition("#")
+        key, which = keys.key_of(item), keys.id_of(item)
         try:
-            match kind, key["sk"].partition("#")[0]:
-                case "PLAYER", "STATE":
-                    story = self.players[rest]
+            match keys.kind_of(item):
+                case Kind.PLAYER:
+                    story = self.players[which]
                     story.state, story.points = item, points_of(item)
                     # Tokens of the old system have no records of their own here.
                     story.heists += number(item, "importedSpent")
                     story.referrals += number(item, "importedEarned")
-                case "LEDGER", _:
-                    self._take_entry(rest, item)
-                case "HEIST", "HEIST":
-                    self._take_heist(rest, item)
-                case "HEIST", "REVERSAL":
-                    self._take_reversal(rest, item)
-                case "REFERRAL", "REFERRAL" if "heldAt" in item:
-                    self.held += 1
-                case "REFERRAL", "REFERRAL" if "imported" not in item:
-                    self.players[str(item["referrerId"])].referrals += 1
-                    self._take_owed(key, item, str(item["referrerId"]))
-                case "POINTS", _:
-                    self.points_events[rest] = number(item, "points")
-                case (("HEIST" | "REFERRAL"), "NOTICE"):
+                case Kind.LEDGER:
+                    self._take_entry(which, item)
+                case Kind.HEIST:
+                    self._take_heist(which, item)
+                case Kind.REVERSAL:
+                    self._take_reversal(which, item)
+                case Kind.REFERRAL:
+                    self._take_referral(key, item)
+                case Kind.POINTS_EVENT:
+                    self.points_events[which] = number(item, "points")
+                case Kind.NOTICE:
                     self.told.add(_place(key))
                     in_inbox = f"{item['recipientId']}/{keys.inbox_tag(key)}"
                     self.notices[in_inbox] = _place(key)
-                case "INBOX", _:
-                    self.inbox[f"{rest}/{item['tag']}"] += 1
+                case Kind.INBOX:
+                    self.inbox[f"{which}/{item['tag']}"] += 1
+                case (
+                    Kind.RATE
+                    | Kind.POINT_TYPE
+                    | Kind.SETTINGS
+                    | Kind.SETTINGS_VERSION
+                    | Kind.ACTION
+                    | Kind.DAY
+                    | Kind.BALANCES
+                    | Kind.HOLDING
+                    | Kind.ROBBER
+                    | Kind.GENERATION
+                    | Kind.IMPORT
+                    | None
+                ):
+                    pass
+                case unknown:
+                    assert_never(unknown)
         except (KeyError, ValueError) as error:
             self.unreadable.append(Violation(_place(key), "can be read", repr(error)))
 
     def _take_entry(self, player_id: str, item: Item) -> None:
-        season, kind, reference = str(item["sk"]).split("#", 2)
+        season, source, source_id = keys.ledger_entry_of(item)
         points = number(item, "points")
         self.players[player_id].ledger[season] += points
-        if kind == "HEIST":
-            self.heist_entries[reference][player_id] = points
-        elif kind == "REVERSAL":
-            self.reversal_entries[reference][player_id] = points
-        else:
-            self.earned[season] += points
-            if kind == "IMPORT":
-                return
-            self.event_entries[reference] = points
+        match source:
+            case Source.HEIST:
+                self.heist_entries[source_id][player_id] = points
+            case Source.REVERSAL:
+                self.reversal_entries[source_id][player_id] = points
+            case Source.EVENT:
+                self.earned[season] += points
+                self.event_entries[source_id] = points
+            case Source.IMPORT:
+                self.earned[season] += points
 
     def _take_heist(self, heist_id: str, item: Item) -> None:
         if item["status"] != "SUCCESS":
@@ -154,6 +170,13 @@ class Audit:
         self.reversals[heist_id] = item
         self.players[attacker].refunds += item["tokenRefunded"] is True
         self._take_owed(keys.reversal(heist_id), item, attacker, victim)
+
+    def _take_referral(self, key: keys.Key, item: Item) -> None:
+        if items.is_held(item):
+            self.held += 1
+        elif "imported" not in item:
+            self.players[str(item["referrerId"])].referrals += 1
+            self._take_owed(key, item, str(item["referrerId"]))
 
     def _take_owed(self, key: keys.Key, item: Item, *recipients: str) -> None:
         if datetime.fromisoformat(str(item["createdAt"])) > self.now - _NOTICES_SURE:
@@ -380,7 +403,7 @@ def _at_one_moment(table: Table, player_id: str) -> Iterator[Violation]:
     """What is wrong with a player's state and ledger at one moment, if one could be read."""
     for _ in range(LOOKS):
         before = table.get(keys.player(player_id))
-        entries = list(table.partition(keys.ledger(player_id, "", "")["pk"]))
+        entries = list(table.partition(keys.ledger(player_id)))
         if before == table.get(keys.player(player_id)):
             story = audit_items([before, *entries] if before else entries).players[player_id]
             yield from player_violations(player_id, story)

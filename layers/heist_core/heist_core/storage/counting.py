@@ -32,8 +32,6 @@ SHARDS = 8
 HOUR_KEPT = ROBBERS_WINDOW + timedelta(days=2)
 DAY_KEPT = DAYS_WINDOW + timedelta(days=2)
 
-GENERATION: keys.Key = {"pk": "STATISTICS", "sk": "GENERATION"}
-
 
 @dataclass(frozen=True, slots=True)
 class Generation:
@@ -47,36 +45,13 @@ class Generation:
         return self.read != self.written
 
 
-def day_key(generation: int, date: str, shard: int) -> keys.Key:
-    return {"pk": f"DAY#{generation}#{date}#{shard}", "sk": "DAY"}
-
-
-def balances_key(generation: int, shard: int) -> keys.Key:
-    return {"pk": f"BALANCES#{generation}#{shard}", "sk": "BALANCES"}
-
-
-def holding_key(generation: int, player_id: str) -> keys.Key:
-    return {"pk": f"HOLDING#{generation}#{player_id}", "sk": "HOLDING"}
-
-
-def robber_key(generation: int, player_id: str) -> keys.Key:
-    return {"pk": f"ROBBER#{generation}#{player_id}", "sk": "ROBBER"}
-
-
-def generation_of(pk: str) -> int | None:
-    """The generation in a key of this module; None for any other key."""
-    kind, _, rest = pk.partition("#")
-    number = rest.partition("#")[0]
-    return int(number) if kind in ("DAY", "BALANCES", "HOLDING", "ROBBER") else None
-
-
 # Items
 
 
 def robber_item(generation: int, robber: Robber, now: datetime) -> Item:
     """Without takings the item has no place in the standings, and waits for its end."""
     item: dict[str, object] = {
-        **robber_key(generation, robber.player_id),
+        **keys.robber(generation, robber.player_id),
         "version": robber.version + 1,
         "hours": {hour: [takings.heists, takings.points] for hour, takings in robber.hours.items()},
         "expiresAt": items.expiry(now, HOUR_KEPT),
@@ -175,7 +150,7 @@ def _add_to_days(
     for date, added in sorted(days.items()):
         ends = datetime.fromisoformat(date).replace(tzinfo=UTC) + timedelta(days=1)
         yield update(
-            day_key(generation, date, shard),
+            keys.day(generation, date, shard),
             "ADD "
             + ", ".join(f"{name} :{name}" for name in sorted(added))
             + " SET expiresAt = :end",
@@ -239,7 +214,7 @@ def move_holdings(generation: int, moves: Sequence[tuple[Holding, Holding]]) -> 
     if changed:
         shard = keys.spread(moves[0][0].player_id, SHARDS)
         request = update(
-            balances_key(generation, shard),
+            keys.balances(generation, shard),
             "ADD " + ", ".join(f"{name} :{name}" for name in changed),
             {f":{name}": number for name, number in changed.items()},
         )
@@ -252,7 +227,7 @@ def _hold(generation: int, before: Holding, after: Holding) -> Request:
         " REMOVE tokens" if after.tokens is None else ", tokens = :tokens"
     )
     return update(
-        holding_key(generation, after.player_id),
+        keys.holding(generation, after.player_id),
         changes,
         {
             ":version": after.version,
@@ -270,7 +245,7 @@ def moment_of(fact: Heist | RefusedHeist) -> datetime:
 
 def put_generation(seen: Generation, to: Generation) -> Request:
     """Replace the pointer if it is as seen (or was never written: the first generation)."""
-    request = put({**GENERATION, "read": to.read, "written": to.written})
+    request = put({**keys.GENERATION, "read": to.read, "written": to.written})
     if seen == Generation():
         request["ConditionExpression"] = "attribute_not_exists(pk)"
     else:

@@ -5,7 +5,7 @@ Every reader raises Malformed, naming the attribute, when an item is not what it
 
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar
+from typing import TypeVar, assert_never
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import HeistRefused, Malformed
@@ -27,6 +27,7 @@ from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import from_iso, season_of, to_iso
 
 from . import keys
+from .keys import Kind, Source
 from .wire import Item as Item
 from .wire import from_wire as from_wire
 from .wire import to_wire as to_wire
@@ -242,17 +243,16 @@ def heist_from(item: Item) -> Heist | RefusedHeist:
 def heist_ledger_items(heist: Heist) -> tuple[Item, Item]:
     """The attacker's HEIST_GAIN and the victim's HEIST_LOSS."""
     attempt, plan = heist.attempt, heist.plan
-    reference = f"HEIST#{attempt.id}"
     shared = {"heistId": attempt.id, "occurredAt": to_iso(plan.at)}
     return (
         {
-            **keys.ledger(attempt.attacker_id, plan.season, reference),
+            **keys.ledger_entry(attempt.attacker_id, plan.season, Source.HEIST, attempt.id),
             "pointEventType": "HEIST_GAIN",
             "points": plan.points_stolen,
             **shared,
         },
         {
-            **keys.ledger(attempt.victim_id, plan.season, reference),
+            **keys.ledger_entry(attempt.victim_id, plan.season, Source.HEIST, attempt.id),
             "pointEventType": "HEIST_LOSS",
             "points": -plan.points_stolen,
             **shared,
@@ -312,7 +312,7 @@ def reversal_ledger_items(reversal: Reversal) -> tuple[Item, Item]:
 
     def entry(player_id: str, points: int) -> Item:
         return {
-            **keys.ledger(player_id, reversal.season, f"REVERSAL#{reversal.heist_id}"),
+            **keys.ledger_entry(player_id, reversal.season, Source.REVERSAL, reversal.heist_id),
             "pointEventType": "HEIST_REVERSAL",
             "points": points,
             "heistId": reversal.heist_id,
@@ -383,7 +383,7 @@ def points_event_item(earned: EarnedPoints) -> Item:
 def earned_ledger_item(earned: EarnedPoints) -> Item:
     season = season_of(earned.occurred_at)
     return {
-        **keys.ledger(earned.player_id, season, f"EVENT#{earned.event_id}"),
+        **keys.ledger_entry(earned.player_id, season, Source.EVENT, earned.event_id),
         "pointEventType": earned.point_event_type,
         "points": earned.points,
         "eventId": earned.event_id,
@@ -394,23 +394,45 @@ def earned_ledger_item(earned: EarnedPoints) -> Item:
 # What is owed
 
 
-def owed_event_from(item: Item) -> Event:
+def event_from(item: Item) -> Event:
     """The event that an item with an owed marker records."""
-    kind = _required(item, "sk", str)
-    if kind == "REFERRAL":
-        return award_from(item)
-    if kind == "REVERSAL":
-        return reversal_from(item)
-    if kind == "HEIST":
-        heist = heist_from(item)
-        if isinstance(heist, Heist):
-            return heist
-    raise Malformed("sk names no successful heist, reversal or referral")
+    fact = fact_from(item)
+    if isinstance(fact, RefusedHeist):
+        raise Malformed("a refused heist is no event")
+    return fact
 
 
 def fact_from(item: Item) -> Fact:
-    """As `owed_event_from`; a refused heist, too, is a fact to be counted."""
-    return heist_from(item) if item.get("sk") == "HEIST" else owed_event_from(item)
+    """As `event_from`; a refused heist, too, is a fact to be counted."""
+    match keys.kind_of(item):
+        case Kind.HEIST:
+            return heist_from(item)
+        case Kind.REVERSAL:
+            return reversal_from(item)
+        case Kind.REFERRAL:
+            return award_from(item)
+        case (
+            Kind.PLAYER
+            | Kind.NOTICE
+            | Kind.INBOX
+            | Kind.LEDGER
+            | Kind.POINTS_EVENT
+            | Kind.RATE
+            | Kind.POINT_TYPE
+            | Kind.SETTINGS
+            | Kind.SETTINGS_VERSION
+            | Kind.ACTION
+            | Kind.DAY
+            | Kind.BALANCES
+            | Kind.HOLDING
+            | Kind.ROBBER
+            | Kind.GENERATION
+            | Kind.IMPORT
+            | None
+        ):
+            raise Malformed("pk and sk name no heist, reversal or referral")
+        case unknown:
+            assert_never(unknown)
 
 
 def owed_of(item: Item) -> frozenset[str]:
@@ -460,8 +482,7 @@ def inbox_item(sequence: int, tag: str, notice: Notice, arrived_at: datetime) ->
     """`tag` makes the public id unguessable from, and different to, other players' ids."""
     position = f"{sequence:0{_SEQUENCE_DIGITS}d}"
     return {
-        "pk": keys.inbox(notice.recipient_id),
-        "sk": position,
+        **keys.inbox_item(notice.recipient_id, position),
         "unread": position,
         "tag": tag,
         "recipientId": notice.recipient_id,

@@ -1,7 +1,12 @@
-"""Where each item lies. No id can hold a `#`, so no id can reach into another item's key."""
+"""Every kind of item that the table holds, and where each lies.
+
+No id can hold a `#`, so no id can reach into another item's key.
+"""
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
+from enum import Enum, StrEnum
 
 from heist_core.domain.times import to_iso
 
@@ -14,77 +19,144 @@ SET_ASIDE_BUCKET = "aside"
 HELD_BUCKET = "held"
 
 
+class Kind(Enum):
+    """The first word of the partition key and of the sort key; an empty word stands for any.
+
+    Whatever sorts items by their kinds names each of these, also those that it passes over:
+    tests/unit/test_kinds.py.
+    """
+
+    PLAYER = "PLAYER", "STATE"
+    HEIST = "HEIST", "HEIST"
+    """A heist that happened, or an attempt that was refused."""
+    REVERSAL = "HEIST", "REVERSAL"
+    REFERRAL = "REFERRAL", "REFERRAL"
+    """An award that was given, or is held."""
+    NOTICE = "", "NOTICE"
+    """Who was told of the heist, reversal or referral beside it, and how far the mail is."""
+    INBOX = "INBOX", ""
+    LEDGER = "LEDGER", ""
+    POINTS_EVENT = "POINTS", "POINTS"
+    RATE = "RATE", ""
+    POINT_TYPE = "POINT_TYPES", ""
+    SETTINGS = "SETTINGS", "HEIST"
+    SETTINGS_VERSION = "SETTINGS", "VERSION"
+    ACTION = "ACTIONS", ""
+    DAY = "DAY", "DAY"
+    BALANCES = "BALANCES", "BALANCES"
+    HOLDING = "HOLDING", "HOLDING"
+    ROBBER = "ROBBER", "ROBBER"
+    GENERATION = "STATISTICS", "GENERATION"
+    IMPORT = "IMPORT", "RUN"
+
+    def __init__(self, partition: str, sort: str) -> None:
+        self.partition = partition
+        self.sort = sort
+
+    def key(self, *which: object, sort: str = "") -> Key:
+        return {"pk": "#".join((self.partition, *map(str, which))), "sk": sort or self.sort}
+
+
+_KINDS = {(kind.partition, kind.sort): kind for kind in Kind}
+
+
+def kind_of(item: Mapping[str, object]) -> Kind | None:
+    """None for what is none of ours, such as an item that somebody wrote by hand."""
+    partition, sort = (str(item.get(name, "")).partition("#")[0] for name in ("pk", "sk"))
+    for words in ((partition, sort), (partition, ""), ("", sort)):
+        if words in _KINDS:
+            return _KINDS[words]
+    return None
+
+
+def key_of(item: Mapping[str, object]) -> Key:
+    return {"pk": str(item["pk"]), "sk": str(item["sk"])}
+
+
+def id_of(item: Mapping[str, object]) -> str:
+    """Whose or which an item is: the part of its partition key behind the first word."""
+    return str(item["pk"]).partition("#")[2]
+
+
+# Players
+
+
 def player(player_id: str) -> Key:
-    return {"pk": f"PLAYER#{player_id}", "sk": "STATE"}
-
-
-def heist(heist_id: str) -> Key:
-    return {"pk": f"HEIST#{heist_id}", "sk": "HEIST"}
-
-
-def reversal(heist_id: str) -> Key:
-    return {"pk": f"HEIST#{heist_id}", "sk": "REVERSAL"}
-
-
-def referral(referred_id: str) -> Key:
-    return {"pk": f"REFERRAL#{referred_id}", "sk": "REFERRAL"}
-
-
-def notice(subject: Key, recipient_id: str) -> Key:
-    """Beside the heist, reversal or referral that it is about."""
-    of_reversal = "#REVERSAL" if subject["sk"] == "REVERSAL" else ""
-    return {"pk": subject["pk"], "sk": f"NOTICE#{recipient_id}{of_reversal}"}
+    return Kind.PLAYER.key(player_id)
 
 
 def inbox(player_id: str) -> str:
-    return f"INBOX#{player_id}"
+    """The partition of a player's inbox."""
+    return f"{Kind.INBOX.partition}#{player_id}"
+
+
+def inbox_item(player_id: str, position: str) -> Key:
+    return Kind.INBOX.key(player_id, sort=position)
 
 
 def inbox_tag(notice_key: Key) -> str:
     """Makes the public id of an inbox item unguessable, and tells which notice it holds."""
-    text = f"{notice_key['pk']}/{notice_key['sk'].removeprefix('NOTICE#')}"
+    text = f"{notice_key['pk']}/{notice_key['sk'].removeprefix(f'{Kind.NOTICE.sort}#')}"
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def ledger(player_id: str, season: str, reference: str) -> Key:
-    """`reference`: `HEIST#<id>`, `REVERSAL#<heist id>`, `EVENT#<id>` or `IMPORT#OPENING`."""
-    return {"pk": f"LEDGER#{player_id}", "sk": f"{season}#{reference}"}
+class Source(StrEnum):
+    """What a ledger entry's points are from."""
+
+    HEIST = "HEIST"
+    REVERSAL = "REVERSAL"
+    EVENT = "EVENT"
+    IMPORT = "IMPORT"
+
+
+def ledger(player_id: str) -> str:
+    """The partition of a player's ledger."""
+    return f"{Kind.LEDGER.partition}#{player_id}"
+
+
+def ledger_entry(player_id: str, season: str, source: Source, source_id: str) -> Key:
+    """`source_id`: that of the heist (of its reversal, too) or event; `OPENING` of an import."""
+    return Kind.LEDGER.key(player_id, sort=f"{season}#{source}#{source_id}")
+
+
+def ledger_entry_of(item: Mapping[str, object]) -> tuple[str, Source, str]:
+    """Season, source and the source's id. Raises ValueError."""
+    season, source, source_id = str(item["sk"]).split("#", 2)
+    return season, Source(source), source_id
 
 
 def points_event(event_id: str) -> Key:
-    return {"pk": f"POINTS#{event_id}", "sk": "POINTS"}
-
-
-def point_type(name: str) -> Key:
-    return {"pk": "POINT_TYPES", "sk": name}
-
-
-SETTINGS: Key = {"pk": "SETTINGS", "sk": "HEIST"}
-SETTINGS_VERSION = "VERSION#"
-
-
-def settings_version(version: int) -> Key:
-    """The settings as an operator wrote them then."""
-    return {"pk": SETTINGS["pk"], "sk": f"{SETTINGS_VERSION}{version:06d}"}
+    return Kind.POINTS_EVENT.key(event_id)
 
 
 def rate(player_id: str, route: str, minute: datetime) -> Key:
     """One item per player, route and calendar minute in UTC."""
-    return {"pk": f"RATE#{player_id}", "sk": f"{route}#{minute:%Y-%m-%dT%H:%M}"}
+    return Kind.RATE.key(player_id, sort=f"{route}#{minute:%Y-%m-%dT%H:%M}")
 
 
-def action(at: datetime, action_id: str) -> Key:
-    """The log of operator actions, one partition per month, in order of time."""
-    return {"pk": actions(f"{at:%Y-%m}"), "sk": f"{to_iso(at)}#{action_id}"}
+# What happened
 
 
-def actions(month: str) -> str:
-    """`month` is `YYYY-MM`."""
-    return f"ACTIONS#{month}"
+def heist(heist_id: str) -> Key:
+    return Kind.HEIST.key(heist_id)
+
+
+def reversal(heist_id: str) -> Key:
+    return Kind.REVERSAL.key(heist_id)
+
+
+def referral(referred_id: str) -> Key:
+    return Kind.REFERRAL.key(referred_id)
+
+
+def notice(subject: Key, recipient_id: str) -> Key:
+    """Beside the heist, reversal or referral that it is about."""
+    of_reversal = f"#{Kind.REVERSAL.sort}" if subject["sk"] == Kind.REVERSAL.sort else ""
+    return {"pk": subject["pk"], "sk": f"{Kind.NOTICE.sort}#{recipient_id}{of_reversal}"}
 
 
 def owed_bucket(key: Key) -> str:
-    """Spreads what is owed over a few index partitions, so that one does not limit all heists."""
+    """Spreads what is owed over index partitions, so that one does not throttle all heists."""
     return OWED_BUCKETS[spread(key["pk"], len(OWED_BUCKETS))]
 
 
@@ -96,3 +168,64 @@ def refused_bucket(key: Key) -> str:
 def spread(text: str, shards: int) -> int:
     """Which of up to 256 shards a text belongs to."""
     return hashlib.sha256(text.encode()).digest()[0] % shards
+
+
+# Settings and operators
+
+
+def point_type(name: str) -> Key:
+    return Kind.POINT_TYPE.key(sort=name)
+
+
+SETTINGS = Kind.SETTINGS.key()
+SETTINGS_VERSIONS = f"{Kind.SETTINGS_VERSION.sort}#"
+"""What the sort keys of all versions begin with, in the partition of the settings."""
+
+
+def settings_version(version: int) -> Key:
+    """The settings as an operator wrote them then."""
+    return Kind.SETTINGS_VERSION.key(sort=f"{SETTINGS_VERSIONS}{version:06d}")
+
+
+def action(at: datetime, action_id: str) -> Key:
+    """The log of operator actions, one partition per month, in order of time."""
+    return Kind.ACTION.key(f"{at:%Y-%m}", sort=f"{to_iso(at)}#{action_id}")
+
+
+def actions(month: str) -> str:
+    """The partition of a month's actions; `month` is `YYYY-MM`."""
+    return f"{Kind.ACTION.partition}#{month}"
+
+
+IMPORT = Kind.IMPORT.key()
+"""Which export a table was filled from, so that it takes no other."""
+
+
+# Statistics: all but the pointer carry a generation: a rebuild makes new ones beside the old.
+
+GENERATION = Kind.GENERATION.key()
+
+
+def day(generation: int, date: str, shard: int) -> Key:
+    return Kind.DAY.key(generation, date, shard)
+
+
+def balances(generation: int, shard: int) -> Key:
+    return Kind.BALANCES.key(generation, shard)
+
+
+def holding(generation: int, player_id: str) -> Key:
+    return Kind.HOLDING.key(generation, player_id)
+
+
+def robber(generation: int, player_id: str) -> Key:
+    return Kind.ROBBER.key(generation, player_id)
+
+
+def generation_of(item: Mapping[str, object]) -> int:
+    """The generation of a day, of balances, of a holding or of a robber."""
+    return int(id_of(item).partition("#")[0])
+
+
+def robber_id_of(item: Mapping[str, object]) -> str:
+    return id_of(item).partition("#")[2]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from heist_core.domain.action import Action
 from heist_core.domain.player import Player
@@ -11,6 +12,7 @@ from heist_core.domain.times import to_iso
 
 from . import items, keys
 from .items import Item, to_wire
+from .keys import Kind
 from .writes import Request, Step, Transaction, put, put_new, update
 
 
@@ -203,18 +205,41 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
 
     Ledger, points and tokens stay: they are the sums of others, too.
     """
-    key = {"pk": str(item["pk"]), "sk": str(item["sk"])}
-    if key["pk"] == keys.inbox(player_id):
-        return Removal("inbox items", key)
-    if key["sk"] in ("HEIST", "REVERSAL"):
-        found = {"attackerName", "sourceNetwork"} if item.get("attackerId") == player_id else set()
-        found |= {"victimName"} if item.get("victimId") == player_id else set()
-        return _without(key, sorted(found & item.keys()), "heists")
-    if key == keys.referral(player_id):
-        return _without(key, sorted({"referredName"} & item.keys()), "referrals")
-    if key["pk"].startswith(keys.inbox("")):
-        return _nameless(key, item, player_id)
-    return None
+    key, which = keys.key_of(item), keys.id_of(item)
+    match keys.kind_of(item):
+        case Kind.INBOX:
+            own = which == player_id
+            return Removal("inbox items", key) if own else _nameless(key, item, player_id)
+        case Kind.HEIST | Kind.REVERSAL:
+            named = (
+                {"attackerName", "sourceNetwork"} if item.get("attackerId") == player_id else set()
+            )
+            named |= {"victimName"} if item.get("victimId") == player_id else set()
+            return _without(key, sorted(named & item.keys()), "heists")
+        case Kind.REFERRAL:
+            named = {"referredName"} if which == player_id else set()
+            return _without(key, sorted(named & item.keys()), "referrals")
+        case (
+            Kind.PLAYER
+            | Kind.NOTICE
+            | Kind.LEDGER
+            | Kind.POINTS_EVENT
+            | Kind.RATE
+            | Kind.POINT_TYPE
+            | Kind.SETTINGS
+            | Kind.SETTINGS_VERSION
+            | Kind.ACTION
+            | Kind.DAY
+            | Kind.BALANCES
+            | Kind.HOLDING
+            | Kind.ROBBER
+            | Kind.GENERATION
+            | Kind.IMPORT
+            | None
+        ):
+            return None
+        case unknown:
+            assert_never(unknown)
 
 
 def _without(key: keys.Key, names: list[str], kind: str) -> Redaction | None:
@@ -230,7 +255,7 @@ def _nameless(key: keys.Key, item: Item, player_id: str) -> Redaction | None:
     metadata = item.get("metadata")
     if not isinstance(metadata, Mapping):
         return None
-    of_referral = keys.notice(keys.referral(player_id), key["pk"].removeprefix(keys.inbox("")))
+    of_referral = keys.notice(keys.referral(player_id), keys.id_of(key))
     named = {
         "attackerName": metadata.get("attackerId") == player_id,
         "victimName": metadata.get("victimId") == player_id,

@@ -10,7 +10,7 @@ from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.statistics import DAYS_WINDOW, Day, Robber, Takings, hour_of, window_start
 
 from . import counting, items, keys
-from .counting import GENERATION, SHARDS, Generation, Holding, number
+from .counting import SHARDS, Generation, Holding, number
 from .items import Item, to_wire
 from .table import Table
 from .writes import Request, Step
@@ -30,7 +30,7 @@ class StatisticsStore:
         Ask only after the facts to be counted were read: a rebuild that began later finds them
         itself.
         """
-        return counting.generation_from(self._table.get(GENERATION))
+        return counting.generation_from(self._table.get(keys.GENERATION))
 
     def count(self, facts: Sequence[Heist | RefusedHeist], generation: int, now: datetime) -> None:
         """Count at most AT_ONCE facts, each once in a generation and as long as its record is
@@ -42,7 +42,7 @@ class StatisticsStore:
         found = self._table.by_partition(
             [
                 *[items.subject_key(fact) for fact in facts],
-                *[counting.robber_key(generation, player_id) for player_id in sorted(robbing)],
+                *[keys.robber(generation, player_id) for player_id in sorted(robbing)],
             ]
         )
         left = [
@@ -53,7 +53,7 @@ class StatisticsStore:
         if left:
             robbers = {
                 player_id: counting.robber_from(
-                    player_id, found.get(counting.robber_key(generation, player_id)["pk"])
+                    player_id, found.get(keys.robber(generation, player_id)["pk"])
                 )
                 for player_id in robbing
             }
@@ -69,14 +69,12 @@ class StatisticsStore:
             [
                 key
                 for player_id in sorted(player_ids)
-                for key in (keys.player(player_id), counting.holding_key(generation, player_id))
+                for key in (keys.player(player_id), keys.holding(generation, player_id))
             ]
         )
         moves = []
         for player_id in sorted(player_ids):
-            before = _holding(
-                player_id, found.get(counting.holding_key(generation, player_id)["pk"])
-            )
+            before = _holding(player_id, found.get(keys.holding(generation, player_id)["pk"]))
             after = _holding(player_id, found.get(keys.player(player_id)["pk"]))
             if after.version > before.version:
                 moves.append((before, after))
@@ -111,15 +109,13 @@ class StatisticsStore:
         dates = [
             (since + timedelta(days=day)).date().isoformat() for day in range(DAYS_WINDOW.days + 1)
         ]
-        wanted = [
-            counting.day_key(generation, date, shard) for date in dates for shard in range(SHARDS)
-        ]
+        wanted = [keys.day(generation, date, shard) for date in dates for shard in range(SHARDS)]
         found = self._table.by_partition(wanted)
         days = []
         for date in reversed(dates):
             sums: Counter[str] = Counter()
             for shard in range(SHARDS):
-                item = found.get(counting.day_key(generation, date, shard)["pk"], {})
+                item = found.get(keys.day(generation, date, shard)["pk"], {})
                 for hour in range(24):
                     if f"{date}T{hour:02d}" >= first:
                         for kind in "spf":
@@ -130,7 +126,7 @@ class StatisticsStore:
 
     def balances(self, generation: int) -> list[tuple[int, int]]:
         """Balances and how many players have each, the highest balance first."""
-        shards = [counting.balances_key(generation, shard) for shard in range(SHARDS)]
+        shards = [keys.balances(generation, shard) for shard in range(SHARDS)]
         sums: Counter[int] = Counter()
         for item in self._table.by_partition(shards).values():
             for name in item:
@@ -155,7 +151,7 @@ class StatisticsStore:
             "Limit": _STANDINGS_PAGE,
         }
         for item in self._table.query(request):
-            yield counting.robber_from(str(item["pk"]).split("#", 2)[2], item)
+            yield counting.robber_from(keys.robber_id_of(item), item)
 
     def names(self, player_ids: Collection[str]) -> dict[str, str | None]:
         """The players' names as they are now."""

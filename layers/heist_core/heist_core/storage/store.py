@@ -300,7 +300,7 @@ class Store:
             for bucket in buckets
         ]
         for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
-            key = {"pk": str(entry["pk"]), "sk": str(entry["sk"])}
+            key = keys.key_of(entry)
             item = self._table.get(key)
             if item is not None and item.get("owedBucket") == entry["owedBucket"]:
                 yield OwedRecord(key, item)
@@ -369,7 +369,7 @@ class Store:
         }
 
     def in_inbox(self, player_id: str, position: str, tag: str) -> bool:
-        item = self._table.get({"pk": keys.inbox(player_id), "sk": position})
+        item = self._table.get(keys.inbox_item(player_id, position))
         return item is not None and item.get("tag") == tag
 
     def mark_read(self, player_id: str, positions: Sequence[tuple[str, str]], at: datetime) -> int:

@@ -316,7 +316,7 @@ def set_aside(subject: keys.Key) -> Request:
 def mark_read(player_id: str, sequence: str, tag: str, at: datetime) -> Request:
     """Mark one unread item of this player as read."""
     return update(
-        {"pk": keys.inbox(player_id), "sk": sequence},
+        keys.inbox_item(player_id, sequence),
         "SET readAt = :at REMOVE unread",
         {":at": to_iso(at), ":tag": tag},
         condition="attribute_exists(unread) AND tag = :tag",
