@@ -88,7 +88,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command's exit code: 1 and a sentence on stderr when something is in the way, 2 for usage.
+    """The command's exit code: 1 and a sentence on stderr when something is in the way, 2 for
+    usage.
 
     Whatever the world outside does (no terminal, AWS gone, output closed or full) ends here.
     """
@@ -101,7 +102,7 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130
-    except Exception as error:  # noqa: BLE001 - a person is told, in a sentence
+    except Exception as error:  # noqa: BLE001 - shown to a person, as a sentence
         if isinstance(error, OSError):
             _drop_output()
         with suppress(OSError):

@@ -117,7 +117,8 @@ def show(current: InEffect, out: Output) -> int:
     if problem:
         out.line(f"The settings item is not valid: {problem}")
         out.line(
-            "Instances keep the last good values they read; new ones have the variables, shown here."
+            "Instances keep the last good values they read; new ones have the variables, shown "
+            "here."
         )
     out.document(
         {
@@ -245,7 +246,8 @@ def write(target: Target, current: InEffect, overrides: Values, reason: str) -> 
         )
     except Contention as problem:
         raise OperatorError(
-            "Somebody else changed the settings meanwhile; nothing was written. Look again: ./heist config"
+            "Somebody else changed the settings meanwhile; nothing was written. Look again: "
+            "./heist config"
         ) from problem
     return version
 
@@ -259,7 +261,8 @@ def verify(target: Target, version: int, expected: HeistSettings) -> None:
         valid = False
     if not valid:
         raise OperatorError(
-            f"Version {version} was written, and is not what stands there now: ./heist config shows it."
+            f"Version {version} was written, and is not what stands there now: ./heist config "
+            "shows it."
         )
 
 

@@ -1,7 +1,7 @@
 """Erase what tells who a person is, for good.
 
-First the player is frozen: from that moment nobody robs, tells or credits them,
-and events that come late are ignored. When no function can still be at work
+First the player is frozen: from then on nobody robs, notifies or credits them,
+and late events are ignored. When no function can still be at work
 with what it read before, their name, address and network are taken out of every
 record, their inbox is deleted, and a receipt goes into the log. Points, tokens
 and ledger stay under the id: they are sums and histories of others, too. It may

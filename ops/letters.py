@@ -1,4 +1,4 @@
-"""The two dead-letter queues: what lies in them, and whose it is."""
+"""The two dead-letter queues: their dead letters, and whose each is."""
 
 import argparse
 import json

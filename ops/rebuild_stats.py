@@ -53,7 +53,8 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
 
     done = Rebuild(target.statistics, target.table, action, target.clock)(out.items_read)
     out.line(
-        f"{done.facts} heists and refusals and {done.players} players counted, {done.unreadable} records "
+        f"{done.facts} heists and refusals and {done.players} players counted, {done.unreadable} "
+        "records "
         f"could not be read, {done.deleted} items of older generations deleted."
     )
     out.line(f"Reports are read from generation {done.generation}.")

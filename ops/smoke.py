@@ -2,7 +2,7 @@
 
 Without --apply it only asks: every route refuses a caller without a token. With
 --apply a player of its own comes and goes: signs up, earns a token by an event
-on the bus, is told so, tries a heist that the rules refuse. The account is
+on the bus, is notified, tries a heist that the rules refuse. The account is
 removed again; the player's items stay. The exit code is 1 if anything is wrong.
 """
 
@@ -99,7 +99,7 @@ class Smoke:
         with self._player() as (player_id, api):
             self.check("a new player has nothing", lambda: _has_nothing(api))
             self.check("an event becomes a token", lambda: self._earns(player_id, api))
-            self.check("who is told so, and reads it", lambda: _is_told(api))
+            self.check("a notification arrives", lambda: _is_notified(api))
             self.check("a refused heist costs nothing", lambda: _is_refused(player_id, api))
 
     def _earns(self, player_id: str, api: Api) -> str:
@@ -168,13 +168,13 @@ def _has_nothing(api: Api) -> str:
     return "no tokens"
 
 
-def _is_told(api: Api) -> str:
-    def told() -> bool:
+def _is_notified(api: Api) -> str:
+    def arrived() -> bool:
         page = api.expect(200, "GET", "/notifications?unreadOnly=true")
         listed = page.get("notifications")
         return isinstance(listed, list) and [one["type"] for one in listed] == ["TOKEN_EARNED"]
 
-    _until(told, "no notification arrived")
+    _until(arrived, "no notification arrived")
     left = api.expect(200, "POST", "/notifications/read", {})
     if (left.get("updated"), left.get("unreadCount")) != (1, 0):
         raise WrongError(f"marking it as read answered {dict(left)}")

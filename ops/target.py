@@ -108,7 +108,7 @@ class Target:
 
 
 def find_target(stage: str) -> Target:
-    """The deployment of a stage, or the running local one. Raises OperatorError if there is none."""
+    """The deployment of a stage, or the running local one. Raises OperatorError without one."""
     return _deployed(stage) if stage and stage != "local" else _local()
 
 
@@ -120,7 +120,8 @@ def _local() -> Target:
         )
     except (FileNotFoundError, urllib3.exceptions.HTTPError):
         raise OperatorError(
-            "No local stack is running: start it with `make run`, or name a deployed one: --stage dev."
+            "No local stack is running: start it with `make run`, or name a deployed one: "
+            "--stage dev."
         ) from None
     except (ValueError, KeyError, TypeError):
         raise OperatorError(f"{LOCAL_OUTPUTS} cannot be read: start `make run` again.") from None

@@ -1,7 +1,7 @@
 """Checked rows in a temporary SQLite database, so that no export is too large for memory.
 
-It is private to this process and gone with it. It finds rows that are there twice and rows that name
-players who are not, adds up, and gives players and heists back as what is to be written.
+It is private to this process and gone with it. It finds duplicate rows and rows that name players
+who are not there, adds up, and returns players and heists in the form that is written.
 """
 
 import sqlite3
@@ -89,9 +89,9 @@ class CheckedExport:
     ) -> None:
         """Take every row that can be taken.
 
-        `season`: the month that monthlyPoints belong to, by default that of the newest time in the export.
-        `now`: what lies later is rejected. `progress` is told how many bytes were read in all. Raises
-        ExportError.
+        `season`: the month that monthlyPoints belong to, by default that of the newest time in the
+        export. `now`: what lies later is rejected. `progress` is told how many bytes were read in
+        all. Raises ExportError.
         """
         takers: dict[str, Callable[[int, RawRow, datetime], str | None]] = {
             USERS.name: self._user,
@@ -180,7 +180,7 @@ class CheckedExport:
     # What only the whole shows
 
     def _reject_strangers(self, reject: Reject) -> None:
-        """Take out rows of players who are not among the users."""
+        """Reject rows of players who are not among the users."""
         for table, kind, column, name in (
             ("tokens", TOKENS, "user_id", "userId"),
             ("heists", HEISTS, "attacker", "attackerId"),
@@ -213,8 +213,8 @@ class CheckedExport:
     def _add_up(self) -> None:
         """Points that each player had in each season, and how many of them imported heists brought.
 
-        This season's are monthlyPoints. Earlier ones are what the point events of the month add up to,
-        if there are any; else nobody knows them and they are 0.
+        This season's are monthlyPoints. Earlier ones are what the point events of the month add up
+        to, if there are any; else nobody knows them and they are 0.
         """
         self._db.execute("INSERT INTO balances SELECT id, ?, points, 0 FROM users", (self.season,))
         self._db.execute(
@@ -237,14 +237,16 @@ class CheckedExport:
         )
         if most and most >= ITEMS_AT_ONCE:
             raise ExportError(
-                f"A player has {most} months of history; at most {ITEMS_AT_ONCE - 1} can be imported."
+                f"A player has {most} months of history; at most {ITEMS_AT_ONCE - 1} can be "
+                "imported."
             )
 
     def _oddities(self) -> Iterator[str]:
-        """What hinders nothing, but somebody may want to know."""
+        """Remarks that stop nothing."""
         if POINTS.name in self.files:
             [(differing,)] = self._db.execute(
-                "SELECT COUNT(*) FROM users WHERE points != IFNULL((SELECT SUM(points.points) FROM points "
+                "SELECT COUNT(*) FROM users WHERE points != IFNULL((SELECT SUM(points.points) "
+                "FROM points "
                 "WHERE user_id = users.id AND season = ?), 0)",
                 (self.season,),
             )
@@ -261,16 +263,19 @@ class CheckedExport:
             if below:
                 yield f"{below} totals of earlier months are below zero: they are taken as 0."
         [(unpaid,)] = self._db.execute(
-            "SELECT COUNT(*) FROM (SELECT attacker FROM heists LEFT JOIN tokens ON user_id = attacker "
+            "SELECT COUNT(*) FROM (SELECT attacker FROM heists LEFT JOIN tokens ON user_id = "
+            "attacker "
             "GROUP BY attacker HAVING COUNT(*) > IFNULL(MAX(spent), 0))"
         )
         if unpaid:
-            yield f"{unpaid} players have more heists than tokens spent: both are taken as they are."
+            yield (
+                f"{unpaid} players have more heists than tokens spent: both are taken as they are."
+            )
 
     # What comes of it
 
     def sums(self) -> Sums:
-        """What was taken, added up row by row and without regard to how it is going to be written."""
+        """The accepted rows, added up one by one, independently of how they will be written."""
         [(players,)] = self._db.execute("SELECT COUNT(*) FROM users")
         [(earned, spent)] = self._db.execute(
             "SELECT IFNULL(SUM(earned), 0), IFNULL(SUM(spent), 0) FROM tokens"
@@ -328,9 +333,11 @@ class CheckedExport:
     def heists(self) -> Iterator[ImportedHeist]:
         """Every heist, by id, with the names that both sides have now."""
         for row in self._db.execute(
-            "SELECT heists.id, attacker, victim, stolen, attacker_before, victim_before, at, season, "
+            "SELECT heists.id, attacker, victim, stolen, attacker_before, victim_before, at, "
+            "season, "
             "network, robber.name, robbed.name FROM heists "
-            "JOIN users AS robber ON robber.id = attacker JOIN users AS robbed ON robbed.id = victim "
+            "JOIN users AS robber ON robber.id = attacker JOIN users AS robbed ON robbed.id = "
+            "victim "
             "ORDER BY heists.id"
         ):
             old_id, attacker, victim, stolen, attacker_before, victim_before, at, season, *rest = (
@@ -357,7 +364,8 @@ class CheckedExport:
     def referrals(self) -> Iterator[ImportedReferral]:
         """Everybody who joined by a referral, by id: nobody earns a token by them again."""
         for referred, referrer, name, joined_at in self._db.execute(
-            "SELECT id, referred_by, name, joined_at FROM users WHERE referred_by IS NOT NULL ORDER BY id"
+            "SELECT id, referred_by, name, joined_at FROM users WHERE referred_by IS NOT NULL "
+            "ORDER BY id"
         ):
             at = _moment(joined_at) or UNDATED
             yield ImportedReferral(Award(referred, referrer, "imported", name, at))

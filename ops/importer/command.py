@@ -41,7 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument(
         "--season",
-        help="YYYY-MM, the month that monthlyPoints belong to; without it, that of the newest time in the export",
+        help="YYYY-MM, the month that monthlyPoints belong to; without it, that of the newest "
+        "time in the export",
     )
     parser.add_argument(
         "--skip-rejected",
@@ -72,7 +73,8 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         _tell(out, export, checked, rejects, expected)
         if began and began["export"] != name:
             raise OperatorError(
-                f"This table was filled from another export ({began['export']}, {began['startedAt']}), "
+                f"This table was filled from another export ({began['export']}, "
+                f"{began['startedAt']}), "
                 f"and this one is {name}. A table takes one export, so that nothing counts twice."
             )
         if rejects.counts and not options.skip_rejected:
@@ -92,7 +94,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
 
 
 def _load(target: Target, checked: CheckedExport, out: Output) -> Verified:
-    """Heists and referrals first: a player is in when everything about them is."""
+    """Heists and referrals first: once a player is there, everything about them is."""
     sums = checked.sums()
     kinds = (
         ("heists", sums.heists, checked.heists),

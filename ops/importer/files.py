@@ -1,4 +1,4 @@
-"""An export as files: one per table, CSV with a header (`COPY ... TO ... CSV HEADER`) or JSON lines."""
+"""An export: one file per table, CSV with a header (`COPY ... CSV HEADER`) or JSON lines."""
 
 import codecs
 import csv
@@ -25,7 +25,7 @@ class ExportError(Exception):
 
 
 class Table:
-    """A table of the old system: how its file and columns may be called, and what a row must hold."""
+    """A table of the old system: names of its file and columns, and the shape of a row."""
 
     def __init__(self, name: str, row: type[Row], *others: str, **aliases: str) -> None:
         """`others` are names of the table, `aliases` those of columns, several in one text."""
@@ -105,7 +105,8 @@ def find_export(folder: Path) -> Export:
             found[table.name] = Source(table, path)
     if USERS.name not in found:
         raise ExportError(
-            f"There is no User.csv or User.jsonl in {folder}: nothing can be imported without players."
+            f"There is no User.csv or User.jsonl in {folder}: nothing can be imported without "
+            "players."
         )
     sources = tuple(found[table.name] for table in TABLES if table.name in found)
     return Export(sources, tuple(ignored))
@@ -119,8 +120,8 @@ def _is_of(table: Table, path: Path) -> bool:
 class Rows:
     """The rows of a file, with the line each begins on; a row that has no shape is a RowError.
 
-    `position` is how many bytes were read so far. Raises ExportError where the file itself cannot be
-    read on.
+    `position` is how many bytes were read so far. Raises ExportError where the file itself cannot
+    be read on.
     """
 
     def __init__(self, source: Source) -> None:
@@ -159,7 +160,8 @@ class Rows:
                 yield from self._csv_rows(text) if self._as_csv else self._json_rows(text)
             except UnicodeDecodeError as error:
                 raise ExportError(
-                    f"{self._source.path.name} begins as {self.form} and does not go on so: export it as UTF-8."
+                    f"{self._source.path.name} begins as {self.form} and does not go on so: "
+                    "export it as UTF-8."
                 ) from error
 
     def _csv_rows(self, text: Iterable[str]) -> Iterator[tuple[int, RawRow | RowError]]:
@@ -178,8 +180,10 @@ class Rows:
                 line = reader.line_num + 1
         except csv.Error as error:
             raise ExportError(
-                f"{self._source.path.name}, taken for {self.form}: the row that begins on line {line} "
-                f"is not CSV ({error}). Where rows end is unknown from here on: export the table again."
+                f"{self._source.path.name}, taken for {self.form}: the row that begins on line "
+                f"{line} "
+                f"is not CSV ({error}). Where rows end is unknown from here on: export the table "
+                "again."
             ) from None
 
     def _places(self, header: list[str]) -> dict[str, int]:

@@ -32,7 +32,7 @@ Progress = Callable[[int], None]
 
 @dataclass(slots=True)
 class Verified:
-    """What the table holds of an export; `differences` names some of the units that are not right."""
+    """What the table holds of an export; `differences` names some units that are wrong."""
 
     sums: Sums = field(default_factory=Sums)
     different: int = 0

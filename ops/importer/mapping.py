@@ -1,4 +1,4 @@
-"""What the table is to hold of a player, heist or referral of the old system, as steps of a transaction.
+"""How a player, heist or referral of the old system lies in the table, as transaction steps.
 
 Pure. Everything is written once: each unit has a key that tells whether it is there already.
 """
@@ -166,7 +166,7 @@ class ImportedPlayer:
         )
 
     def _update(self, seen: Player) -> dict[str, object]:
-        """Adds to what live events brought meanwhile; of dates and profile fields the newest stand."""
+        """Adds to what live events brought meanwhile; dates and profile fields take the newest."""
         attributes: dict[str, object] = {
             "version": seen.version + 1,
             "importedEarned": self.tokens_earned,
@@ -206,7 +206,7 @@ class ImportedPlayer:
 
 @dataclass(frozen=True, slots=True)
 class ImportedHeist:
-    """A heist of the past: its record and both ledger entries, of which nobody is told."""
+    """A heist of the past: its record and both ledger entries, without notices."""
 
     heist: Heist
 
@@ -218,7 +218,7 @@ class ImportedHeist:
         return [self.key, *map(keys.key_of, items.heist_ledger_items(self.heist))]
 
     def steps(self, found: Item | None) -> Transaction:
-        record = _told(items.heist_item(self.heist))
+        record = _without_marker(items.heist_item(self.heist))
         return _once((record, *items.heist_ledger_items(self.heist)), found)
 
     def count(self, found: Mapping[Place, Item]) -> Sums | None:
@@ -244,7 +244,7 @@ class ImportedReferral:
         return [self.key]
 
     def steps(self, found: Item | None) -> Transaction:
-        return _once((_told(items.award_item(self.award)),), found)
+        return _once((_without_marker(items.award_item(self.award)),), found)
 
     def count(self, found: Mapping[Place, Item]) -> Sums | None:
         return Sums(referrals=1) if place_of(self.key) in found else None
@@ -269,7 +269,7 @@ def _points(entries: Sequence[Item], found: Mapping[Place, Item]) -> Counter[str
     return points
 
 
-def _told(record: Item) -> Item:
+def _without_marker(record: Item) -> Item:
     """A record that owes nothing: no notice, no mail, no event out."""
     kept = {name: value for name, value in record.items() if not name.startswith("owed")}
     return {**kept, "imported": True}

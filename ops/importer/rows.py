@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 class RowError(Exception):
-    """A row that cannot be taken: which field, and what is allowed. Never holds the value itself."""
+    """A row that is rejected: which field, and what is allowed. Never holds the value itself."""
 
     def __init__(self, field: str, reason: str) -> None:
         super().__init__(f"{field}: {reason}")
