@@ -24,6 +24,7 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo 'For operators, here or on a stage: ./heist --help'
 
+run: export ASKED_AT := $(shell date +%s)
 run: tools ## the whole application on this machine, until Ctrl-C
 	@exec $(BIN)/python -m local run
 
@@ -89,10 +90,8 @@ lock: uv ## compile the requirements files; UPGRADE=1 takes newer
 	compile pyproject.toml --group dev -c layers/heist_core/requirements.txt -o requirements/dev.txt; \
 	for group in sam ministack checkov uv peers; do compile --group $$group -o requirements/$$group.txt; done
 
-clean: ## forget environments, builds and local state
-	@if [ -f .local/outputs.json ]; then echo 'Stop `make run` first (Ctrl-C).' >&2; exit 1; fi
-	rm -rf .local .aws-sam .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis .coverage
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+clean: python ## forget environments, builds and local state
+	@"$(PYTHON)" local/clean.py
 
 # --- Environments: made when their requirements or the Python changed ----------------------------
 

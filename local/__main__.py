@@ -1,81 +1,11 @@
-"""The commands behind the Makefile's local targets."""
+"""`python -m local`: the commands behind the Makefile's local targets."""
 
-import argparse
-import os
 import sys
-from datetime import UTC, datetime
 
-from local.console import ProblemError, plain_streams, say, show
-from local.demo import demo
-from local.deployment import credentials
-from local.logs import Follower, follow
-from local.run import run
-from local.stack import Stack
-
-
-def main() -> int:
-    """Runs one command; 1, and one sentence on stderr, if something is in the way."""
-    parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("run", help="start the embedded AWS, deploy, put players in, stay up")
-    commands.add_parser("demo", help="play one heist from the referral to the e-mails")
-    commands.add_parser("mails", help="print the mails that were sent")
-    logs = commands.add_parser("logs", help="print what the functions logged")
-    logs.add_argument("--follow", action="store_true", help="and go on until Ctrl-C")
-    commands.add_parser("env", help="print exports with which AWS's tools reach the embedded AWS")
-    arguments = parser.parse_args()
-    plain_streams()
-    try:
-        if arguments.command == "run":
-            run(os.environ)
-        elif arguments.command == "demo":
-            demo()
-        elif arguments.command == "mails":
-            show_mails(Stack.running())
-        elif arguments.command == "logs":
-            show_logs(Stack.running(), on_and_on=arguments.follow)
-        else:
-            show_environment(Stack.running())
-    except ProblemError as problem:
-        say(f"✘ {problem}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
-
-
-def show_mails(stack: Stack) -> None:
-    """Prints every mail as text, oldest first."""
-    mails = sorted(stack.mails(), key=lambda mail: float(mail["Timestamp"]))
-    for mail in mails:
-        sent = datetime.fromtimestamp(float(mail["Timestamp"]), UTC).astimezone()
-        show(f"{sent:%H:%M:%S}  To: {', '.join(mail['To'])}")
-        show(f"          Subject: {mail['Subject']}")
-        for line in (mail["BodyText"] or "").strip().splitlines():
-            show(f"          {line}".rstrip())
-        show()
-    show(f"{len(mails)} mail{'' if len(mails) == 1 else 's'}")
-
-
-def show_logs(stack: Stack, *, on_and_on: bool) -> None:
-    """Prints one line per invocation so far; with `on_and_on`, each new one too."""
-    for line in follow(stack) if on_and_on else Follower(stack).new_lines():
-        show(line)
-
-
-def show_environment(stack: Stack) -> None:
-    """Prints lines for `eval`."""
-    exports = credentials(stack.outputs.Endpoint) | {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "API": f"{stack.outputs.ApiUrl}/api/heist",
-        "TABLE_NAME": stack.outputs.TableName,
-        "EVENT_BUS_NAME": stack.outputs.EventBusName,
-    }
-    for name, value in exports.items():
-        show(f"export {name}='{value}'")
-
+try:
+    from local.commands import main  # takes a second, in which Ctrl-C may come
+except KeyboardInterrupt:
+    sys.exit(130)
 
 if __name__ == "__main__":
     sys.exit(main())

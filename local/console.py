@@ -26,7 +26,7 @@ def step(name: str) -> Iterator[Step]:
         print(f"… {name}", end="\r", file=sys.stderr, flush=True)
     try:
         yield current
-    except BaseException:
+    except Exception:
         say(f"✘ {name:<9} {time.monotonic() - started:4.1f} s")
         raise
     say(f"✔ {name:<9} {time.monotonic() - started:4.1f} s  {current.note}")
@@ -46,4 +46,5 @@ def show(line: str = "") -> None:
 def plain_streams() -> None:
     """Makes both streams replace what they cannot show (a C locale) instead of failing over it."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+        if stream is not None:  # closed by whoever started this
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -8,7 +8,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,7 @@ import yaml
 
 from local.console import ProblemError, say
 from local.emulator import REGION
-from local.tools import ENVIRONMENTS, ROOT, run_tool
+from local.tools import ENVIRONMENTS, ROOT, environment_of_tools, run_tool
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -48,6 +48,17 @@ def credentials(endpoint: str) -> dict[str, str]:
 def session() -> boto3.Session:
     """A session as the embedded AWS's root, whatever this machine's AWS settings say."""
     return boto3.Session("test", "test", region_name=REGION)
+
+
+def forget_settings_of_aws(environment: MutableMapping[str, str]) -> None:
+    """Takes out what is for AWS, profiles and endpoints, and calls the embedded AWS past proxies."""
+    for name in [name for name in environment if name.startswith("AWS_")]:
+        del environment[name]
+    environment["AWS_CONFIG_FILE"] = environment["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    environment["AWS_EC2_METADATA_DISABLED"] = "true"
+    for name in ("NO_PROXY", "no_proxy"):
+        given = [environment[name]] if environment.get(name) else []
+        environment[name] = ",".join([*given, "127.0.0.1", "localhost", "::1"])
 
 
 # --- Build -----------------------------------------------------------------------------------
@@ -107,10 +118,11 @@ def sam(*arguments: str, environment: Mapping[str, str], problem: str) -> None:
     """Runs SAM CLI quietly; when it fails, prints its output and raises ProblemError."""
     inherited = {
         name: value
-        for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "SAM_", "LAMBDA_", "MAKE", "MFLAGS"))
+        for name, value in environment_of_tools().items()
+        if not name.startswith(("SAM_", "LAMBDA_", "MAKE", "MFLAGS"))
     }
-    settings = {"SAM_CLI_TELEMETRY": "0", "AWS_EC2_METADATA_DISABLED": "true"}
+    forget_settings_of_aws(inherited)
+    settings = {"SAM_CLI_TELEMETRY": "0"}
     with tempfile.TemporaryDirectory() as scratch:  # SAM leaves an empty folder per package in it
         variables = {**inherited, **settings, **environment, "TMPDIR": scratch}
         done = run_tool("sam", "sam", *arguments, variables=variables)

@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +23,8 @@ from local.tools import ENVIRONMENTS, ROOT
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 READY_SECONDS = 60
+SECONDS_TO_END = 2  # what a run that was killed a moment ago needs to give up its port
+TRASH = ROOT / ".local" / "trash"
 SIOCGIFADDR = 0x8915  # Linux: the address of a network interface
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -35,7 +38,7 @@ class Emulator:
         self.endpoint = f"http://127.0.0.1:{port}"
         self.log = home / "emulator.log"
         self._scratch = home / "emulator"
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        discard(self._scratch)  # of a run that was killed
         self._scratch.mkdir(parents=True)
         addresses = [address for address in LOOPBACK if bind_error(address, 0) is None]
         with self.log.open("w") as log:
@@ -72,6 +75,7 @@ class Emulator:
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "LAMBDA_ACCOUNT_CONCURRENCY": "1000",  # AWS's; those that wait for a worker count too
             "DOCKER_HOST": "unix:///nowhere",  # it would tidy up other MiniStacks' containers
         }
 
@@ -96,11 +100,32 @@ class Emulator:
         raise ProblemError(f"The embedded AWS did not start; its last words are in {self.log}.")
 
     def stop(self) -> None:
-        """Ends it and its Lambdas, and forgets their files."""
+        """Ends it and its Lambdas, and puts their files away."""
         if self._keeper.stdin:
             self._keeper.stdin.close()
         self._keeper.wait()
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        discard(self._scratch)
+
+
+def discard(folder: Path) -> None:
+    """Puts a folder away at once; its files, which can be ten thousands, go in the background."""
+    if not folder.exists():
+        return
+    doomed = TRASH / uuid.uuid4().hex
+    try:
+        TRASH.mkdir(exist_ok=True)
+        folder.rename(doomed)
+    except OSError:  # on another disk, as a test's temporary folder can be
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    subprocess.run(
+        ["sh", "-c", 'rm -rf -- "$@" &', "sh", *TRASH.iterdir()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        check=False,
+    )
 
 
 @contextmanager
@@ -112,6 +137,9 @@ def running_emulator(
     It listens on `port` of the loopback addresses and of `bridge`, Docker's, if that is given.
     Pages of `origins`, comma-separated, may call the API; `run_id` is how it is told from others.
     """
+    deadline = time.monotonic() + SECONDS_TO_END
+    while not is_free(port) and time.monotonic() < deadline:
+        time.sleep(0.1)
     if not is_free(port) or (bridge and bind_error(bridge, port)):
         raise ProblemError(
             f"Port {port} is in use: stop what uses it, or choose another, as in LOCAL_PORT=4567 make run."

@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.console import ProblemError
 from local.deployment import STACK
 from local.stack import Stack
 
@@ -18,35 +21,56 @@ class Follower:
 
     def __init__(self, stack: Stack, since: float = 0) -> None:
         """`since` is in seconds of the epoch; 0 is everything."""
-        self._logs = stack.logs
+        self._stack = stack
         self._names = {player: name for name, player in stack.outputs.Players.items()}
         self._since = int(since * 1000)
         self._seen: set[tuple[str, int, str]] = set()
 
     def new_lines(self) -> Iterator[str]:
-        """What is new, oldest first."""
-        groups = self._logs.describe_log_groups(logGroupNamePrefix=PREFIX)["logGroups"]
+        """What is new, oldest first; what could not be read this time is a line, too.
+
+        Raises ProblemError when the stack has ended.
+        """
         found: list[tuple[int, str, str]] = []
+        try:
+            groups = self._stack.logs.describe_log_groups(logGroupNamePrefix=PREFIX)["logGroups"]
+        except (BotoCoreError, ClientError) as error:
+            yield self._missed("the logs", error)
+            return
         for group in groups:
             function = group["logGroupName"].removeprefix(PREFIX).replace("-", "_")
-            pages = self._logs.get_paginator("filter_log_events").paginate(
-                logGroupName=group["logGroupName"], startTime=self._since
-            )
-            for event in (event for page in pages for event in page["events"]):
-                # Not by eventId: the emulator leaves it out of some.
-                known = (event.get("logStreamName", ""), event["timestamp"], event["message"])
-                if known not in self._seen:
-                    self._seen.add(known)
-                    found.append((event["timestamp"], function, event["message"]))
+            try:
+                found += self._new_events(group["logGroupName"], function)
+            except (BotoCoreError, ClientError) as error:
+                yield self._missed(f"the log of {function}", error)
         for timestamp, function, message in sorted(found, key=lambda each: each[0]):
             if line := readable(message.rstrip(), function, self._names):
                 yield f"{datetime.fromtimestamp(timestamp / 1000):%H:%M:%S} {line}"  # noqa: DTZ006
         if found:
             self._since = max(self._since, max(found)[0] - 2000)
 
+    def _new_events(self, group: str, function: str) -> list[tuple[int, str, str]]:
+        pages = self._stack.logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group, startTime=self._since
+        )
+        found = []
+        for event in (event for page in pages for event in page["events"]):
+            # Not by eventId: the emulator leaves it out of some.
+            known = (event.get("logStreamName", ""), event["timestamp"], event["message"])
+            if known not in self._seen:
+                self._seen.add(known)
+                found.append((event["timestamp"], function, event["message"]))
+        return found
+
+    def _missed(self, what: str, error: BotoCoreError | ClientError) -> str:
+        """A line about a look that failed; raises ProblemError if there is nothing to look at."""
+        if self._stack.is_gone():
+            raise ProblemError("The embedded AWS has ended.") from error
+        return f"! Could not read {what} this time: {error}"
+
 
 def follow(stack: Stack) -> Iterator[str]:
-    """Every line so far, then each new one, for ever."""
+    """Every line so far, then each new one, until the stack ends: then raises ProblemError."""
     follower = Follower(stack)
     while True:
         yield from follower.new_lines()

@@ -1,13 +1,18 @@
 """The demo players of `make run`: users of the pool, and players by the public events."""
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
-from local.console import ProblemError
+import urllib3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from local.console import ProblemError, say
 from local.stack import STATE, Stack
+from local.tools import ROOT
 
 POINTS = {"alice": 1000, "bob": 800, "carol": 500, "dave": 10}
 REFERRER = "alice"
@@ -22,14 +27,13 @@ def put_in_players(stack: Stack) -> None:
     """
     stack.outputs.Players.update({name: stack.sign_up(name) for name in POINTS})
     referrer, token = stack.outputs.Players[REFERRER], stack.token(REFERRER)
-    with ThreadPoolExecutor() as pool:  # the routes asked below take as long to start as the events
-        for path in ("/tokens", "/notifications"):
-            pool.submit(stack.call, "GET", path, token=token)
-        for name, points in POINTS.items():
-            player = stack.outputs.Players[name]
-            join(stack, player, name.title(), points)
-            if name != REFERRER:
-                refer(stack, referrer, player, name.title())
+    for path in ("/tokens", "/notifications"):  # they take as long to start as the events below
+        threading.Thread(target=warm_up, args=(stack, path, token), daemon=True).start()
+    for name, points in POINTS.items():
+        player = stack.outputs.Players[name]
+        join(stack, player, name.title(), points)
+        if name != REFERRER:
+            refer(stack, referrer, player, name.title())
     wait_until(
         "alice's tokens",
         lambda: stack.call("GET", "/tokens", token=token).json.get("balance") == TOKENS,
@@ -38,6 +42,12 @@ def put_in_players(stack: Stack) -> None:
         "alice's notifications",
         lambda: stack.call("GET", "/notifications", token=token).json.get("unreadCount") == TOKENS,
     )
+
+
+def warm_up(stack: Stack, path: str, token: str) -> None:
+    """Calls a route so that its function starts; whatever it answers."""
+    with suppress(urllib3.exceptions.HTTPError):
+        stack.call("GET", path, token=token)
 
 
 def join(stack: Stack, player: str, name: str, points: int) -> None:
@@ -91,12 +101,20 @@ def header_file(name: str) -> Path:
 
 
 def write_headers(stack: Stack) -> None:
-    """Writes a fresh token for every demo player, readable by this user only."""
+    """Writes a fresh token for every demo player, readable by this user only.
+
+    Says so for a player who cannot sign in any more, and leaves the file as it is.
+    """
     for name in POINTS:
         path = header_file(name)
+        try:
+            token = stack.token(name)
+        except (BotoCoreError, ClientError) as error:
+            say(f"! {path.relative_to(ROOT)} is not renewed, {name} cannot sign in: {error}")
+            continue
         path.touch(mode=0o600)
         path.chmod(0o600)
-        path.write_text(f"Authorization: Bearer {stack.token(name)}\n", "utf-8")
+        path.write_text(f"Authorization: Bearer {token}\n", "utf-8")
 
 
 def remove_headers() -> None:

@@ -11,8 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 
-from botocore.exceptions import BotoCoreError
-
 from local.console import ProblemError, say, show, step
 from local.deployment import LOCAL_PARAMETERS, chosen_parameters, template_parameters
 from local.emulator import LOOPBACK, bridge_addresses
@@ -38,7 +36,7 @@ class Stopped(BaseException):
 
 def run(environment: Mapping[str, str]) -> None:
     """Starts everything, prints how to use it, follows the logs; returns when asked to stop."""
-    started = time.monotonic()
+    asked_at = float(environment.get("ASKED_AT") or time.time())
     parameters = chosen_parameters(environment)
     port = chosen_port(environment)
     bridge = chosen_bridge(environment)
@@ -54,7 +52,7 @@ def run(environment: Mapping[str, str]) -> None:
                 write_headers(stack)
                 done.note = "via Cognito and the event bus"
             write_outputs(stack)
-            show(f"Ready in {time.monotonic() - started:.1f} s → {OUTPUTS.relative_to(ROOT)}")
+            show(f"Ready in {time.time() - asked_at:.1f} s → {OUTPUTS.relative_to(ROOT)}")
             show_ways_in(stack, parameters)
             try:
                 follow_logs(stack)
@@ -117,13 +115,15 @@ def only_one_per_checkout() -> Iterator[None]:
 
 @contextmanager
 def stopping_on_signals() -> Iterator[None]:
-    """Turns the first signal to end into Stopped, and ignores more while things are put away."""
+    """Turns the first signal to end into Stopped, and ignores all others until the process ends."""
     signals: tuple[signal.Signals, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def ignore(*_: object) -> None:
+        """For SIG_IGN, Python complains of a signal that came a moment before."""
 
     def stop(*_: object) -> None:
         for each in signals:
-            signal.signal(each, signal.SIG_IGN)
-        say("\nStopping …")  # the emulator's files are many: it can take a few seconds
+            signal.signal(each, ignore)
         raise Stopped
 
     if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # nohup
@@ -131,9 +131,12 @@ def stopping_on_signals() -> Iterator[None]:
     before = {each: signal.signal(each, stop) for each in signals}
     try:
         yield
-    finally:
+    except Stopped:
+        raise
+    except BaseException:
         for each, handler in before.items():
             signal.signal(each, handler)
+        raise
 
 
 @contextmanager
@@ -203,7 +206,8 @@ def someone_reads() -> bool:
     """
     outputs = select.poll()
     for stream in (sys.stdout, sys.stderr):
-        outputs.register(stream, 0)  # errors and hang-ups are always reported
+        if stream is not None:  # closed from the start
+            outputs.register(stream, 0)  # errors and hang-ups are always reported
     return not outputs.poll(0)
 
 
@@ -213,13 +217,8 @@ def follow_logs(stack: Stack) -> None:
     parent = os.getppid()
     fresh_until = time.monotonic() + SECONDS_BETWEEN_TOKENS
     while os.getppid() == parent and someone_reads():
-        try:
-            for line in follower.new_lines():
-                show(line)
-        except BotoCoreError as error:
-            raise ProblemError(
-                f"The embedded AWS has ended; its last words are in {STATE / 'run' / 'emulator.log'}."
-            ) from error
+        for line in follower.new_lines():
+            show(line)
         if time.monotonic() > fresh_until:
             write_headers(stack)
             fresh_until = time.monotonic() + SECONDS_BETWEEN_TOKENS

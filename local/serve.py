@@ -5,14 +5,25 @@ Started by local/emulator.py with the Python of MiniStack's environment, as `pyt
 
 import argparse
 import asyncio
+import json
 import os
 import resource
+import threading
+import time
+from contextlib import suppress
 
 from hypercorn.asyncio import serve  # type: ignore[import-not-found]
 from hypercorn.config import Config  # type: ignore[import-not-found]
 from ministack.app import app  # type: ignore[import-not-found]
+from ministack.core import lambda_runtime  # type: ignore[import-not-found]
+from ministack.services import eventbridge, lambda_svc  # type: ignore[import-not-found]
 
 from local.gate import Gate
+
+WORKERS = 4
+"""Processes per function, as many as a small machine bears; what comes at once waits for one."""
+
+starting = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
 def main() -> None:
@@ -28,6 +39,8 @@ def main() -> None:
     os.chdir(arguments.home)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    lambda_svc.acquire_worker = acquire_worker
+    eventbridge._dispatch_to_lambda = invoke_for_event  # noqa: SLF001 - see there
     port = int(os.environ["GATEWAY_PORT"])
     config = Config()
     config.bind = [f"{address}:{port}" for address in arguments.addresses]
@@ -36,6 +49,39 @@ def main() -> None:
     origins = [origin for origin in arguments.origins.split(",") if origin]
     gate = Gate(app, port, origins, arguments.run_id)
     asyncio.run(serve(gate, config, mode="asgi"))
+
+
+def acquire_worker(
+    function: str, config: object, code: bytes, qualifier: str = "$LATEST", _: int | None = None
+) -> tuple[object, str]:
+    """A worker for an invocation, after a wait if there are enough already.
+
+    MiniStack starts one for each invocation that finds none free. Sixty at once take a minute, in
+    which everything that they ask of each other times out. None of our functions invokes another
+    and waits for it, so nobody waits for a worker that waits for them.
+    """
+    while True:
+        worker, how = lambda_runtime.acquire_worker(
+            function, config, code, qualifier=qualifier, max_concurrency=WORKERS
+        )
+        if worker is None:
+            time.sleep(0.02)
+            continue
+        if how == "spawn":
+            with starting, suppress(Exception):  # the invocation tries again, and tells of it
+                lambda_runtime.ensure_spawned(worker)
+        return worker, how
+
+
+def invoke_for_event(arn: str, payload: str) -> None:
+    """Invokes a rule's target as AWS does: again if it fails, then its on-failure destination.
+
+    MiniStack's own EventBridge invokes once and forgets, though its Lambda can do this.
+    """
+    function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001 - as MiniStack's S3
+    if function and config:
+        record = lambda_svc._execution_record_for_config(function, config)  # noqa: SLF001
+        lambda_svc.invoke_async_with_retry(record, json.loads(payload))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import urllib3
 
 from local import deployment, emulator
 from local.console import ProblemError, step
+from local.gate import RUN
 from local.routes import import_routes
 from local.tools import ROOT
 
@@ -76,16 +77,32 @@ class Stack:
     @classmethod
     def running(cls, path: Path = OUTPUTS) -> "Stack":
         """The stack that `make run` started in this checkout; raises ProblemError if none is."""
+        start = "start it with `make run`"
         try:
             stack = cls(Outputs(**json.loads(path.read_text("utf-8"))))
-            urllib3.request(
-                "GET", f"{stack.outputs.Endpoint}/_ministack/ready", timeout=5, retries=False
-            )
-        except (FileNotFoundError, urllib3.exceptions.HTTPError):
+        except FileNotFoundError:
+            raise ProblemError(f"Nothing is running in this checkout: {start}.") from None
+        except (OSError, ValueError, TypeError):
+            raise ProblemError(f"{path} is not what `make run` writes: {start} again.") from None
+        if stack.is_gone():
             raise ProblemError(
-                "Nothing is running in this checkout: start it with `make run`."
-            ) from None
+                f"What ran in this checkout, at {stack.outputs.Endpoint}, has ended: {start} again."
+            )
         return stack
+
+    def is_gone(self) -> bool:
+        """Whether nothing answers at its address any more, or another run does."""
+        try:
+            told = urllib3.request(
+                "GET", self.outputs.Endpoint + RUN, timeout=5, retries=False
+            ).json()
+        except urllib3.exceptions.NewConnectionError:
+            return True
+        except urllib3.exceptions.TimeoutError:
+            return False  # it is there, but busy
+        except (urllib3.exceptions.HTTPError, ValueError):
+            return True
+        return not isinstance(told, dict) or told.get("runId") != self.outputs.RunId
 
     # --- AWS ---
 

@@ -7,6 +7,7 @@ anything is installed. An environment is made anew when its requirements file or
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,10 +18,43 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / ".local" / "env"
 STAMP = ".made-from"
+PIP_SETTINGS = {
+    f"PIP_{name}"
+    for name in (
+        "CACHE_DIR",
+        "CERT",
+        "CLIENT_CERT",
+        "CONFIG_FILE",
+        "DEFAULT_TIMEOUT",
+        "EXTRA_INDEX_URL",
+        "FIND_LINKS",
+        "INDEX_URL",
+        "NO_INDEX",
+        "PROXY",
+        "RETRIES",
+        "TIMEOUT",
+        "TRUSTED_HOST",
+    )
+}
+PYTHON_SETTINGS = {"PYTHONHOME", "PYTHONPATH", "PYTHONSTARTUP", "PYTHONUSERBASE", "VIRTUAL_ENV"}
+UNREACHABLE = re.compile(
+    "connect|timed out|resolve|proxy|certificate|40[137]|50[234]|no matching", re.IGNORECASE
+)
 
 
 def main(names: list[str]) -> int:
     """Makes what is missing, and says on stderr how long that took; 1 and one line if it failed."""
+    try:
+        return make_what_is_missing(names)
+    except OSError as error:
+        say(f"✘ tools     {error}")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def make_what_is_missing(names: list[str]) -> int:
+    """As `main`; raises OSError where the disk is full or may not be written to."""
     started = time.monotonic()
     ENVIRONMENTS.mkdir(parents=True, exist_ok=True)
     with (ENVIRONMENTS / ".lock").open("w") as lock:
@@ -51,6 +85,9 @@ def make(name: str) -> None:
     if name == "uv":
         run(sys.executable, "-m", "venv", str(folder))
         run(str(folder / "bin" / "python"), "-m", "pip", "install", "--no-deps", *locked)
+        run(
+            str(folder / "bin" / "uv"), "--version"
+        )  # a configuration of pip's may put it elsewhere
     else:
         uv = str(ENVIRONMENTS / "uv" / "bin" / "uv")
         python = str(folder / "bin" / "python")
@@ -61,7 +98,22 @@ def make(name: str) -> None:
 
 def run(*command: str) -> None:
     """Runs a tool quietly; raises CalledProcessError with its output."""
-    subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    subprocess.run(
+        command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment_of_tools()
+    )
+
+
+def environment_of_tools() -> dict[str, str]:
+    """This process's, without what makes pip install elsewhere and Python look elsewhere.
+
+    Where the package index is, and how to reach it, stays.
+    """
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in PYTHON_SETTINGS and (not name.startswith("PIP_") or name in PIP_SETTINGS)
+    }
+    return kept | {"PIP_USER": "0"}  # a configuration file may say otherwise
 
 
 def run_tool(
@@ -111,13 +163,18 @@ def advice(name: str, failed: subprocess.CalledProcessError) -> str:
             "This network signs the package index's certificate itself; if this machine trusts it, "
             "run UV_SYSTEM_CERTS=1 make …"
         )
-    return (
-        f"Could not install {name}: is the package index within reach? See above, then try again."
-    )
+    if UNREACHABLE.search(failed.stderr or ""):
+        return (
+            f"Could not install {name}: is the package index within reach? See above, "
+            "then try again."
+        )
+    return f"Could not install {name}: see above."
 
 
 def say(line: str) -> None:
     """Prints to stderr at once, also where it cannot show every character."""
+    if sys.stderr is None:
+        return
     sys.stderr.reconfigure(errors="replace")  # type: ignore[union-attr]
     print(line, file=sys.stderr, flush=True)
 

@@ -76,6 +76,21 @@ def test_an_event_that_lambda_gave_up_on_is_redone_once(world: World, desk: Desk
     assert world.dead_letters("EventsDeadLetterQueueUrl", player_id) == []
 
 
+def test_an_event_whose_function_fails_is_tried_again_and_then_a_dead_letter(
+    world: World, desk: Desk
+) -> None:
+    player_id = unique("victim")
+    with world.settings(("add_points",), TABLE_NAME="no-such-table"):
+        world.emit("points", "PointsEarned", points_event(player_id, unique("e"))["detail"])
+        letter = world.refused_event(player_id)
+    assert letter["requestContext"]["condition"] == "RetriesExhausted"
+    assert letter["requestPayload"]["detail"]["userId"] == player_id
+
+    assert redo(desk) == []
+
+    assert world.points_of(player_id) == 500
+
+
 def test_a_refused_event_stays_unless_asked_for(world: World, desk: Desk) -> None:
     player_id = unique("self")
     world.emit(

@@ -129,8 +129,14 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
         assert "alice→bob +40" in make("logs").stdout
         assert f"export AWS_ENDPOINT_URL='{outputs['Endpoint']}'" in make("env").stdout
 
+        refused = make("clean")
+        assert refused.returncode != 0
+        assert "Something is at work here" in refused.stderr
+
         os.kill(process.pid, signal.SIGTERM)  # make alone, which passes it on
-        process.wait(SECONDS_TO_STOP)
+        while process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)  # again and again: nobody likes to wait
+            time.sleep(0.05)
     assert not OUTPUTS.exists()
     assert not list(OUTPUTS.parent.glob("*.header"))
     assert is_free(int(port))
@@ -139,6 +145,9 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
     printed = (tmp_path / "output").read_text()
     assert "Overrides: HEIST_COOLDOWN_HOURS=0 (default 24)" in printed
     assert "\x1b" not in printed
+    assert "Traceback" not in printed
+    ended = printed.index("Stopped; nothing is left of it.\n")
+    assert [line for line in printed[ended:].splitlines()[1:] if "make" not in line] == []
 
 
 def readme_lines_and_answers() -> list[tuple[str, dict[str, Any]]]:

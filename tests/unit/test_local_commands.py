@@ -2,17 +2,27 @@
 
 import fcntl
 import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import urllib3
+from botocore.exceptions import ClientError
 
+from local import commands, emulator, players, tools
 from local import run as run_module
 from local.console import ProblemError
-from local.deployment import chosen_parameters, source_hash
-from local.logs import readable
+from local.deployment import chosen_parameters, forget_settings_of_aws, source_hash
+from local.logs import PREFIX, Follower, readable
 from local.routes import Template
 from local.run import chosen_bridge, chosen_port, only_one_per_checkout, variable
+from local.stack import Outputs, Stack
 
 NAMES = {"id-a": "alice", "id-b": "bob"}
 
@@ -123,6 +133,260 @@ def test_a_second_run_in_one_checkout_is_told_who_runs(
 
 def test_the_same_sources_have_the_same_hash() -> None:
     assert source_hash() == source_hash()
+
+
+@contextmanager
+def holding(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_clean_refuses_while_something_is_at_work_and_not_after_a_crash(tmp_path: Path) -> None:
+    (tmp_path / "local").mkdir()
+    program = shutil.copy(tools.ROOT / "local" / "clean.py", tmp_path / "local")
+    outputs = tmp_path / ".local" / "outputs.json"
+    outputs.parent.mkdir()
+    outputs.touch()  # left behind by a `make run` that was killed
+
+    def clean() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, program]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    for lock in ("run.lock", "env/.lock", "build/.lock"):
+        with holding(tmp_path / ".local" / lock):
+            refused = clean()
+            assert refused.returncode == 1
+            assert "Something is at work here" in refused.stderr
+            assert outputs.exists()
+    assert clean().returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["local"]
+
+
+# Which stack it is
+
+
+def stack(**outputs: Any) -> Stack:
+    missing: dict[str, Any] = dict.fromkeys(Outputs.__annotations__, "")
+    known = {"Endpoint": "http://127.0.0.1:1", "RunId": "ours", "Players": {}, "Ready": True}
+    return Stack(Outputs(**(missing | known | outputs)))
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """What the address of the stack answers, or how asking it fails."""
+    answers: list[object] = ['{"runId": "ours"}']
+
+    def request(*_: object, **__: object) -> urllib3.HTTPResponse:
+        if isinstance(answers[0], Exception):
+            raise answers[0]
+        return urllib3.HTTPResponse(str(answers[0]).encode())
+
+    monkeypatch.setattr(urllib3, "request", request)
+    return answers
+
+
+REFUSED = urllib3.exceptions.NewConnectionError(urllib3.connection.HTTPConnection("x"), "refused")
+
+
+@pytest.mark.parametrize(
+    ("answer", "gone"),
+    [
+        ('{"runId": "ours"}', False),
+        (urllib3.exceptions.ReadTimeoutError(None, "", "slow"), False),  # type: ignore[arg-type]
+        ('{"runId": "of another checkout"}', True),
+        ("<html>", True),
+        ("[]", True),
+        (REFUSED, True),
+    ],
+)
+def test_a_stack_is_known_by_its_run_and_not_by_its_address(
+    told: list[object], tmp_path: Path, answer: object, *, gone: bool
+) -> None:
+    told[0] = answer
+    path = tmp_path / "outputs.json"
+    path.write_text(json.dumps(vars(stack().outputs)))
+    if gone:
+        with pytest.raises(ProblemError, match="has ended"):
+            Stack.running(path)
+    else:
+        assert Stack.running(path) == stack()
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", '{"ApiUrl": ""'])
+def test_outputs_that_nobody_wrote_say_what_to_do(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "outputs.json"
+    path.write_text(content)
+    with pytest.raises(ProblemError, match="start it with `make run`"):
+        Stack.running(path)
+
+
+def test_a_busy_port_is_seen_on_both_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    for taken in ("127.0.0.1", "::1"):
+        monkeypatch.setattr(
+            emulator,
+            "bind_error",
+            lambda address, _, taken=taken: 98 if address == taken else None,
+        )
+        monkeypatch.setattr("errno.EADDRINUSE", 98)
+        assert not emulator.is_free(4566)
+    monkeypatch.setattr(emulator, "bind_error", lambda *_: None)
+    assert emulator.is_free(4566)
+
+
+# What goes wrong while it runs
+
+
+def failure(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "sorry"}}, "Something")
+
+
+class Logs:
+    """CloudWatch Logs with a line in each group, of which some fail."""
+
+    def __init__(self, failing: Mapping[str, Exception]) -> None:
+        self.failing = failing
+
+    def describe_log_groups(self, **_: object) -> object:
+        if "all" in self.failing:
+            raise self.failing["all"]
+        names = ("get-tokens", "add-points")
+        return {"logGroups": [{"logGroupName": PREFIX + name} for name in names]}
+
+    def get_paginator(self, _: str) -> "Logs":
+        return self
+
+    def paginate(self, *, logGroupName: str, **_: object) -> object:  # noqa: N803
+        name = logGroupName.removeprefix(PREFIX)
+        if name in self.failing:
+            raise self.failing[name]
+        return [{"events": [{"timestamp": 1000, "message": f"line of {name}"}]}]
+
+
+def lines(failing: Mapping[str, Exception]) -> list[str]:
+    watched = stack()
+    vars(watched)["logs"] = Logs(failing)
+    return [each.split(maxsplit=1)[1] for each in Follower(watched).new_lines()]
+
+
+@pytest.mark.usefixtures("told")
+def test_a_look_at_the_logs_that_fails_is_a_line_and_not_the_end() -> None:
+    [only] = lines({"all": failure("InternalError")})
+    assert only.startswith("Could not read the logs this time")
+    assert "InternalError" in only
+
+
+@pytest.mark.usefixtures("told")
+def test_a_log_that_was_deleted_hides_no_other() -> None:
+    missed, read = lines({"get-tokens": failure("ResourceNotFoundException")})
+    assert missed.startswith("Could not read the log of get_tokens this time")
+    assert read.endswith("line of add-points")
+
+
+def test_the_end_of_the_stack_is_the_end(told: list[object]) -> None:
+    told[0] = REFUSED
+    with pytest.raises(ProblemError, match="has ended"):
+        lines({"all": failure("InternalError")})
+
+
+def test_a_player_who_cannot_sign_in_any_more_keeps_no_other_from_a_token(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def sign_in(self: Stack, user: str) -> str:
+        if user == "alice":
+            raise failure("NotAuthorizedException")
+        return f"token of {user}"
+
+    monkeypatch.setattr(Stack, "token", sign_in)
+    monkeypatch.setattr(players, "STATE", tmp_path)
+    monkeypatch.setattr(players, "ROOT", tmp_path)
+    players.write_headers(stack())
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "bob.header",
+        "carol.header",
+        "dave.header",
+    ]
+    assert "alice cannot sign in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        failure("InternalError"),
+        urllib3.exceptions.ProtocolError("gone in the middle"),
+        OSError(28, "No space left on device"),
+        PermissionError(13, "Permission denied", "/a/file"),
+    ],
+)
+def test_what_the_world_outside_does_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    def fails() -> None:
+        raise error
+
+    monkeypatch.setattr(commands, "demo", fails)
+    monkeypatch.setattr(commands, "forget_stdout", lambda: None)
+    monkeypatch.setattr(commands, "forget_settings_of_aws", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["local", "demo"])
+    assert commands.main() == 1
+    said = capsys.readouterr().err
+    assert said.startswith("✘ ")
+    assert said.count("\n") == 1
+
+
+# This machine's settings
+
+
+def test_settings_of_aws_and_proxies_do_not_reach_the_embedded_one() -> None:
+    environment = {
+        "AWS_PROFILE": "work",
+        "AWS_ENDPOINT_URL_DYNAMODB": "http://elsewhere",
+        "HTTPS_PROXY": "http://proxy",
+        "NO_PROXY": "intranet",
+        "HOME": "/root",
+    }
+    forget_settings_of_aws(environment)
+    assert environment == {
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "HTTPS_PROXY": "http://proxy",
+        "NO_PROXY": "intranet,127.0.0.1,localhost,::1",
+        "no_proxy": "127.0.0.1,localhost,::1",
+        "HOME": "/root",
+    }
+
+
+def test_tools_are_installed_where_they_belong_whatever_pip_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "PIP_USER": "1",
+        "PIP_TARGET": "/elsewhere",
+        "PYTHONPATH": "/elsewhere",
+        "PIP_INDEX_URL": "https://index.example",
+        "HTTPS_PROXY": "http://proxy",
+    }.items():
+        monkeypatch.setenv(name, value)
+    environment = tools.environment_of_tools()
+    assert environment["PIP_USER"] == "0"
+    assert environment["PIP_INDEX_URL"] == "https://index.example"
+    assert environment["HTTPS_PROXY"] == "http://proxy"
+    assert not {"PIP_TARGET", "PYTHONPATH"} & environment.keys()
+
+
+@pytest.mark.parametrize(
+    ("words", "blamed"),
+    [
+        ("Can not perform a '--user' install.", False),
+        ("Connection to index.example timed out", True),
+        ("HTTP Error 503", True),
+    ],
+)
+def test_the_package_index_is_blamed_for_what_it_did_only(words: str, *, blamed: bool) -> None:
+    failed = subprocess.CalledProcessError(1, ["pip"], stderr=words)
+    assert ("within reach" in tools.advice("dev", failed)) == blamed
 
 
 # Log lines
