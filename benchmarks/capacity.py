@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from heist_core.domain.inbox import notices_of
+from heist_core.domain.notices import notices_of
 from local.console import ProblemError
 from tests.builders import award
 from tests.engines import ministack

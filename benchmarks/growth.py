@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from benchmarks.write_units import Meter, metered
-from heist_core.domain.inbox import notices_of
+from heist_core.domain.notices import notices_of
 from heist_core.domain.statistics import DAYS_WINDOW, Robber, Takings, hour_of
 from heist_core.storage import counting, items, keys
 from heist_core.use_cases.report import Report

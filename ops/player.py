@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
-from heist_core.domain.inbox import message_of
+from heist_core.domain.notices import message_of
 from heist_core.domain.times import to_iso
 from heist_core.storage import keys
 from heist_core.storage.items import inbox_item_from

@@ -18,7 +18,6 @@ from heist_core.storage.counting import (
     AT_ONCE,
     HOUR_KEPT,
     Generation,
-    moment_of,
 )
 from heist_core.storage.keys import Kind
 from heist_core.storage.operator import record_action
@@ -148,7 +147,7 @@ class Rebuild:
         except Malformed:
             done.unreadable += 1
             return
-        if moment_of(fact) > self.clock.now() - HOUR_KEPT:
+        if fact.at > self.clock.now() - HOUR_KEPT:
             self._facts.append(fact)
 
     def _flush(self, done: Done, at_least: int) -> None:

@@ -19,14 +19,10 @@ from mypy_boto3_events import EventBridgeClient
 from mypy_boto3_sesv2 import SESV2Client
 from mypy_boto3_sqs import SQSClient
 
-from heist_core.domain.inbox import (
-    Event,
-    MailedEvent,
-    MailRecord,
-    MailState,
-    Notice,
-    Owed,
-)
+from heist_core.domain.facts import Event, MailedEvent
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.notices import Notice
+from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
 from heist_core.storage.store import Store
 from heist_core.use_cases.clock import Clock

@@ -44,12 +44,12 @@ def _success(heist: Heist) -> Response:
     return Response(
         {
             "success": True,
-            "heistId": heist.attempt.id,
+            "heistId": heist.heist_id,
             "pointsStolen": plan.points_stolen,
             "message": f"Success! You stole {plan.points_stolen} points!",
             "attackerPointsAfter": plan.attacker_points_after,
             "tokensLeft": plan.tokens_left,
             "cooldownEndsAt": to_iso(plan.cooldown_ends_at),
         },
-        log={"points": plan.points_stolen, "heist_id": heist.attempt.id},
+        log={"points": plan.points_stolen, "heist_id": heist.heist_id},
     )

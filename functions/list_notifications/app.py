@@ -2,7 +2,7 @@
 
 from heist_core import wiring
 from heist_core.contracts import NotificationsQuery, parse
-from heist_core.domain.inbox import InboxItem, message_of
+from heist_core.domain.notices import InboxItem, message_of
 from heist_core.domain.times import to_iso
 from heist_core.http.api import Body, Request, Response, api_handler
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
-from heist_core.domain.inbox import Event, MailState
+from heist_core.domain.facts import Event
+from heist_core.domain.mails import MailState
 from heist_core.http.api import LambdaContext
 from heist_core.streams import BatchAnswer, handle_records
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from heist_core import telemetry, wiring
-from heist_core.domain.inbox import Fact
+from heist_core.domain.facts import Fact
 from heist_core.http.api import LambdaContext
 from heist_core.streams import BatchAnswer, handle_batch
 

@@ -212,7 +212,7 @@ class ImportedHeist:
 
     @property
     def key(self) -> keys.Key:
-        return keys.heist(self.heist.attempt.id)
+        return keys.heist(self.heist.heist_id)
 
     def all_keys(self) -> Sequence[keys.Key]:
         return [self.key, *map(keys.key_of, items.heist_ledger_items(self.heist))]

@@ -14,7 +14,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core import wiring
 from heist_core.domain.heist import Attempt, Heist, RefusedHeist
-from heist_core.domain.inbox import InboxItem
+from heist_core.domain.notices import InboxItem
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
 from heist_core.mail.mailer import Mailer

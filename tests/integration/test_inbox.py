@@ -9,7 +9,8 @@ import pytest
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Contention, Malformed
-from heist_core.domain.inbox import MailRecord, MailState, NoticeType, notices_of
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.notices import NoticeType, notices_of
 from heist_core.storage import keys
 from heist_core.storage.items import INBOX_KEPT, to_wire
 from heist_core.use_cases.retry import until_uncontended

@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MAIL_AGAIN, MailRecord, MailState, Owed
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.owed import MAIL_AGAIN, Owed
 from heist_core.storage import items, keys, transactions
 from heist_core.use_cases.settle_owed import GRACE
 from tests.builders import NOW, award, heist

@@ -20,7 +20,7 @@ from botocore.exceptions import ReadTimeoutError
 from heist_core.domain.action import Action
 from heist_core.domain.errors import Contention
 from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import Owed
+from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
 from heist_core.storage import items, keys
 from heist_core.storage.counting import Generation

@@ -10,7 +10,9 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.heist import Heist
-from heist_core.domain.inbox import MailState, NoticeType, Owed
+from heist_core.domain.mails import MailState
+from heist_core.domain.notices import NoticeType
+from heist_core.domain.owed import Owed
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.storage import items, keys
 from heist_core.use_cases.notify_players import LEASE

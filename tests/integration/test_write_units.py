@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from benchmarks.write_units import Meter, metered
-from heist_core.domain.inbox import notices_of
+from heist_core.domain.notices import notices_of
 from heist_core.storage import items
 from tests.builders import (
     api_event,

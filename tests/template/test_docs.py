@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from heist_core.domain.errors import Contention, HeistRefused, Unavailable
-from heist_core.domain.inbox import MailState, NoticeType
+from heist_core.domain.mails import MailState
+from heist_core.domain.notices import NoticeType
 from heist_core.http.api import error_response
 from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
 from tests.template.test_template import PARAMETERS, TEMPLATE

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from build_layer import OPERATIONS
-from heist_core.domain.inbox import MailState
+from heist_core.domain.mails import MailState
 from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
 from heist_core.storage import keys
 from heist_core.telemetry import NAMESPACE

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heist_core import telemetry
-from heist_core.domain import inbox
+from heist_core.domain import facts
 from heist_core.domain.errors import Contention, Malformed, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.domain.times import to_iso
@@ -199,7 +199,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.queue = FakeQueue()
-        self.seen: list[inbox.Event] = []
+        self.seen: list[facts.Event] = []
         self.aside: list[dict[str, str]] = []
         self.errors: dict[str, Exception] = {}
         self.executor: Executor = SameThread()
@@ -212,7 +212,7 @@ class Stream:
     def set_aside(self, subject: dict[str, str]) -> None:
         self.aside.append(subject)
 
-    def act(self, event: inbox.Event, fields: telemetry.Fields) -> None:
+    def act(self, event: facts.Event, fields: telemetry.Fields) -> None:
         key = items.subject_key(event)["pk"].partition("#")[2]
         self.before(key)
         if key in self.errors:

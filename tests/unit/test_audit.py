@@ -7,8 +7,9 @@ from decimal import Decimal
 import pytest
 
 from heist_core.domain.award import Award, EarnedPoints
+from heist_core.domain.facts import Event
 from heist_core.domain.heist import Attempt, Heist, Rules, plan_heist
-from heist_core.domain.inbox import Event, notices_of
+from heist_core.domain.notices import notices_of
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import plan_reversal
 from heist_core.storage import items, keys

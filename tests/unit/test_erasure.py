@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from heist_core.domain.erasure import parties_of, without_names_of
-from heist_core.domain.inbox import Event, notices_of
+from heist_core.domain.facts import Event, without_names_of
+from heist_core.domain.notices import notices_of
 from heist_core.storage import items, keys, operator
 from heist_core.storage.keys import Source
 from heist_core.storage.operator import Redaction, Removal
@@ -120,7 +120,7 @@ def test_a_notice_that_names_them_twice_loses_both() -> None:
 
 @pytest.mark.parametrize("event", [heist(), reversal()])
 def test_an_erased_side_has_no_name_and_the_other_keeps_theirs(event: Any) -> None:
-    assert parties_of(event) == ("alice", "bob")
+    assert event.parties == ("alice", "bob")
     assert without_names_of({"alice"}, event) == replace(event, attacker_name=None)
     assert without_names_of({"bob"}, event) == replace(event, victim_name=None)
     both = replace(event, attacker_name=None, victim_name=None)
@@ -130,6 +130,6 @@ def test_an_erased_side_has_no_name_and_the_other_keeps_theirs(event: Any) -> No
 
 def test_an_erased_friend_has_no_name_and_an_erased_referrer_changes_nothing() -> None:
     event = award("alice", "eve")
-    assert parties_of(event) == ("alice", "eve")
+    assert event.parties == ("alice", "eve")
     assert without_names_of({"eve"}, event) == replace(event, referred_name=None)
     assert without_names_of({"alice"}, event) is event

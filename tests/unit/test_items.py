@@ -11,19 +11,18 @@ from hypothesis import strategies as st
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import HeistRefused, Malformed
+from heist_core.domain.facts import Event
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
-from heist_core.domain.inbox import (
-    Event,
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.notices import (
     InboxItem,
-    MailRecord,
-    MailState,
     Metadata,
     Notice,
     NoticeType,
-    Owed,
     message_of,
     notices_of,
 )
+from heist_core.domain.owed import Owed
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.storage import items, keys

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from mypy_boto3_sesv2 import SESV2Client
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
-from heist_core.domain.inbox import MailedEvent, notices_of
+from heist_core.domain.facts import MailedEvent
 from heist_core.domain.names import clean_name
+from heist_core.domain.notices import notices_of
 from heist_core.mail.mailer import Mailer
 from heist_core.mail.render import Mail, mail_of
 from tests.builders import heist, reversal

@@ -8,7 +8,8 @@ from botocore.exceptions import ReadTimeoutError
 from botocore.stub import Stubber
 
 from heist_core.domain.errors import HeistRefused, InvalidInput, Issue, Unavailable
-from heist_core.domain.inbox import Event, notices_of
+from heist_core.domain.facts import Event
+from heist_core.domain.notices import notices_of
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import LARGEST_DEAD_LETTER, DeadLetters, to_text
 from tests.builders import award, heist, reversal

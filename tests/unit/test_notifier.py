@@ -13,7 +13,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from heist_core.domain.errors import Contention, Unavailable
-from heist_core.domain.inbox import Event, MailRecord, MailState, Owed
+from heist_core.domain.facts import Event
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.dead_letters import DeadLetters

@@ -282,5 +282,5 @@ def test_moves_that_cancel_out_entirely_change_no_balance() -> None:
 
 
 def test_when_a_fact_was_decided() -> None:
-    assert counting.moment_of(heist(at=NOW - timedelta(1))) == NOW - timedelta(1)
-    assert counting.moment_of(refused(at=NOW - timedelta(2))) == NOW - timedelta(2)
+    assert heist(at=NOW - timedelta(1)).at == NOW - timedelta(1)
+    assert refused(at=NOW - timedelta(2)).at == NOW - timedelta(2)

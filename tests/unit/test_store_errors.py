@@ -12,7 +12,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import notices_of
+from heist_core.domain.notices import notices_of
 from heist_core.storage import items, keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from heist_core.domain.inbox import MailRecord, MailState, Owed, notices_of
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.notices import notices_of
+from heist_core.domain.owed import Owed
 from heist_core.domain.player import Dated, Player
 from heist_core.domain.statistics import Robber, Takings
 from heist_core.storage import counting, items, keys, operator, transactions

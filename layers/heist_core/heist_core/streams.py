@@ -5,10 +5,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
 from . import telemetry
-from .domain.erasure import parties_of
 from .domain.errors import Malformed
+from .domain.facts import Event, Fact
 from .domain.heist import RefusedHeist
-from .domain.inbox import Event, Fact
 from .storage import items
 
 if TYPE_CHECKING:
@@ -165,7 +164,7 @@ def _read(record: object) -> Event | Exception | None:
 
 
 def _players(reading: Event | Exception) -> Collection[str]:
-    return () if isinstance(reading, Exception) else parties_of(reading)
+    return () if isinstance(reading, Exception) else reading.parties
 
 
 def _park(

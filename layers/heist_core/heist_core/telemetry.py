@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from aws_lambda_powertools import Logger, Metrics, single_metric
 from aws_lambda_powertools.metrics import MetricUnit
 
-from .domain.inbox import MailState
+from .domain.mails import MailState
 
 NAMESPACE = "HeistCore"
 CORRELATION_ID_LIMIT = 100

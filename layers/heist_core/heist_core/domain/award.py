@@ -18,6 +18,14 @@ class Award:
     at: datetime
     correlation_id: str | None = None
 
+    @property
+    def parties(self) -> tuple[str, str]:
+        return self.referrer_id, self.referred_id
+
+    @property
+    def token_holder(self) -> str:
+        return self.referrer_id
+
 
 @dataclass(frozen=True, slots=True)
 class EarnedPoints:

@@ -58,13 +58,24 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class Heist:
-    """A heist that happened."""
-
+class _Decided:
     attempt: Attempt
-    plan: HeistPlan
-    attacker_name: str | None
-    victim_name: str | None
+
+    @property
+    def heist_id(self) -> str:
+        return self.attempt.id
+
+    @property
+    def attacker_id(self) -> str:
+        return self.attempt.attacker_id
+
+    @property
+    def victim_id(self) -> str:
+        return self.attempt.victim_id
+
+    @property
+    def parties(self) -> tuple[str, str]:
+        return self.attacker_id, self.victim_id
 
     @property
     def correlation_id(self) -> str | None:
@@ -72,12 +83,36 @@ class Heist:
 
 
 @dataclass(frozen=True, slots=True)
-class RefusedHeist:
+class Heist(_Decided):
+    """A heist that happened."""
+
+    plan: HeistPlan
+    attacker_name: str | None
+    victim_name: str | None
+
+    @property
+    def at(self) -> datetime:
+        return self.plan.at
+
+    @property
+    def season(self) -> str:
+        return self.plan.season
+
+    @property
+    def token_holder(self) -> str:
+        return self.attacker_id
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedHeist(_Decided):
     """A heist that the rules refused, kept so that nothing can move under its id any more."""
 
-    attempt: Attempt
     at: datetime
     refusal: HeistRefused
+
+    @property
+    def token_holder(self) -> None:
+        return None
 
 
 def steal_amount(points: int, rules: Rules) -> int:

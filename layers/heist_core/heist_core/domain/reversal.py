@@ -28,6 +28,15 @@ class Reversal:
     cooldown_lifted: bool
 
     @property
+    def parties(self) -> tuple[str, str]:
+        return self.attacker_id, self.victim_id
+
+    @property
+    def token_holder(self) -> str:
+        """A refund gives the attacker's token back."""
+        return self.attacker_id
+
+    @property
     def correlation_id(self) -> str:
         return self.action_id
 
@@ -65,10 +74,10 @@ def plan_reversal(
         raise NotReversible("one of its players is not here")
     if refund_token and attacker.tokens_spent < 1:
         raise NotReversible("the attacker has no spent token to be refunded")
-    season, stolen = heist.plan.season, heist.plan.points_stolen
+    season, stolen = heist.season, heist.plan.points_stolen
     held = attacker.points_in(season)
     return Reversal(
-        heist_id=heist.attempt.id,
+        heist_id=heist.heist_id,
         action_id=action_id,
         attacker_id=attacker.id,
         victim_id=victim.id,
@@ -81,5 +90,5 @@ def plan_reversal(
         attacker_points_before=held,
         victim_points_before=victim.points_in(season),
         token_refunded=refund_token,
-        cooldown_lifted=refund_token and attacker.last_heist_at == heist.plan.at,
+        cooldown_lifted=refund_token and attacker.last_heist_at == heist.at,
     )

@@ -10,7 +10,8 @@ from botocore.exceptions import (
 )
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
-from heist_core.domain.inbox import MailedEvent, Notice
+from heist_core.domain.facts import MailedEvent
+from heist_core.domain.notices import Notice
 
 from .render import mail_of
 

@@ -6,9 +6,10 @@ from importlib.resources import files
 from string import Template
 from typing import NamedTuple
 
+from heist_core.domain.facts import MailedEvent
 from heist_core.domain.heist import Heist, plural
-from heist_core.domain.inbox import MailedEvent, Notice
 from heist_core.domain.names import cut
+from heist_core.domain.notices import Notice
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
@@ -45,14 +46,11 @@ def mail_of(event: MailedEvent, notice: Notice) -> Mail:
     Names must be cleaned already. Here they are quoted, cut, escaped, and kept from becoming links.
     """
     attacker, victim = _shown(event.attacker_name), _shown(event.victim_name)
+    to_attacker = notice.recipient_id == event.attacker_id
     if isinstance(event, Reversal):
-        to_attacker = notice.recipient_id == event.attacker_id
         texts = _given(event, victim) if to_attacker else _returned(event, attacker)
-        heist_id, season, at = event.heist_id, event.season, event.at
     else:
-        to_attacker = notice.recipient_id == event.attempt.attacker_id
         texts = _success(event, victim) if to_attacker else _loss(event, attacker)
-        heist_id, season, at = event.attempt.id, event.plan.season, event.plan.at
     name = attacker if to_attacker else victim
     values = {
         "greeting": f"Hi {name or 'Player'},",
@@ -61,9 +59,9 @@ def mail_of(event: MailedEvent, notice: Notice) -> Mail:
         "total_label": texts.total_label,
         "total": str(texts.total),
         "hint": texts.hint,
-        "season": season,
-        "at": to_iso(at)[:16].replace("T", " ") + " UTC",
-        "heist_id": heist_id,
+        "season": event.season,
+        "at": to_iso(event.at)[:16].replace("T", " ") + " UTC",
+        "heist_id": event.heist_id,
     }
     return Mail(
         subject=texts.subject,

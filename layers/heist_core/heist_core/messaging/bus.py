@@ -7,7 +7,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Unavailable
-from heist_core.domain.inbox import Event
+from heist_core.domain.facts import Event
+from heist_core.domain.heist import Heist
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
@@ -54,34 +55,35 @@ EventOut = (
 
 def event_of(event: Event) -> EventOut:
     """The fact as other systems see it."""
-    if isinstance(event, Award):
-        return "TokenAwarded", TokenAwarded(
-            userId=event.referrer_id,
-            referredUserId=event.referred_id,
-            createdAt=to_iso(event.at),
-        )
-    if isinstance(event, Reversal):
-        return "HeistReversed", HeistReversed(
-            heistId=event.heist_id,
-            attackerId=event.attacker_id,
-            victimId=event.victim_id,
-            pointsReturned=event.points_returned,
-            shortfall=event.shortfall,
-            tokenRefunded=event.token_refunded,
-            season=event.season,
-            createdAt=to_iso(event.at),
-        )
-    attempt, plan = event.attempt, event.plan
-    return "HeistCommitted", HeistCommitted(
-        heistId=attempt.id,
-        attackerId=attempt.attacker_id,
-        victimId=attempt.victim_id,
-        pointsStolen=plan.points_stolen,
-        attackerPointsAfter=plan.attacker_points_after,
-        victimPointsAfter=plan.victim_points_after,
-        season=plan.season,
-        createdAt=to_iso(plan.at),
-    )
+    match event:
+        case Heist():
+            return "HeistCommitted", HeistCommitted(
+                heistId=event.heist_id,
+                attackerId=event.attacker_id,
+                victimId=event.victim_id,
+                pointsStolen=event.plan.points_stolen,
+                attackerPointsAfter=event.plan.attacker_points_after,
+                victimPointsAfter=event.plan.victim_points_after,
+                season=event.season,
+                createdAt=to_iso(event.at),
+            )
+        case Reversal():
+            return "HeistReversed", HeistReversed(
+                heistId=event.heist_id,
+                attackerId=event.attacker_id,
+                victimId=event.victim_id,
+                pointsReturned=event.points_returned,
+                shortfall=event.shortfall,
+                tokenRefunded=event.token_refunded,
+                season=event.season,
+                createdAt=to_iso(event.at),
+            )
+        case Award():
+            return "TokenAwarded", TokenAwarded(
+                userId=event.referrer_id,
+                referredUserId=event.referred_id,
+                createdAt=to_iso(event.at),
+            )
 
 
 class Bus:

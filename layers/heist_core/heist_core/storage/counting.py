@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from heist_core.domain.errors import Malformed
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import Owed
+from heist_core.domain.owed import Owed
 from heist_core.domain.statistics import (
     DAYS_WINDOW,
     ROBBERS_WINDOW,
@@ -136,7 +136,7 @@ def _add_to_days(
     Which shard counts a fact does not matter; one transaction needs one."""
     days: dict[str, Counter[str]] = {}
     for fact in facts:
-        at = moment_of(fact)
+        at = fact.at
         if at < now - DAY_KEPT:
             continue
         date, _, hour = hour_of(at).partition("T")
@@ -146,7 +146,7 @@ def _add_to_days(
             day[f"p{hour}"] += fact.plan.points_stolen
         else:
             day[f"f{hour}"] += 1
-    shard = keys.spread(facts[0].attempt.id, SHARDS)
+    shard = keys.spread(facts[0].heist_id, SHARDS)
     for date, added in sorted(days.items()):
         ends = datetime.fromisoformat(date).replace(tzinfo=UTC) + timedelta(days=1)
         yield update(
@@ -168,11 +168,11 @@ def _after(
     oldest = hour_of(window_start(now, HOUR_KEPT))
     after: dict[str, Robber] = {}
     for fact in facts:
-        if isinstance(fact, Heist) and hour_of(fact.plan.at) >= oldest:
-            player_id = fact.attempt.attacker_id
+        if isinstance(fact, Heist) and hour_of(fact.at) >= oldest:
+            player_id = fact.attacker_id
             takings = Takings(1, fact.plan.points_stolen)
             before = after.get(player_id, robbers[player_id])
-            after[player_id] = before.having_taken(hour_of(fact.plan.at), takings)
+            after[player_id] = before.having_taken(hour_of(fact.at), takings)
     return [robber.since(oldest) for robber in after.values()]
 
 
@@ -236,11 +236,6 @@ def _hold(generation: int, before: Holding, after: Holding) -> Request:
         },
         condition="version = :seen" if before.version else "attribute_not_exists(pk)",
     )
-
-
-def moment_of(fact: Heist | RefusedHeist) -> datetime:
-    """When it was decided."""
-    return fact.plan.at if isinstance(fact, Heist) else fact.at
 
 
 def put_generation(seen: Generation, to: Generation) -> Request:

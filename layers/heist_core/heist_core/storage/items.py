@@ -9,19 +9,11 @@ from typing import TypeVar, assert_never
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import HeistRefused, Malformed
+from heist_core.domain.facts import Event, Fact
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
-from heist_core.domain.inbox import (
-    MAIL_AGAIN,
-    Event,
-    Fact,
-    InboxItem,
-    MailRecord,
-    MailState,
-    Metadata,
-    Notice,
-    NoticeType,
-    Owed,
-)
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.notices import InboxItem, Metadata, Notice, NoticeType
+from heist_core.domain.owed import MAIL_AGAIN, Owed
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import from_iso, season_of, to_iso
@@ -185,7 +177,7 @@ def heist_item(heist: Heist) -> Item:
         "cooldownEndsAt": to_iso(plan.cooldown_ends_at),
         "attackerName": heist.attacker_name,
         "victimName": heist.victim_name,
-        **owing(keys.heist(heist.attempt.id), plan.at),
+        **owing(keys.heist(heist.heist_id), plan.at),
     }
 
 
@@ -198,7 +190,7 @@ def refused_heist_item(refused: RefusedHeist) -> Item:
         "message": refused.refusal.message,
         "details": refused.refusal.details,
         "expiresAt": expiry(refused.at, REFUSALS_KEPT),
-        **_owed_statistics(keys.heist(refused.attempt.id), refused.at),
+        **_owed_statistics(keys.heist(refused.heist_id), refused.at),
     }
 
 
@@ -242,21 +234,19 @@ def heist_from(item: Item) -> Heist | RefusedHeist:
 
 def heist_ledger_items(heist: Heist) -> tuple[Item, Item]:
     """The attacker's HEIST_GAIN and the victim's HEIST_LOSS."""
-    attempt, plan = heist.attempt, heist.plan
-    shared = {"heistId": attempt.id, "occurredAt": to_iso(plan.at)}
+
+    def entry(player_id: str, point_event_type: str, points: int) -> Item:
+        return {
+            **keys.ledger_entry(player_id, heist.season, Source.HEIST, heist.heist_id),
+            "pointEventType": point_event_type,
+            "points": points,
+            "heistId": heist.heist_id,
+            "occurredAt": to_iso(heist.at),
+        }
+
     return (
-        {
-            **keys.ledger_entry(attempt.attacker_id, plan.season, Source.HEIST, attempt.id),
-            "pointEventType": "HEIST_GAIN",
-            "points": plan.points_stolen,
-            **shared,
-        },
-        {
-            **keys.ledger_entry(attempt.victim_id, plan.season, Source.HEIST, attempt.id),
-            "pointEventType": "HEIST_LOSS",
-            "points": -plan.points_stolen,
-            **shared,
-        },
+        entry(heist.attacker_id, "HEIST_GAIN", heist.plan.points_stolen),
+        entry(heist.victim_id, "HEIST_LOSS", -heist.plan.points_stolen),
     )
 
 
@@ -443,12 +433,14 @@ def owed_of(item: Item) -> frozenset[str]:
     return owed
 
 
-def subject_key(event: Fact) -> keys.Key:
-    if isinstance(event, Award):
-        return keys.referral(event.referred_id)
-    if isinstance(event, Reversal):
-        return keys.reversal(event.heist_id)
-    return keys.heist(event.attempt.id)
+def subject_key(fact: Fact) -> keys.Key:
+    match fact:
+        case Heist() | RefusedHeist():
+            return keys.heist(fact.heist_id)
+        case Reversal():
+            return keys.reversal(fact.heist_id)
+        case Award():
+            return keys.referral(fact.referred_id)
 
 
 # Notices and the inbox

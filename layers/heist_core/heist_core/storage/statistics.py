@@ -38,7 +38,7 @@ class StatisticsStore:
 
         Raises Contention when somebody counted meanwhile.
         """
-        robbing = {fact.attempt.attacker_id for fact in facts if isinstance(fact, Heist)}
+        robbing = {fact.attacker_id for fact in facts if isinstance(fact, Heist)}
         found = self._table.by_partition(
             [
                 *[items.subject_key(fact) for fact in facts],

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import Erased, Malformed
+from heist_core.domain.facts import Event, Fact, MailedEvent
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import Event, Fact, InboxItem, MailedEvent, MailRecord, Notice
+from heist_core.domain.mails import MailRecord
+from heist_core.domain.notices import InboxItem, Notice
 from heist_core.domain.player import Player, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso

@@ -9,7 +9,8 @@ from datetime import datetime, timedelta
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import MailRecord, MailState, Notice
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.notices import Notice
 from heist_core.domain.player import Player, Profile
 from heist_core.domain.times import season_of, to_iso
 

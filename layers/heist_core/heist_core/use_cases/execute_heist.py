@@ -130,7 +130,7 @@ class ExecuteHeist:
         else:
             counted, snapshot = self._store.together(count, lambda: self._read(attempt))
         if snapshot.record is not None:
-            if counted.added and minute_of(_decided_at(snapshot.record)) != minute_of(now):
+            if counted.added and minute_of(snapshot.record.at) != minute_of(now):
                 self._uncount(attempt, minute_of(now))
         elif not counted.allowed:
             raise RateLimited(seconds_to_next_minute(now))
@@ -158,11 +158,7 @@ class ExecuteHeist:
         return Outcome(heist, replayed=False) if standing is None else _replay(attempt, standing)
 
 
-def _decided_at(record: Heist | RefusedHeist) -> datetime:
-    return record.plan.at if isinstance(record, Heist) else record.at
-
-
 def _replay(attempt: Attempt, record: Heist | RefusedHeist) -> Outcome:
-    if record.attempt.victim_id != attempt.victim_id:
+    if record.victim_id != attempt.victim_id:
         raise IdempotencyMismatch
     return Outcome(record, replayed=True)

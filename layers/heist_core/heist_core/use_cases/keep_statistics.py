@@ -5,10 +5,8 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from heist_core.domain.award import Award
+from heist_core.domain.facts import Fact
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import Fact
-from heist_core.domain.reversal import Reversal
 from heist_core.domain.statistics import ROBBERS_WINDOW, hour_of, strongest, window_start
 
 from .clock import Clock
@@ -36,14 +34,12 @@ class KeepStatistics:
         """
         if generation is None:
             generation = self._store.generation().written
-        self.hold((_holder(fact) for fact in facts), generation)
+        self.hold((fact.token_holder for fact in facts), generation)
         self.count(facts, generation)
 
     def count(self, facts: Iterable[Fact], generation: int) -> None:
         """Count heists and refusals by day and robber."""
-        attempts = {
-            fact.attempt.id: fact for fact in facts if isinstance(fact, Heist | RefusedHeist)
-        }
+        attempts = {fact.heist_id: fact for fact in facts if isinstance(fact, Heist | RefusedHeist)}
         for some in _chunks(attempts.values()):
             self._again(partial(self._store.count, some, generation, self._clock.now()))
 
@@ -70,19 +66,6 @@ class KeepStatistics:
 
     def _again(self, action: Callable[[], None]) -> None:
         until_uncontended(action, self._clock)
-
-
-def _holder(fact: Fact) -> str | None:
-    """Whose tokens a fact changed."""
-    match fact:
-        case Award():
-            return fact.referrer_id
-        case Heist():
-            return fact.attempt.attacker_id
-        case Reversal():
-            return fact.attacker_id
-        case RefusedHeist():
-            return None
 
 
 def _chunks(values: Iterable[T]) -> Iterator[list[T]]:

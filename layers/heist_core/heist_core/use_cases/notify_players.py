@@ -13,17 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
-from heist_core.domain.erasure import parties_of, without_names_of
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailRefused, Unavailable
-from heist_core.domain.inbox import (
-    Event,
-    MailedEvent,
-    MailRecord,
-    MailState,
-    Notice,
-    Owed,
-    notices_of,
-)
+from heist_core.domain.facts import Event, MailedEvent, without_names_of
+from heist_core.domain.mails import MailRecord, MailState
+from heist_core.domain.notices import Notice, notices_of
+from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
 from heist_core.domain.times import to_milliseconds
 
@@ -116,7 +110,7 @@ class NotifyPlayers:
 
     def _players(self, event: Event) -> Mapping[str, Player]:
         stale = self._settings.stale
-        players, item = self._store.players_and_settings(parties_of(event), with_settings=stale)
+        players, item = self._store.players_and_settings(event.parties, with_settings=stale)
         if stale:
             self._settings.refresh(item)
         return players

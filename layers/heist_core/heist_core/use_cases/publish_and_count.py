@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from heist_core.domain.errors import Unavailable
+from heist_core.domain.facts import Event, Fact
 from heist_core.domain.heist import RefusedHeist
-from heist_core.domain.inbox import Event, Fact, Owed
+from heist_core.domain.owed import Owed
 
 from .publish_event import publish_event
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from heist_core.domain.inbox import Event, Owed
+from heist_core.domain.facts import Event
+from heist_core.domain.owed import Owed
 
 if TYPE_CHECKING:
     from heist_core.messaging.bus import Bus

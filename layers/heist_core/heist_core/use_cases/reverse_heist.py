@@ -39,9 +39,8 @@ def reverse_heist(
             raise NotReversible("there is no such heist")
         if not isinstance(heist, Heist):
             raise NotReversible(f"it was refused ({heist.refusal.code}) and moved nothing")
-        sides = (heist.attempt.attacker_id, heist.attempt.victim_id)
-        players, _ = store.players_and_settings(sides, with_settings=False)
-        attacker, victim = (players[side] for side in sides)
+        players, _ = store.players_and_settings(heist.parties, with_settings=False)
+        attacker, victim = players[heist.attacker_id], players[heist.victim_id]
         standing = store.reversal(heist_id)
         if standing is None:
             reversal = plan_reversal(

@@ -12,16 +12,11 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Erased, Malformed, Unavailable
+from heist_core.domain.facts import Event, Fact, MailedEvent
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.inbox import (
-    MAIL_AGAIN,
-    Event,
-    Fact,
-    MailedEvent,
-    MailState,
-    NoticeType,
-    Owed,
-)
+from heist_core.domain.mails import MailState
+from heist_core.domain.notices import NoticeType
+from heist_core.domain.owed import MAIL_AGAIN, Owed
 
 from .clock import Clock
 from .publish_event import publish_event

@@ -1,19 +1,13 @@
-"""The notices that players get, and the state of the mail that goes with each."""
+"""What players are told in their inbox."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from .award import Award
-from .heist import Heist, RefusedHeist, plural
+from .facts import Event
+from .heist import Heist, plural
 from .reversal import Reversal
-
-MailedEvent: TypeAlias = Heist | Reversal
-"""Facts with a mail beside the notice."""
-Event: TypeAlias = MailedEvent | Award
-"""Facts with notices, and with an event for other systems."""
-Fact: TypeAlias = Event | RefusedHeist
-"""Everything that the statistics count."""
 
 
 class NoticeType(StrEnum):
@@ -21,19 +15,6 @@ class NoticeType(StrEnum):
     HEIST_VICTIM = "HEIST_VICTIM"
     HEIST_REVERSED = "HEIST_REVERSED"
     TOKEN_EARNED = "TOKEN_EARNED"
-
-
-class Owed(StrEnum):
-    """What has yet to follow from a fact; a refused heist owes statistics only."""
-
-    NOTICES = "notices"
-    EVENT = "event"
-    STATISTICS = "statistics"
-
-
-MAIL_AGAIN = "mail#"
-"""Prefix of an owed entry for a mail that was asked for again. Each request has an entry of its
-own: settling removes the entries that were read, and none that was added since."""
 
 
 Metadata = dict[str, str | int | None]
@@ -61,67 +42,48 @@ class InboxItem(NamedTuple):
         return self.read_at is not None
 
 
-class MailState(StrEnum):
-    """PENDING -> SENDING -> SENT | FAILED | SUPPRESSED | PARKED; see docs/decisions.md."""
-
-    PENDING = "PENDING"
-    SENDING = "SENDING"
-    SENT = "SENT"
-    FAILED = "FAILED"
-    SUPPRESSED = "SUPPRESSED"
-    PARKED = "PARKED"
-
-    @property
-    def settled(self) -> bool:
-        return self not in (MailState.PENDING, MailState.SENDING)
-
-
-class MailRecord(NamedTuple):
-    """How far the mail of a notice is. `attempts` counts sends that may have gone out."""
-
-    state: MailState
-    attempts: int = 0
-    owner: str | None = None
-    lease_until: datetime | None = None
-
-
 def notices_of(event: Event) -> tuple[Notice, ...]:
     """The notices of a fact: who gets which (SPEC section 5)."""
-    if isinstance(event, Award):
-        return (
-            Notice(
-                recipient_id=event.referrer_id,
-                type=NoticeType.TOKEN_EARNED,
-                heist_id=None,
-                metadata={"referredUserName": event.referred_name},
-                created_at=event.at,
-            ),
-        )
-    if isinstance(event, Reversal):
-        return _notices_of_reversal(event)
-    attempt, plan = event.attempt, event.plan
+    match event:
+        case Heist():
+            return _notices_of_heist(event)
+        case Reversal():
+            return _notices_of_reversal(event)
+        case Award():
+            return (
+                Notice(
+                    recipient_id=event.referrer_id,
+                    type=NoticeType.TOKEN_EARNED,
+                    heist_id=None,
+                    metadata={"referredUserName": event.referred_name},
+                    created_at=event.at,
+                ),
+            )
+
+
+def _notices_of_heist(heist: Heist) -> tuple[Notice, ...]:
     return (
         Notice(
-            recipient_id=attempt.attacker_id,
+            recipient_id=heist.attacker_id,
             type=NoticeType.HEIST_SUCCESS,
-            heist_id=attempt.id,
+            heist_id=heist.heist_id,
             metadata={
-                "victimName": event.victim_name,
-                "pointsStolen": plan.points_stolen,
-                "victimId": attempt.victim_id,
+                "victimName": heist.victim_name,
+                "pointsStolen": heist.plan.points_stolen,
+                "victimId": heist.victim_id,
             },
-            created_at=plan.at,
+            created_at=heist.at,
         ),
         Notice(
-            recipient_id=attempt.victim_id,
+            recipient_id=heist.victim_id,
             type=NoticeType.HEIST_VICTIM,
-            heist_id=attempt.id,
+            heist_id=heist.heist_id,
             metadata={
-                "attackerName": event.attacker_name,
-                "pointsLost": plan.points_stolen,
-                "attackerId": attempt.attacker_id,
+                "attackerName": heist.attacker_name,
+                "pointsLost": heist.plan.points_stolen,
+                "attackerId": heist.attacker_id,
             },
-            created_at=plan.at,
+            created_at=heist.at,
         ),
     )
 
