@@ -155,7 +155,8 @@ def main() -> None:
             print(
                 f"| {crowd:,} | {outcome.answers['won']} | {refused / crowd:.1%} "
                 f"| {late / crowd:.1%} | {outcome.rounds / crowd:.1f} "
-                f"| {outcome.quantile(0.5) * 1000:,.0f} ms | {outcome.quantile(0.99) * 1000:,.0f} ms |"
+                f"| {outcome.quantile(0.5) * 1000:,.0f} ms | "
+                f"{outcome.quantile(0.99) * 1000:,.0f} ms |"
             )
 
 

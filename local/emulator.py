@@ -142,7 +142,8 @@ def running_emulator(
         time.sleep(0.1)
     if not is_free(port) or (bridge and bind_error(bridge, port)):
         raise ProblemError(
-            f"Port {port} is in use: stop what uses it, or choose another, as in LOCAL_PORT=4567 make run."
+            f"Port {port} is in use: stop what uses it, or choose another, as in LOCAL_PORT=4567 "
+            "make run."
         )
     emulator = Emulator(home, port, run_id=run_id, origins=origins, bridge=bridge)
     try:
@@ -158,7 +159,7 @@ def is_free(port: int) -> bool:
 
 
 def bind_error(address: str, port: int) -> int | None:
-    """Why one cannot listen there, as an errno; None if one can. Port 0 asks for the address alone."""
+    """The errno of listening there; None if it is possible. Port 0 tests the address alone."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
         with socket.socket(family) as probe:
@@ -170,7 +171,7 @@ def bind_error(address: str, port: int) -> int | None:
 
 
 def bridge_addresses() -> dict[str, str]:
-    """The address of each bridge of this machine that has one, as Docker's `docker0` (Linux only)."""
+    """The address of each bridge of this machine, such as Docker's `docker0` (Linux only)."""
     found = {}
     for bridge in Path("/sys/class/net").glob("*/bridge"):
         name = bridge.parent.name

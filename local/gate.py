@@ -23,7 +23,7 @@ RUN = "/_heist/run"
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _NAMED = re.compile(
-    # AWS's tools put a bucket's or an API's name before localhost, which no name server answers for.
+    # AWS's tools put a bucket's or an API's name before localhost, which no name server knows.
     r"(([a-z0-9_-]+\.)*localhost|127\.0\.0\.1|\[::1\]|host\.docker\.internal)(:[0-9]+)?"
 )
 _API = re.compile(r"/_aws/execute-api/[^/]+/[^/]+/api/heist(/.*)?")

@@ -27,7 +27,7 @@ starting = threading.BoundedSemaphore(os.cpu_count() or 1)
 
 
 def main() -> None:
-    """Serves until it is killed; `GATEWAY_PORT` and MiniStack's own settings are in the environment."""
+    """Serves until it is killed; the environment has `GATEWAY_PORT` and MiniStack's settings."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", required=True, help="the folder to work in")
     parser.add_argument("--run-id", required=True)

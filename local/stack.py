@@ -1,4 +1,4 @@
-"""The application on an embedded AWS: start and deploy one, or use the one that `make run` started."""
+"""The application on an embedded AWS: a new one, or the one that `make run` started."""
 
 import json
 import re
@@ -184,7 +184,7 @@ class Stack:
         body: object = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Calls the API: `path` is what follows /api/heist, `body` is sent as JSON, or as it is if bytes."""
+        """Calls the API: `path` follows /api/heist, `body` is sent as JSON, bytes as they are."""
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -212,7 +212,7 @@ class Stack:
                 raise ProblemError(f"The bus refused {detail_type}: {answer['Entries']}")
 
     def mails(self) -> list[dict[str, Any]]:
-        """Every mail sent so far, oldest first: Source, To, Subject, BodyText, BodyHtml, Timestamp."""
+        """Every mail so far, oldest first: Source, To, Subject, BodyText, BodyHtml, Timestamp."""
         answer = urllib3.request(
             "GET", f"{self.outputs.Endpoint}/_ministack/ses/messages", timeout=30
         )
@@ -220,7 +220,7 @@ class Stack:
         return [mail for box in boxes.values() for mail in box]
 
     def item(self, pk: str, sk: str) -> dict[str, Any] | None:
-        """An item of the table in DynamoDB's typed form, read consistently; None if there is none."""
+        """An item of the table in DynamoDB's typed form, read consistently, or None."""
         return self.dynamodb.get_item(
             TableName=self.outputs.TableName,
             Key={"pk": {"S": pk}, "sk": {"S": sk}},
@@ -236,7 +236,7 @@ def running_stack(
     *,
     bridge: str = "",
 ) -> Iterator[Stack]:
-    """The application on an embedded AWS of its own for the length of the block, with an empty table.
+    """The application on an embedded AWS of its own, with an empty table, for this block.
 
     `home` holds the emulator's files and log; `port` None takes a free one; `parameters` are the
     template's; `bridge` is an address to listen on besides the loopback ones. Steps go to stderr.

@@ -38,7 +38,7 @@ NO_ANSWER = "the table does not answer; the same command again is safe"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one heist: `reversed`, `to be reversed`, `already reversed` or `not reversed`."""
+    """`reversed`, `to be reversed`, `already reversed` or `not reversed`, of one heist."""
 
     heist_id: str
     what: str

@@ -1,4 +1,4 @@
-"""What all tests share: unit tests cannot reach the network, and nothing reaches AWS by accident."""
+"""What all tests share: unit tests reach no network, and nothing reaches AWS by accident."""
 
 import builtins
 import functools
@@ -44,8 +44,8 @@ def _no_network(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
-    """Everything that is written, as it would stand in CloudWatch: lines, and the metrics counted from
-    here on. No call in it is an instance's first."""
+    """Everything that is written, as it would stand in CloudWatch: lines, and the metrics counted
+    from here on. No call in it is an instance's first."""
     telemetry.metrics().clear_metrics()
     monkeypatch.setattr(telemetry, "_count_cold_start", lambda function: None)
     written = StringIO()

@@ -1,4 +1,4 @@
-"""The operator's program on some deployment, as `./heist COMMAND` would run, but for the process."""
+"""The operator's program on some deployment: `./heist COMMAND` without the process."""
 
 import json
 from dataclasses import dataclass

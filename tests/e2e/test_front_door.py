@@ -88,7 +88,7 @@ def elsewhere() -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def browser(elsewhere: int) -> Iterator[Browser]:
-    """The system's Chromium; names that end in .example are this machine, our origin is elsewhere."""
+    """The system's Chromium; names in .example are this machine, our origin is another."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         pytest.skip("no chromium here: apt-get install chromium, or the like")

@@ -1,4 +1,4 @@
-"""The operator's tool on the deployed application: settings, switches, a block, a story, an erasure."""
+"""The operator's program on the deployed application: settings, blocks, erasure."""
 
 from collections.abc import Iterator
 

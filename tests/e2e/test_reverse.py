@@ -1,4 +1,4 @@
-"""An operator reverses a heist on the deployed stack: points, inboxes, mails, the bus and the log."""
+"""Reversing a heist on the deployed stack: points, inboxes, mails, bus and log."""
 
 from heist_core.storage.audit import audit_table
 from tests.desk import Desk

@@ -51,7 +51,7 @@ _OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 def eventually(
     probe: Callable[[], T], accept: Callable[[T], object], within: float = 60.0, pause: float = 0.05
 ) -> T:
-    """The first answer of `probe` that `accept` likes; fails with the last one after `within` seconds."""
+    """The first answer of `probe` that `accept` takes; fails with the last one when late."""
     deadline = time.monotonic() + within
     while True:
         answer = probe()

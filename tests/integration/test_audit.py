@@ -1,4 +1,4 @@
-"""The audit of a live table: nobody is accused of having moved on, and damage is found all the same."""
+"""The audit of a live table: no false violation for players who move, no damage missed."""
 
 import itertools
 from datetime import timedelta
@@ -25,7 +25,7 @@ def busy(game: Game, monkeypatch: pytest.MonkeyPatch) -> Game:
 
 
 def audited_while_playing(game: Game) -> list[str]:
-    """The invariants that an audit says are broken, while points and heists come between its pages."""
+    """The violations of an audit, while points and heists come between its pages."""
     turns = itertools.count()
 
     def play(_read: int) -> None:

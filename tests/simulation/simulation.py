@@ -260,8 +260,8 @@ class Simulation:
 
     def _twins(self) -> list[Work]:
         """The same request twice at once, as from an impatient client, and maybe just when a token
-        comes that decides it; or two profiles of one player; or two shards with news for the same, or
-        the same news twice; or old news just when a mail of it is asked for again; or an erasure
+        comes that decides it; or two profiles of one player; or two shards with news for the same,
+        or the same news twice; or old news just when a mail of it is asked for again; or an erasure
         just when its player gains."""
         chance = self.rng.random()
         if chance < 0.2:
@@ -467,7 +467,7 @@ class Simulation:
     # Operators
 
     def _reverse(self) -> Work:
-        """A heist, or once in a while one that did not happen, is undone, maybe not for the first time."""
+        """Reverses a heist, now and then one that did not happen or was reversed before."""
         heists = self.checker.heists
         happened = [one for one in heists if heists[one]["status"] == "SUCCESS"]
         if not happened:

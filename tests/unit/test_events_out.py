@@ -1,4 +1,4 @@
-"""The contract with teams that listen: the published schemas, what is emitted, and the consumer to start from."""
+"""The contract with teams that listen: schemas, emitted events, and the example consumer."""
 
 import importlib.util
 import itertools

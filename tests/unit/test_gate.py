@@ -22,7 +22,7 @@ def browser(site: str, mode: str = "cors", **headers: str) -> dict[str, str]:
 def ask(
     method: str, path: str, headers: dict[str, str], kind: str = "http", status: int = 401
 ) -> tuple[list[Message], bool]:
-    """What the gate sent, and whether the request got as far as the emulator, which says `status`."""
+    """What the gate sent, and whether the emulator got the request, which answers `status`."""
     came_in: list[Message] = []
     sent: list[Message] = []
 

@@ -82,7 +82,7 @@ class Detail(Wire):
 
 
 class Envelope(Wire):
-    """What stands around the detail. Sender and bus add it; `time` dates what the detail does not."""
+    """The envelope that sender and bus add; `time` dates what the detail does not."""
 
     id: str | None = Field(default=None, max_length=100)
     source: str
@@ -90,9 +90,9 @@ class Envelope(Wire):
     time: Moment
 
     def check(self, detail: type[Detail], now: datetime) -> None:
-        """Raises InvalidInput unless the event comes from the system that may send it, as what it is
-        handled as, and with a time that is possible: a dead letter did not come over the bus, and on
-        the bus `time` is the sender's."""
+        """Raises InvalidInput unless the event comes from the system that may send it, as what it
+        is handled as, and with a time that is possible: a dead letter did not come over the bus,
+        and on the bus `time` is the sender's."""
         if self.source != detail.source:
             raise invalid("wrong_source", "source", f"must be {detail.source}")
         if self.detail_type != detail.__name__:

@@ -34,8 +34,8 @@ def handle_event(
 ) -> EventAnswer:
     """Call `act` with the event's detail and envelope; it returns what is worth logging.
 
-    What they or `act` raise InvalidInput for goes to the dead-letter queue as `{event, reason}`. Any
-    other error passes through: Lambda repeats the call, and then keeps the event itself.
+    What they or `act` raise InvalidInput for goes to the dead-letter queue as `{event, reason}`.
+    Any other error passes through: Lambda repeats the call, and then keeps the event itself.
     """
     with telemetry.invocation("event", function, event.get("id")) as fields:
         try:
@@ -54,7 +54,7 @@ def handle_event(
 
 
 def _short(event: Mapping[str, object], model: type[Detail], reason: str) -> Mapping[str, object]:
-    """The letter of an event that is too large for a queue: whose it is, and where the whole lies."""
+    """The dead letter of an event too large for a queue: whose it is, and where the whole is."""
     detail = event.get("detail")
     known = detail if isinstance(detail, dict) else {}
     kept = {
@@ -65,5 +65,6 @@ def _short(event: Mapping[str, object], model: type[Detail], reason: str) -> Map
     return {
         "event": {name: event.get(name) for name in _ENVELOPE} | {"detail": kept},
         "reason": reason,
-        "cut": "The detail is too large for this queue; the sender has the whole, under the event's id",
+        "cut": "The detail is too large for this queue; the sender has the whole, under the "
+        "event's id",
     }

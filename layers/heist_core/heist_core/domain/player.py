@@ -42,7 +42,7 @@ class Dated(Generic[T]):
         return Dated(value, at)
 
     def doubted(self, latest: datetime) -> "Dated[T]":
-        """Without its date if that is after `latest`: no right clock said it, and any update wins."""
+        """Without its date if that is after `latest`: the clock was wrong, and any update wins."""
         return Dated(self.value) if self.at is not None and self.at > latest else self
 
 

@@ -44,8 +44,8 @@ def from_iso(text: str) -> datetime:
 def from_rfc3339(text: str) -> datetime:
     """The moment that a date-time of RFC 3339 (section 5.6) names, cut to milliseconds.
 
-    A leap second, which is 23:59:60 UTC at the end of a month, is the last millisecond of its month.
-    Raises ValueError for any other text, other forms of ISO 8601 among them.
+    A leap second, which is 23:59:60 UTC at the end of a month, is the last millisecond of its
+    month. Raises ValueError for any other text, other forms of ISO 8601 among them.
     """
     found = re.fullmatch(_RFC_3339, text)
     if found is None:
