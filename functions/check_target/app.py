@@ -7,7 +7,7 @@ from heist_core.http.api import Request, Response, api_handler
 from heist_core.use_cases.check_target import check_target
 
 
-@api_handler("check_target")
+@api_handler("check_target", wiring.rate_limit)
 def handler(request: Request) -> Response:
     target_id = parse(TargetPath, request.path).targetUserId
     verdict = check_target(

@@ -8,7 +8,7 @@ from heist_core.http.api import Request, Response, api_handler, error_response
 from heist_core.use_cases.execute_heist import heist_id_of
 
 
-@api_handler("execute_heist")
+@api_handler("execute_heist", wiring.rate_limit)
 def handler(request: Request) -> Response:
     key = parse_idempotency_key(request.headers.get("idempotency-key"))
     target_id = parse_body(ExecuteRequest, request.body).targetUserId

@@ -16,14 +16,15 @@ def handler(request: Request) -> Response:
 
 
 def _selected(player_id: str, selection: MarkReadRequest) -> list[tuple[str, str]]:
-    """Positions and tags to mark; ids that are not this player's select nothing."""
+    """Positions and tags of what is to be marked, as far as it lies there unread."""
     store, now = wiring.store(), wiring.clock().now()
     if "notificationIds" in selection.model_fields_set:
         parsed = {parse_notification_id(one) for one in selection.notificationIds}
-        return sorted(one for one in parsed if one is not None)
+        found = store.in_inbox(player_id, sorted(one for one in parsed if one is not None))
+        return [one for one, unread in found.items() if unread]
     if "upTo" not in selection.model_fields_set:
         return list(store.unread_positions(player_id, now))
     last = parse_notification_id(selection.upTo)
-    if last is None or not store.in_inbox(player_id, *last):
+    if last is None or last not in store.in_inbox(player_id, [last]):
         return []
     return list(store.unread_positions(player_id, now, up_to=last[0]))

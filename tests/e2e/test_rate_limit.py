@@ -5,12 +5,12 @@ from tests.e2e.world import Reply, World, in_parallel, stay_within_one_minute, u
 ATTEMPTS, QUESTIONS = 10, 30
 
 
-def _limited(reply: Reply) -> None:
+def _limited(reply: Reply, of: str = "heist attempts") -> None:
     assert reply.status == 429
     assert reply.body == {
         "success": False,
         "error": "RATE_LIMITED",
-        "message": "Too many heist attempts, please try again later",
+        "message": f"Too many {of}, please try again later",
     }
     assert 1 <= int(reply.headers["retry-after"]) <= 60
 
@@ -64,6 +64,16 @@ def test_the_thirty_first_question_waits(world: World) -> None:
     stay_within_one_minute(15)
     for _ in range(QUESTIONS):
         assert player.can_rob("a").status == 200
-    _limited(player.can_rob("b"))
+    _limited(player.can_rob("b"), "questions about targets")
     assert player.get("/can-rob/a%20b").status == 400
     assert player.execute("a").code == "NO_TOKENS"
+
+
+def test_a_player_who_calls_all_the_time_waits_and_others_do_not(world: World) -> None:
+    player, bystander = world.player(), world.player()
+    stay_within_one_minute(50)
+    replies = [player.get("/tokens") for _ in range(605)]
+    assert {reply.status for reply in replies} == {200, 429}
+    _limited(replies[-1], "requests")
+    assert bystander.get("/tokens").status == 200
+    assert player.get("/notifications").status == 200

@@ -17,6 +17,8 @@ from heist_core.domain.heist import Attempt, Heist, RefusedHeist
 from heist_core.domain.notices import InboxItem
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
+from heist_core.http import api
+from heist_core.http.ceiling import Ceiling
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
@@ -106,6 +108,7 @@ class Game:
                 Tapped(self.notifier_queue, self.tap).as_sqs, "https://notifier"
             ),
         }
+        monkeypatch.setattr(api, "ceiling", Ceiling())
         for name, make in {
             "clock": lambda: self.time.clock,
             "new_id": lambda: f"{next(self._ids):012x}".ljust(32, "0"),

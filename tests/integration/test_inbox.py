@@ -274,6 +274,25 @@ def test_a_mark_of_what_is_not_there_creates_nothing(game: Game) -> None:
     assert game.everything() == []
 
 
+def test_ids_that_were_made_up_or_marked_before_cost_no_write(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    real = [item["id"] for item in listed(game)["notifications"]]
+    made_up = [f"{number:010d}-{number:08x}" for number in range(90)]
+    swapped = [real[0][:10] + real[1][10:], real[1][:10] + "-00000000"]
+    sent: list[str] = []
+
+    def before(operation: str, request: object) -> None:
+        sent.append(operation)
+
+    game.tap.before = before
+    assert marked(game, {"notificationIds": made_up + swapped}) == (0, 3)
+    assert "update_item" not in sent
+    assert marked(game, {"notificationIds": made_up + real[:2]}) == (2, 1)
+    assert sent.count("update_item") == 2
+    assert marked(game, {"notificationIds": real[:2]}) == (0, 1)
+    assert sent.count("update_item") == 2
+
+
 def test_many_ids_are_marked_at_once(game: Game) -> None:
     deliver(game, *range(30))
     ids = [item["id"] for item in listed(game, limit="100")["notifications"]]

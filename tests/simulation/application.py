@@ -39,6 +39,8 @@ from functions.sweep_notifications import app as sweep_notifications
 from functions.upsert_player import app as upsert_player
 from heist_core import telemetry, wiring
 from heist_core.domain.errors import Unavailable
+from heist_core.http import api
+from heist_core.http.ceiling import Ceiling
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
@@ -315,6 +317,7 @@ class Application:
             patch.multiple(wiring, **edges),
             patch.multiple(telemetry, **quiet),
             patch.object(botocore.endpoint, "time", sleepless),
+            patch.object(api, "ceiling", Ceiling(lambda: self.clock.now().timestamp())),
             patch.dict(os.environ, {"USER_ID_CLAIM": "sub"}),
         ):
             yield

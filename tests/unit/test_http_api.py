@@ -24,7 +24,9 @@ from heist_core.domain.errors import (
     RateLimited,
     Unavailable,
 )
+from heist_core.http import api
 from heist_core.http.api import Request, Response, api_handler, error_response, read_request
+from heist_core.http.ceiling import COUNTED_AT_ONCE, Ceiling
 from heist_core.storage.table import ConditionFailed
 from heist_core.use_cases.execute_heist import Outcome
 from tests.builders import Event, api_event, execute_event, heist
@@ -45,7 +47,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
     CallerUnknown: (CallerUnknown(), 403),
     NotAnOperator: (NotAnOperator(), 403),
     IdempotencyMismatch: (IdempotencyMismatch(), 422),
-    RateLimited: (RateLimited(17), 429),
+    RateLimited: (RateLimited(17, "Too many of them"), 429),
     Unavailable: (Unavailable(), 503),
     Contention: (Contention(), 503),
     Misconfigured: (Misconfigured(), 503),
@@ -88,10 +90,10 @@ def test_the_bodies_are_the_specifications() -> None:
         "message": "You need at least 1 Heist Token",
         "details": {},
     }
-    assert body(RateLimited(1)) == {
+    assert body(RateLimited(1, "Too many of them")) == {
         "success": False,
         "error": "RATE_LIMITED",
-        "message": "Too many heist attempts, please try again later",
+        "message": "Too many of them",
     }
     mismatch = body(IdempotencyMismatch())
     assert (mismatch["success"], mismatch["error"]) == (False, "IDEMPOTENCY_MISMATCH")
@@ -107,7 +109,7 @@ def test_the_bodies_are_the_specifications() -> None:
 
 
 def test_what_may_be_repeated_says_when() -> None:
-    assert error_response(RateLimited(17)).headers == {"Retry-After": "17"}
+    assert error_response(RateLimited(17, "")).headers == {"Retry-After": "17"}
     assert int(error_response(Unavailable()).headers["Retry-After"]) >= 1
     assert int(error_response(Contention()).headers["Retry-After"]) >= 1
 
@@ -136,7 +138,7 @@ def test_an_answer_is_json_with_its_status_and_headers() -> None:
 
 def test_an_error_becomes_its_status() -> None:
     def route(_: Request) -> Response:
-        raise RateLimited(5)
+        raise RateLimited(5, "")
 
     status, body, headers = call(route)
     assert (status, body["error"], headers["Retry-After"]) == (429, "RATE_LIMITED", "5")
@@ -182,6 +184,26 @@ def test_a_token_that_names_no_player_names_no_caller(claim: object) -> None:
     with pytest.raises(CallerUnknown):
         caller(event)
     assert call(lambda request: Response({"id": request.caller_id}), event)[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("verified", "known"),
+    [(True, True), ("true", True), (..., False), (False, False), ("false", False), ("", False)],
+)
+def test_an_address_names_the_caller_only_if_it_was_verified(
+    monkeypatch: pytest.MonkeyPatch, verified: object, known: bool
+) -> None:
+    monkeypatch.setenv("USER_ID_CLAIM", "email")
+    event = api_event("get_tokens")
+    claims = event["requestContext"]["authorizer"]["jwt"]["claims"]
+    claims["email"] = "alice@example.com"
+    if verified is not ...:
+        claims["email_verified"] = verified
+    if known:
+        assert caller(event) == "alice@example.com"
+    else:
+        with pytest.raises(CallerUnknown):
+            caller(event)
 
 
 def test_nothing_that_the_client_sends_names_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -363,6 +385,70 @@ def test_where_a_group_ends_is_read_from_the_token_if_it_is_the_verified_one(
     )
     event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = handed
     assert read_request(event, LambdaContext()).groups == groups
+
+
+# The ceiling
+
+
+class Minute:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 6_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def refused(ceiling: Ceiling, player: str, route: str = "GET /a", rate_limit: int = 10) -> int:
+    """Seconds to wait; 0: the request is let in."""
+    try:
+        ceiling.count(player, route, rate_limit)
+    except RateLimited as limited:
+        return limited.retry_after_seconds
+    return 0
+
+
+@pytest.mark.parametrize(
+    ("rate_limit", "ceiling_is"), [(1, 600), (10, 600), (60, 600), (61, 610), (1000, 10_000)]
+)
+def test_a_player_has_so_many_requests_a_minute_and_route(rate_limit: int, ceiling_is: int) -> None:
+    minute = Minute()
+    ceiling = Ceiling(minute)
+    for _ in range(ceiling_is):
+        assert not refused(ceiling, "alice", rate_limit=rate_limit)
+    minute.now += 17.5
+    assert refused(ceiling, "alice", rate_limit=rate_limit) == 43
+    assert not refused(ceiling, "bob", rate_limit=rate_limit)
+    assert not refused(ceiling, "alice", "GET /b", rate_limit)
+    minute.now += 42
+    assert refused(ceiling, "alice", rate_limit=rate_limit) == 1
+    minute.now += 0.5
+    assert not refused(ceiling, "alice", rate_limit=rate_limit)
+
+
+def test_what_the_ceiling_counts_takes_little_memory() -> None:
+    ceiling = Ceiling(Minute())
+    for number in range(3 * COUNTED_AT_ONCE):
+        ceiling.count(f"player-{number}", "GET /a", 10)
+    assert len(ceiling._requests) <= COUNTED_AT_ONCE
+
+
+def test_above_the_ceiling_no_route_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api, "ceiling", Ceiling(Minute()))
+    monkeypatch.delenv("HEIST_RATE_LIMIT_PER_MINUTE", raising=False)
+    called = 0
+
+    def route(_: Request) -> Response:
+        nonlocal called
+        called += 1
+        raise InvalidInput([Issue("missing", ("a",), "a: is required")])
+
+    statuses = [call(route)[0] for _ in range(602)]
+    assert statuses == [400] * 600 + [429] * 2
+    assert called == 600
+    monkeypatch.setenv("HEIST_RATE_LIMIT_PER_MINUTE", "61")
+    assert [call(route)[0] for _ in range(9)] == [400] * 8 + [429]
 
 
 # What a call costs

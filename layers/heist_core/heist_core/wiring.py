@@ -103,6 +103,11 @@ def settings() -> "LiveSettings":
     )
 
 
+def rate_limit() -> int:
+    """The setting as it stands, for routes that read the settings anyway."""
+    return settings().current.HEIST_RATE_LIMIT_PER_MINUTE
+
+
 @functools.cache
 def dead_letters(queue_variable: str) -> "DeadLetters":
     """The queue whose URL a variable holds."""

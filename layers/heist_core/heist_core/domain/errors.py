@@ -47,10 +47,10 @@ class IdempotencyMismatch(HeistCoreError):
 
 
 class RateLimited(HeistCoreError):
-    """Too many attempts in this calendar minute."""
+    """Too much of something in this calendar minute; the message says of what."""
 
-    def __init__(self, retry_after_seconds: int) -> None:
-        super().__init__("Too many heist attempts, please try again later")
+    def __init__(self, retry_after_seconds: int, message: str) -> None:
+        super().__init__(message)
         self.retry_after_seconds = retry_after_seconds
 
 

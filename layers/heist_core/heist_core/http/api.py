@@ -25,8 +25,12 @@ from heist_core.domain.errors import (
 from heist_core.domain.player import canonical_player_id
 from heist_core.variables import in_sam_local, variable
 
+from .ceiling import Ceiling, rate_limit_at_deployment
+
 _RETRY_SECONDS = 1
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+ceiling = Ceiling()
 
 Body = Mapping[str, object]
 Event = Mapping[str, object]
@@ -117,9 +121,10 @@ def _issue(issue: Issue) -> Body:
 
 
 def api_handler(
-    function: str,
+    function: str, rate_limit: Callable[[], int] = rate_limit_at_deployment
 ) -> Callable[[Callable[[Request], Response]], Callable[[Event, LambdaContext], Body]]:
-    """Make a Lambda handler of a route; `function` is the function's folder.
+    """Make a Lambda handler of a route; `function` is the function's folder, `rate_limit` tells the
+    setting that the ceiling for all routes depends on.
 
     A HeistCoreError becomes its status; anything else is logged and becomes a 500 without detail.
     """
@@ -132,6 +137,7 @@ def api_handler(
                     try:
                         request = read_request(event, context)
                         fields["caller"] = request.caller_id
+                        ceiling.count(request.caller_id, request.route, rate_limit())
                         response = route(request)
                     except HeistCoreError as error:
                         response = error_response(error)
@@ -215,9 +221,12 @@ def _claims(event: Event, headers: Mapping[str, str]) -> Event:
 
 
 def _caller_id(claims: Event) -> str:
-    """SPEC section 1."""
+    """SPEC section 1. An address that nobody verified is a text that its owner chose."""
+    claim = variable("USER_ID_CLAIM", "sub")
+    if claim == "email" and claims.get("email_verified") not in (True, "true"):
+        raise CallerUnknown
     try:
-        return canonical_player_id(claims.get(variable("USER_ID_CLAIM", "sub")))
+        return canonical_player_id(claims.get(claim))
     except ValueError as error:
         raise CallerUnknown from error
 

@@ -4,7 +4,7 @@ Every method raises what `table` does: Contention, Misconfigured, Unavailable.
 """
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
 from datetime import datetime
 from itertools import islice
@@ -370,9 +370,16 @@ class Store:
             "ConsistentRead": True,
         }
 
-    def in_inbox(self, player_id: str, position: str, tag: str) -> bool:
-        item = self._table.get(keys.inbox_item(player_id, position))
-        return item is not None and item.get("tag") == tag
+    def in_inbox(
+        self, player_id: str, ids: Collection[tuple[str, str]]
+    ) -> Mapping[tuple[str, str], bool]:
+        """Which of at most 100 positions and tags lie in the inbox, each with whether it is unread."""
+        positions = sorted({position for position, _ in ids})
+        if not positions:
+            return {}
+        found = self._table.get_all([keys.inbox_item(player_id, one) for one in positions])
+        unread = {(str(item["sk"]), str(item["tag"])): "unread" in item for item in found}
+        return {one: unread[one] for one in ids if one in unread}
 
     def mark_read(self, player_id: str, positions: Sequence[tuple[str, str]], at: datetime) -> int:
         """Mark items as read, several at a time; the number that were unread until now."""

@@ -41,7 +41,9 @@ def check_target(
     else:
         allowed, snapshot = store.together(count, read)
     if not allowed:
-        raise RateLimited(seconds_to_next_minute(now))
+        raise RateLimited(
+            seconds_to_next_minute(now), "Too many questions about targets, please try again later"
+        )
     try:
         return plan_heist(snapshot.attacker, snapshot.victim, settings.current.rules, now)
     except HeistRefused as refusal:

@@ -133,7 +133,9 @@ class ExecuteHeist:
             if counted.added and minute_of(snapshot.record.at) != minute_of(now):
                 self._uncount(attempt, minute_of(now))
         elif not counted.allowed:
-            raise RateLimited(seconds_to_next_minute(now))
+            raise RateLimited(
+                seconds_to_next_minute(now), "Too many heist attempts, please try again later"
+            )
         return snapshot
 
     def _uncount(self, attempt: Attempt, minute: datetime) -> None:
