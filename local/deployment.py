@@ -51,7 +51,7 @@ def session() -> boto3.Session:
 
 
 def forget_settings_of_aws(environment: MutableMapping[str, str]) -> None:
-    """Takes out what is for AWS, profiles and endpoints, and calls the embedded AWS past proxies."""
+    """Removes AWS's profiles and endpoints, and calls the embedded AWS without proxies."""
     for name in [name for name in environment if name.startswith("AWS_")]:
         del environment[name]
     environment["AWS_CONFIG_FILE"] = environment["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull

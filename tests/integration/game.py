@@ -77,7 +77,7 @@ class Answer:
 
 
 class Game:
-    """Functions are called through their `app.handler`; what they reach is at hand as attributes."""
+    """Calls functions through their `app.handler`; what they reach are its attributes."""
 
     def __init__(self, client: DynamoDBClient, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.client = client

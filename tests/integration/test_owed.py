@@ -303,7 +303,7 @@ def test_a_doubtful_mail_is_sent_again_once_and_then_parked_with_a_letter(
 
 
 def test_records_that_wait_starve_no_other(game: Game) -> None:
-    """SES is down for long, so mails wait; a notice that the stream lost since is not behind them."""
+    """SES is down, so mails wait; a notice that the stream lost is not behind them."""
     for number in range(8):
         game.give(f"attacker-{number}", tokens=1, email=f"attacker-{number}@example.com")
         game.give(f"victim-{number}", points=100)

@@ -85,8 +85,8 @@ def test_a_file_is_worked_off_and_what_cannot_be_reversed_is_named(
     game.execute(attempt("robber-0", "nobody", "refused"))
     file = tmp_path / "heists.txt"
     file.write_text(
-        f"\ufeff# from ticket 7\r\n{heists[0]}\r\n\r\n  {heists[1]}  # twice\n{heists[1]}\nnothing\nrefused\n"
-        f"a\tb\n{heists[2]}",
+        f"\ufeff# from ticket 7\r\n{heists[0]}\r\n\r\n  {heists[1]}  # twice\n{heists[1]}\n"
+        f"nothing\nrefused\na\tb\n{heists[2]}",
         "utf-8",
     )
     game.reverse(heists[1])

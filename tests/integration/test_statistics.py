@@ -1,4 +1,4 @@
-"""The three reports equal the developer guide's SQL over the same heists, however the stream delivers.
+"""The reports equal the guide's SQL over the same heists, however the stream delivers.
 
 The reports' window begins at a whole hour, so the SQL is asked with NOW() at the hour's start.
 """
@@ -608,7 +608,7 @@ def test_statistics_that_were_damaged_are_right_after_a_rebuild(game: Game) -> N
 
 @ONE_ENGINE
 def test_the_stream_may_go_on_at_any_call_of_a_rebuild(game: Game) -> None:
-    """A whole delivery of new facts before its n-th call; and a rebuild that is broken off there goes on."""
+    """Delivers new facts before its n-th call; a rebuild that is stopped there goes on."""
     for number in itertools.count(1):
         old, new = facts_of(game, 2 * number), facts_of(game, 2 * number + 1)
         consumer(game).deliver(old)

@@ -1,4 +1,4 @@
-"""Runs tests and seeds in processes of their own: to see which of them meet what, and to try mutants."""
+"""Runs tests and seeds in their own processes: to see what they cover, and to try mutants."""
 
 import os
 import signal

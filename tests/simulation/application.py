@@ -140,7 +140,7 @@ class Clients:
 
     @staticmethod
     def make(answer: Hook, endpoint: str | None = None) -> "Clients":
-        """`answer` gets every attempt of every client; `endpoint` is DynamoDB's, if it is a real one.
+        """`answer` gets every attempt of every client; `endpoint` is that of a real DynamoDB.
 
         Signing takes time, and only a real endpoint looks at it.
         """

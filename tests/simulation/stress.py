@@ -47,8 +47,7 @@ STRANGER = "stranger"
 CONCURRENT = ("dynamodb-local", "ministack")
 WORKERS = 16
 REPEATS = 5
-"""So often at most a client is told to repeat, with the same key. Where the process died under it, it was
-told nothing, and repeats as well."""
+"""A client repeats so often at most, with the same key: when told to, or without an answer."""
 FAULTS = 0.25
 LONGEST_SLEEP = 0.05
 SETTINGS_AGE_FASTER = 60.0
@@ -141,14 +140,17 @@ class Report:
             f"{number} by {count}" for number, count in sorted(self.repeats.items()) if number
         )
         refused = self.answers["IDEMPOTENCY_MISMATCH"]
+        replays = f"{self.counts['replays']} replays; another target {refused} times refused"
+        answered = f"{self.repeats.total()} got a definite answer, repeats asked for: {unsure}"
+        faulted = f"{self.faulted_share:.1%} of writes faulted"
         lines = [
-            f"{self.operations} operations in {self.seconds:.0f} s, {self.faulted_share:.1%} of writes faulted",
+            f"{self.operations} operations in {self.seconds:.0f} s, {faulted}",
             f"  commits         {_listed(self.commits)}",
             f"  answers         {_listed(self.answers)}",
             f"  faults          {_listed(self.faults)}",
             f"  engine's own    {_listed(self.counts)}",
-            f"  same key        {self.counts['replays']} replays; another target {refused} times refused",
-            f"  clients         {self.repeats.total()} got a definite answer, repeats asked for: {unsure}",
+            f"  same key        {replays}",
+            f"  clients         {answered}",
         ]
         lines += [
             f"  points {season}  earned {earned}, held {held}, booked {booked}"
@@ -199,7 +201,7 @@ class Stream:
 
 
 class StressRun:
-    """One run on one table; `seed` decides what is asked and what fails, the engine's threads when."""
+    """One run on one table; `seed` decides requests and faults, the engine's threads the order."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What template.yaml promises that no linter checks: least privilege, bounded retries, refused values.
+"""What no linter checks in template.yaml: least privilege, bounded retries, refused values.
 
 The tests read what it deploys, not how it is written: see processed.py.
 """

@@ -1,4 +1,4 @@
-"""What is taken out of which item when a person is erased, and what others are told of them afterwards."""
+"""What an erasure removes from which item, and how the person then appears to others."""
 
 from collections.abc import Mapping
 from dataclasses import replace
