@@ -373,7 +373,7 @@ class Store:
     def in_inbox(
         self, player_id: str, ids: Collection[tuple[str, str]]
     ) -> Mapping[tuple[str, str], bool]:
-        """Which of at most 100 positions and tags lie in the inbox, each with whether it is unread."""
+        """Of at most 100 positions and tags those in the inbox, and whether each is unread."""
         positions = sorted({position for position, _ in ids})
         if not positions:
             return {}
