@@ -26,7 +26,7 @@ from benchmarks.write_units import Meter, metered
 from heist_core.domain.notices import notices_of
 from heist_core.domain.statistics import DAYS_WINDOW, Robber, Takings, hour_of
 from heist_core.storage import counting, items, keys
-from heist_core.use_cases.report import Report
+from heist_core.use_cases.show_statistics import ShowStatistics
 from local.console import plain_streams, say, show
 from local.tools import ROOT
 from tests.builders import NOW, SEASON, Event, api_event, award, stream_event, stream_record
@@ -183,7 +183,7 @@ def operations(game: Game, meter: Meter, players: int) -> Iterator[tuple[str, Co
     yield "counting it", measured(meter, lambda: game.call("publish_and_count", record))
     event = api_event("list_notifications", victim, query={"limit": str(PAGE)})
     yield "a page of the inbox", measured(meter, lambda: game.request("list_notifications", event))
-    report = Report(game.statistics_store, game.time.clock)
+    report = ShowStatistics(game.statistics_store, game.time.clock)
     yield "report: heists per day", measured(meter, report.heists_per_day)
     yield "report: tokens", measured(meter, report.token_distribution)
     yield "report: top robbers", measured(meter, report.top_robbers)

@@ -15,11 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from heist_core.use_cases.execute_heist import (
-    _FIRST_PAUSE_SECONDS,
-    _LONGEST_PAUSE_SECONDS,
-    BEGIN_ROUNDS_FOR_SECONDS,
-)
+from heist_core.use_cases.execute_heist import BEGIN_ROUNDS_FOR_SECONDS
+from heist_core.use_cases.retry import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 
 READ_SECONDS = 0.005
 TRANSACTION_SECONDS = 0.008
@@ -48,7 +45,7 @@ class Attempt:
     """A request under way."""
 
     began: float
-    pause: float = _FIRST_PAUSE_SECONDS
+    pause: float = FIRST_PAUSE_SECONDS
     rounds: int = 1
 
 
@@ -132,7 +129,7 @@ class Simulation:
         if now + wait > attempt.began + BEGIN_ROUNDS_FOR_SECONDS:
             self._answer(now, attempt, "503")
             return
-        attempt.pause = min(attempt.pause * 2, _LONGEST_PAUSE_SECONDS)
+        attempt.pause = min(attempt.pause * 2, LONGEST_PAUSE_SECONDS)
         attempt.rounds += 1
         self._then(now + wait, self._read, attempt)
 

@@ -7,7 +7,7 @@ has brought, as a rule within a second.
 import argparse
 
 from heist_core.domain.errors import Malformed
-from heist_core.use_cases.report import Report
+from heist_core.use_cases.show_statistics import ShowStatistics
 from ops.output import Output
 from ops.target import OperatorError, Target
 
@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:  # noqa: ARG001
-    report = Report(target.statistics, target.clock)
+    report = ShowStatistics(target.statistics, target.clock)
     try:
         days, tokens, robbers = (
             report.heists_per_day(),

@@ -25,7 +25,7 @@ from heist_core.storage.store import Store
 from heist_core.storage.table import Table
 from heist_core.storage.wire import Item
 from heist_core.use_cases.clock import Clock
-from heist_core.use_cases.reverse_heist import reverse_heist
+from heist_core.use_cases.reverse_heist import ReverseHeist
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.output import Document, Output, short
 from ops.target import OperatorError, Target
@@ -222,7 +222,7 @@ def _one(
         return Outcome(heist_id[:ID_LIMIT], NOT_REVERSED, problem="this is not the id of a heist")
     action = target.action("reverse", f"heist {heist_id}", reason, before={}, after={})
     try:
-        done = reverse_heist(store, clock, heist_id, action, refund_token=options.refund_token)
+        done = ReverseHeist(store, clock)(heist_id, action, refund_token=options.refund_token)
     except NotReversible as problem:
         return Outcome(heist_id, NOT_REVERSED, problem=str(problem))
     except Contention:

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 
 from heist_core import telemetry, wiring
 from heist_core.domain.award import EarnedPoints
-from heist_core.domain.errors import Erased
 from heist_core.event_contracts import Envelope, PointsEarned
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
-from heist_core.use_cases.retry import until_uncontended
+from heist_core.use_cases.add_points import Adding
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
@@ -24,11 +23,8 @@ def _add(event: PointsEarned, envelope: Envelope) -> Mapping[str, str | int]:
         point_event_type=event.pointEventType,
         occurred_at=event.occurred_at(envelope.time),
     )
-    try:
-        added = until_uncontended(lambda: wiring.store().commit_points(earned), wiring.clock())
-    except Erased:
-        added = False
-        telemetry.count("EventsForErased")
-    points = earned.points if added else 0
+    adding = wiring.add_points()(earned)
+    points = earned.points if adding is Adding.ADDED else 0
     telemetry.count("PointsEarned", points)
+    telemetry.count("EventsForErased", int(adding is Adding.ERASED))
     return {"player": earned.player_id, "points": points}

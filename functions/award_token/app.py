@@ -7,7 +7,7 @@ from heist_core.domain.award import Award
 from heist_core.event_contracts import Envelope, ReferralCompleted
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
-from heist_core.use_cases.award_token import Awarding, award_token
+from heist_core.use_cases.award_token import Awarding
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
@@ -26,7 +26,7 @@ def _award(referral: ReferralCompleted, envelope: Envelope) -> Mapping[str, str 
         at=wiring.clock().now(),
         correlation_id=envelope.id,
     )
-    awarding = award_token(wiring.store(), wiring.settings(), wiring.clock(), award)
+    awarding = wiring.award_token()(award)
     telemetry.count("TokensAwarded", int(awarding is Awarding.AWARDED))
     telemetry.count("EventsForErased", int(awarding is Awarding.ERASED))
     telemetry.count("AwardsHeld", int(awarding is Awarding.HELD))

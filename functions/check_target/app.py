@@ -4,15 +4,12 @@ from heist_core import wiring
 from heist_core.contracts import TargetPath, parse
 from heist_core.domain.heist import HeistPlan
 from heist_core.http.api import Request, Response, api_handler
-from heist_core.use_cases.check_target import check_target
 
 
 @api_handler("check_target", wiring.rate_limit)
 def handler(request: Request) -> Response:
     target_id = parse(TargetPath, request.path).targetUserId
-    verdict = check_target(
-        wiring.store(), wiring.settings(), wiring.clock(), request.caller_id, target_id
-    )
+    verdict = wiring.check_target()(request.caller_id, target_id)
     if isinstance(verdict, HeistPlan):
         return Response(
             {

@@ -18,11 +18,11 @@ def handler(request: Request) -> Response:
         "Literal['heists-per-day', 'token-distribution', 'top-robbers']",
         request.route.rpartition("/")[2],
     )
-    report = wiring.report()
+    statistics = wiring.show_statistics()
     match name:
         case "heists-per-day":
-            return Response(report.heists_per_day())
+            return Response(statistics.heists_per_day())
         case "token-distribution":
-            return Response(report.token_distribution())
+            return Response(statistics.token_distribution())
         case "top-robbers":
-            return Response(report.top_robbers())
+            return Response(statistics.top_robbers())

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from heist_core import telemetry, wiring
 from heist_core.http.api import LambdaContext
-from heist_core.use_cases.settle_owed import GRACE
+from heist_core.use_cases.sweep_notifications import GRACE
 
 _MILLISECONDS_TO_STOP_AT = 20_000
 
@@ -16,7 +16,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
     with telemetry.invocation("sweep", "sweep_notifications") as fields:
         resend = event.get("resend")
         if isinstance(resend, Mapping):
-            told = wiring.settle_owed().resend_mail(
+            told = wiring.sweep_notifications().resend_mail(
                 str(resend.get("heistId")),
                 str(resend.get("recipientId")),
                 str(resend.get("type")),
@@ -30,7 +30,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
         def out_of_time() -> bool:
             return context.get_remaining_time_in_millis() < _MILLISECONDS_TO_STOP_AT
 
-        swept = wiring.settle_owed()(
+        swept = wiring.sweep_notifications()(
             out_of_time,
             timedelta(seconds=grace_seconds) if isinstance(grace_seconds, int) else GRACE,
             _log,

@@ -6,7 +6,6 @@ from heist_core import telemetry, wiring
 from heist_core.event_contracts import Envelope, UserUpserted
 from heist_core.events import EventAnswer, handle_event
 from heist_core.http.api import LambdaContext
-from heist_core.use_cases.upsert_player import upsert_player
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
@@ -15,6 +14,6 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
 
 
 def _upsert(update: UserUpserted, envelope: Envelope) -> Mapping[str, str | int]:
-    taken = upsert_player(wiring.store(), wiring.clock(), update, envelope.time)
+    taken = wiring.upsert_player()(update, envelope.time)
     telemetry.count("EventsForErased", int(not taken))
     return {"player": update.userId}

@@ -4,18 +4,19 @@ Each unit goes in by a transaction that is conditional on what was read, so a un
 whole, whatever dies, repeats or races. What is there already is left alone: loading again goes on.
 """
 
-import random
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.storage import keys
 from heist_core.storage.items import Item
 from heist_core.storage.table import Table
+from heist_core.use_cases.retry import pauses
 
 from .mapping import ITEMS_AT_ONCE, Place, Sums, Unit, place_of
 
@@ -148,8 +149,6 @@ def _verified(group: Sequence[Unit], found: Mapping[Place, Item]) -> Verified:
 
 def _rounds() -> Iterator[None]:
     """A few tries, with longer and longer pauses between them."""
-    pause = _FIRST_PAUSE_SECONDS
-    for _ in range(_ROUNDS):
+    for pause in islice(pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS), _ROUNDS):
         yield
-        time.sleep(random.uniform(0, pause))
-        pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+        time.sleep(pause)

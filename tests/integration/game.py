@@ -27,13 +27,8 @@ from heist_core.storage import audit, items, keys
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Progress, Table
-from heist_core.use_cases.execute_heist import ExecuteHeist, Outcome
-from heist_core.use_cases.keep_statistics import KeepStatistics
-from heist_core.use_cases.notify_players import NotifyPlayers
-from heist_core.use_cases.publish_and_count import PublishAndCount
-from heist_core.use_cases.report import Report
-from heist_core.use_cases.reverse_heist import Reversed, reverse_heist
-from heist_core.use_cases.settle_owed import SettleOwed
+from heist_core.use_cases.execute_heist import Outcome
+from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
 from tests.builders import Event, action, award, earned, execute_event
 from tests.fakes import (
     FakeClock,
@@ -118,13 +113,8 @@ class Game:
             "record_executor": lambda: self.record_executor,
             "bus": lambda: Bus(Tapped(self.bridge, self.tap).as_events, "heist-core"),
             "mailer": lambda: Mailer(Tapped(self.ses, self.tap).as_ses, self.sender),
-            "execute_heist": lambda: self.executor,
-            "notify_players": lambda: self.notifier,
-            "settle_owed": lambda: self.sweeper,
+            "statistics_store": lambda: self.statistics_store,
             "audit_table": self.audited,
-            "keep_statistics": lambda: self.statistics,
-            "report": lambda: Report(self.statistics_store, self.time.clock),
-            "publish_and_count": lambda: PublishAndCount(self.store, wiring.bus(), self.statistics),
         }.items():
             monkeypatch.setattr(wiring, name, make)
 
@@ -142,36 +132,6 @@ class Game:
     def _count_invalid(self) -> None:
         self.invalid_settings += 1
 
-    @property
-    def executor(self) -> ExecuteHeist:
-        return ExecuteHeist(self.store, self.settings, self.time.clock)
-
-    @property
-    def notifier(self) -> NotifyPlayers:
-        return NotifyPlayers(
-            self.store,
-            wiring.mailer(),
-            wiring.dead_letters("NOTIFIER_DLQ_URL"),
-            self.settings,
-            self.time.clock,
-        )
-
-    @property
-    def sweeper(self) -> SettleOwed:
-        return SettleOwed(
-            self.store,
-            self.notifier,
-            wiring.bus(),
-            self.statistics,
-            wiring.dead_letters("NOTIFIER_DLQ_URL"),
-            self.time.clock,
-            self.settings,
-        )
-
-    @property
-    def statistics(self) -> KeepStatistics:
-        return KeepStatistics(self.statistics_store, self.time.clock)
-
     # Calls
 
     def call(self, function: str, event: Mapping[str, Any]) -> Any:
@@ -186,12 +146,13 @@ class Game:
         return self.request("execute_heist", execute_event(attacker, victim, key))
 
     def execute(self, attempt: Attempt) -> Outcome:
-        return self.executor(attempt, PLENTY)
+        return wiring.execute_heist()(attempt, PLENTY)
 
     def reverse(self, heist_id: str, *, refund: bool = False) -> Reversed:
         """What an operator asks for, each time as an action of its own."""
         wanted = replace(action("reverse", f"heist {heist_id}"), id=f"action-{next(self._ids)}")
-        return reverse_heist(self.store, self.time.clock, heist_id, wanted, refund_token=refund)
+        reverse = ReverseHeist(self.store, self.time.clock)
+        return reverse(heist_id, wanted, refund_token=refund)
 
     def sweep(self) -> Any:
         """The schedule's tick, once the stream's grace is over."""

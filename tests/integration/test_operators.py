@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from heist_core import wiring
 from heist_core.domain.action import Action
 from heist_core.domain.errors import Contention, Malformed
 from heist_core.domain.heist import Heist
@@ -502,7 +503,7 @@ def test_more_mails_waiting_than_a_sweep_has_time_for_do_not_hold_up_awards(game
     game.time.pass_(minutes=2)
     looks = iter([False, False, True])
 
-    game.sweeper(lambda: next(looks, True))
+    wiring.sweep_notifications()(lambda: next(looks, True))
 
     assert tokens(game, "bob") == 1
 

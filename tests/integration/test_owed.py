@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
+from heist_core import wiring
 from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.heist import Heist
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.owed import MAIL_AGAIN, Owed
 from heist_core.storage import items, keys, transactions
-from heist_core.use_cases.settle_owed import GRACE
+from heist_core.use_cases.sweep_notifications import GRACE
 from tests.builders import NOW, award, heist
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
@@ -204,7 +205,7 @@ def test_the_sweeper_stops_in_time_and_goes_on_next_time(game: Game) -> None:
     game.give("alice", tokens=5)
     game.time.pass_(minutes=2)
     turns = iter([False, False, True])
-    swept = game.sweeper(lambda: next(turns))
+    swept = wiring.sweep_notifications()(lambda: next(turns))
     assert (swept.settled, len(game.owed())) == (2, 3)
     assert game.sweep()["settled"] == 3
 
@@ -316,7 +317,7 @@ def test_records_that_wait_starve_no_other(game: Game) -> None:
     for _ in range(3):
         game.time.pass_(minutes=5)
         turns = iter([False] * 4 + [True])
-        game.sweeper(turns.__next__)
+        wiring.sweep_notifications()(turns.__next__)
     assert len(game.inbox("alice")) == 1
     assert len(game.owed()) == 8
 
@@ -398,7 +399,7 @@ def test_a_mail_asked_for_while_others_settle_the_heist_stays_owed(
     if meanwhile == "a sweep":
         game.sweep()
     else:
-        game.notifier(committed)
+        wiring.notify_players()(committed)
     assert answers == [{"settled": False}]
     assert game.store.mail_record(committed, "alice").state is MailState.PENDING
     for _ in range(2):

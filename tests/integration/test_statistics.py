@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from heist_core import wiring
 from heist_core.domain.action import Action
 from heist_core.domain.errors import Contention
 from heist_core.domain.heist import Heist
@@ -27,7 +28,7 @@ from heist_core.storage.counting import Generation
 from heist_core.storage.keys import Kind, generation_of, kind_of
 from heist_core.storage.operator import record_action
 from heist_core.storage.writes import Step
-from heist_core.use_cases.report import Day, Report, TopRobber
+from heist_core.use_cases.show_statistics import Day, ShowStatistics, TopRobber
 from ops.rebuild_stats import Done, Rebuild
 from tests.builders import NOW, Event, award, heist, player, refused, stream_event, stream_record
 from tests.fakes import Crash
@@ -56,8 +57,8 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         yield database
 
 
-def report(game: Game) -> Report:
-    return Report(game.statistics_store, game.time.clock)
+def report(game: Game) -> ShowStatistics:
+    return ShowStatistics(game.statistics_store, game.time.clock)
 
 
 def days_of(game: Game) -> list[Day]:
@@ -280,7 +281,7 @@ def test_more_facts_than_fit_into_one_transaction_are_counted(game: Game) -> Non
 def test_two_deliveries_at_once_count_each_fact_once(game: Game, crowd: ThreadPoolExecutor) -> None:
     told = facts(game, 12)
     batches = [told, list(reversed(told)), told[:18], told[18:], *([each] for each in told[:12])]
-    list(crowd.map(lambda batch: game.statistics(_read(batch)), batches))
+    list(crowd.map(lambda batch: wiring.keep_statistics()(_read(batch)), batches))
     consumer(game, batch_size=50).deliver(told)
     assert_counted_once(game, 12)
 
@@ -370,7 +371,7 @@ def of_one_robber(game: Game, *, before: int) -> list[Heist]:
     ]
     for each in happened:
         put_owing_statistics(game, items.heist_item(each))
-    game.statistics(happened[:before])
+    wiring.keep_statistics()(happened[:before])
     return happened[before:]
 
 
@@ -379,8 +380,8 @@ def test_two_heists_of_one_robber_that_are_counted_at_once_both_count(
     game: Game, before: int
 ) -> None:
     first, second = of_one_robber(game, before=before)
-    game.once_before("transact_write_items", lambda: game.statistics.count([second], 1))
-    game.statistics.count([first], 1)
+    game.once_before("transact_write_items", lambda: wiring.keep_statistics().count([second], 1))
+    wiring.keep_statistics().count([first], 1)
     (robber,) = top(game)
     assert (robber["heistCount"], robber["totalStolen"]) == (before + 2, 10 * (before + 2))
 
@@ -388,8 +389,8 @@ def test_two_heists_of_one_robber_that_are_counted_at_once_both_count(
 def test_a_refusal_that_two_count_at_once_counts_once(game: Game) -> None:
     refusal = refused(at=game.time())
     put_owing_statistics(game, items.refused_heist_item(refusal))
-    game.once_before("transact_write_items", lambda: game.statistics.count([refusal], 1))
-    game.statistics.count([refusal], 1)
+    game.once_before("transact_write_items", lambda: wiring.keep_statistics().count([refusal], 1))
+    wiring.keep_statistics().count([refusal], 1)
     assert [day["failedHeists"] for day in days_of(game)] == [1]
 
 
@@ -402,7 +403,7 @@ def test_a_refusal_that_goes_while_it_is_counted_does_not_come_back(game: Game) 
         "transact_write_items",
         lambda: game.client.delete_item(TableName=game.table, Key=items.to_wire(key)),
     )
-    game.statistics.count([refusal], 1)
+    wiring.keep_statistics().count([refusal], 1)
     assert game.item(key) is None
 
 
@@ -451,16 +452,16 @@ def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(game: Game, held
     """It read the player, another one moved the holding on, then it writes."""
     if held:
         game.give("alice", tokens=held)
-        game.statistics.hold(["alice"], 1)
+        wiring.keep_statistics().hold(["alice"], 1)
     game.give("alice", tokens=1)
 
     def meanwhile() -> None:
         game.undisturbed()
         game.give("alice", tokens=1)
-        game.statistics.hold(["alice"], 1)
+        wiring.keep_statistics().hold(["alice"], 1)
 
     game.once_before("transact_write_items", meanwhile)
-    game.statistics.hold(["alice"], 1)
+    wiring.keep_statistics().hold(["alice"], 1)
     assert distribution(game) == [(held + 2, 1)]
     holding = game.item(keys.holding(1, "alice"))
     assert holding is not None
@@ -641,5 +642,5 @@ def test_a_fact_taken_up_before_a_rebuild_and_counted_after_it_is_counted_once(g
     told = facts(game, 3)
     generation = game.statistics_store.generation().written
     rebuild(game)
-    game.statistics(_read(told), generation)
+    wiring.keep_statistics()(_read(told), generation)
     assert_counted_once(game, 3)

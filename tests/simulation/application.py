@@ -53,7 +53,8 @@ from heist_core.use_cases.execute_heist import ExecuteHeist, heist_id_of
 from heist_core.use_cases.keep_statistics import KeepStatistics
 from heist_core.use_cases.notify_players import NotifyPlayers
 from heist_core.use_cases.publish_and_count import PublishAndCount
-from heist_core.use_cases.settle_owed import SettleOwed
+from heist_core.use_cases.publish_event import PublishEvent
+from heist_core.use_cases.sweep_notifications import SweepNotifications
 
 from .checker import Answer
 from .engine import REGION, TABLE
@@ -178,7 +179,7 @@ class Instance:
     statistics_store: StatisticsStore
     statistics: KeepStatistics
     relay: PublishAndCount
-    settle: SettleOwed
+    sweep: SweepNotifications
 
 
 class Outside:
@@ -268,7 +269,7 @@ class Application:
         letters = self._letters()
         mailer = Mailer(self._clients.ses, "heists@example.com")
         notify = NotifyPlayers(store, mailer, letters, settings, self.time)
-        bus = Bus(self._clients.events, "bus")
+        publish = PublishEvent(store, Bus(self._clients.events, "bus"))
         statistics_store = StatisticsStore(table)
         statistics = KeepStatistics(statistics_store, self.time)
         return Instance(
@@ -279,8 +280,10 @@ class Application:
             notify=notify,
             statistics_store=statistics_store,
             statistics=statistics,
-            relay=PublishAndCount(store, bus, statistics),
-            settle=SettleOwed(store, notify, bus, statistics, letters, self.time, settings),
+            relay=PublishAndCount(publish, statistics),
+            sweep=SweepNotifications(
+                store, notify, publish, statistics, letters, self.time, settings
+            ),
         )
 
     def _letters(self, _: str = "") -> DeadLetters:
@@ -304,7 +307,7 @@ class Application:
             "bus": lambda: bus,
             "execute_heist": lambda: self.instance.execute,
             "notify_players": lambda: self.instance.notify,
-            "settle_owed": lambda: self.instance.settle,
+            "sweep_notifications": lambda: self.instance.sweep,
             "keep_statistics": lambda: self.instance.statistics,
             "publish_and_count": lambda: self.instance.relay,
         }

@@ -15,8 +15,8 @@ from heist_core.domain.action import Action
 from heist_core.domain.errors import NotReversible, Unavailable
 from heist_core.storage import keys, operator
 from heist_core.storage.audit import audit_items
-from heist_core.use_cases.report import Report
-from heist_core.use_cases.reverse_heist import reverse_heist
+from heist_core.use_cases.reverse_heist import ReverseHeist
+from heist_core.use_cases.show_statistics import ShowStatistics
 
 from .application import CONSUMERS, START, Application, Clients, MovableClock, heist_id, sweep
 from .checker import REVERSAL, Answer, Checker, iso, plain
@@ -476,7 +476,7 @@ class Simulation:
 
         def work() -> None:
             store, clock = self.app.instance.store, self.app.time
-            reverse_heist(store, clock, heist, self._action("reverse"), refund_token=refund)
+            ReverseHeist(store, clock)(heist, self._action("reverse"), refund_token=refund)
 
         return partial(self._operate, f"reverse {heist}, refund {refund}", work)
 
@@ -661,7 +661,7 @@ class Simulation:
 
     def _check_statistics(self) -> None:
         """The reports count every attempt once, and every token where it is."""
-        report = Report(self.app.instance.statistics_store, self.app.time)
+        report = ShowStatistics(self.app.instance.statistics_store, self.app.time)
         days, robbers = report.heists_per_day(), report.top_robbers()
         heists = self.checker.heists.values()
         recent = [one for one in heists if one["createdAt"] >= days["since"]]

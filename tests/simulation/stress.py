@@ -33,7 +33,7 @@ from heist_core.domain.action import Action
 from heist_core.domain.errors import Unavailable
 from heist_core.storage import operator
 from heist_core.storage.audit import audit_items
-from heist_core.use_cases.reverse_heist import reverse_heist
+from heist_core.use_cases.reverse_heist import ReverseHeist
 from tests.engines import ENGINES, Engine
 
 from .application import START, Application, Clients, heist_id
@@ -451,7 +451,7 @@ class StressRun:
             return
         heist, action = rng.choice(heists), self._action("reverse")
         store, clock = self.app.instance.store, self.app.time
-        self._until_done(lambda: reverse_heist(store, clock, heist, action, refund_token=False))
+        self._until_done(lambda: ReverseHeist(store, clock)(heist, action, refund_token=False))
 
     def _action(self, what: str) -> Action:
         number = next(self._numbers)

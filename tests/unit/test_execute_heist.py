@@ -25,7 +25,7 @@ from heist_core.domain.player import Player
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage.items import Item
 from heist_core.storage.store import Count, HeistSnapshot, Store
-from heist_core.use_cases.check_target import check_target
+from heist_core.use_cases.check_target import CheckTarget
 from heist_core.use_cases.execute_heist import (
     BEGIN_ROUNDS_FOR_SECONDS,
     LONGEST_ROUND_SECONDS,
@@ -128,7 +128,7 @@ class Game:
         return execute(attempt(victim=victim), seconds_left)
 
     def check(self) -> HeistPlan | HeistRefused:
-        return check_target(self.store, self.settings, self.time.clock, "alice", "bob")
+        return CheckTarget(self.store, self.settings, self.time.clock)("alice", "bob")
 
 
 # Ids and minutes

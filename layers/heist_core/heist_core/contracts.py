@@ -85,6 +85,25 @@ class MarkReadRequest(Wire):
             raise ValueError("notificationIds and upTo must not be given together")
         return self
 
+    @property
+    def names_items(self) -> bool:
+        return "notificationIds" in self.model_fields_set
+
+    @property
+    def items(self) -> Sequence[tuple[str, str]]:
+        """Positions and tags of what the ids may name."""
+        parsed = {parse_notification_id(each) for each in self.notificationIds}
+        return sorted(each for each in parsed if each is not None)
+
+    @property
+    def names_last(self) -> bool:
+        return "upTo" in self.model_fields_set
+
+    @property
+    def last(self) -> tuple[str, str] | None:
+        """Position and tag; None for a text that no notification has as id."""
+        return parse_notification_id(self.upTo)
+
 
 # Parsing
 

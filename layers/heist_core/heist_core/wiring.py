@@ -23,6 +23,8 @@ from .use_cases.clock import Clock
 from .variables import variable
 
 if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
     from .mail.mailer import Mailer
     from .messaging.bus import Bus
     from .messaging.dead_letters import DeadLetters
@@ -30,12 +32,18 @@ if TYPE_CHECKING:
     from .storage.audit import Audit, Violation
     from .storage.statistics import StatisticsStore
     from .storage.table import Progress
+    from .use_cases.add_points import AddPoints
+    from .use_cases.award_token import AwardToken
+    from .use_cases.check_target import CheckTarget
     from .use_cases.execute_heist import ExecuteHeist
     from .use_cases.keep_statistics import KeepStatistics
+    from .use_cases.mark_notifications_read import MarkNotificationsRead
     from .use_cases.notify_players import NotifyPlayers
     from .use_cases.publish_and_count import PublishAndCount
-    from .use_cases.report import Report
-    from .use_cases.settle_owed import SettleOwed
+    from .use_cases.publish_event import PublishEvent
+    from .use_cases.show_statistics import ShowStatistics
+    from .use_cases.sweep_notifications import SweepNotifications
+    from .use_cases.upsert_player import UpsertPlayer
 
 _THREADS = 8
 _RECORDS_AT_ONCE = 12  # measured: docs/performance.md, "The notifier"
@@ -79,13 +87,25 @@ def new_id() -> str:
 
 
 @functools.cache
+def _dynamodb() -> "DynamoDBClient":
+    client: DynamoDBClient = _client("dynamodb", _config(attempts=2))
+    return client
+
+
+def _table() -> Table:
+    return Table(_dynamodb(), variable("TABLE_NAME"))
+
+
+@functools.cache
 def store() -> Store:
     return Store(_table(), ThreadPoolExecutor(_THREADS))
 
 
 @functools.cache
-def _table() -> Table:
-    return Table(_client("dynamodb", _config(attempts=2)), variable("TABLE_NAME"))
+def statistics_store() -> "StatisticsStore":
+    from .storage.statistics import StatisticsStore
+
+    return StatisticsStore(_table())
 
 
 @functools.cache
@@ -132,33 +152,13 @@ def mailer() -> "Mailer":
     return Mailer(client, variable("SENDER_EMAIL", ""))
 
 
-@functools.cache
-def execute_heist() -> "ExecuteHeist":
-    from .use_cases.execute_heist import ExecuteHeist
-
-    return ExecuteHeist(store(), settings(), clock())
+# Use cases: made anew for each call, from the parts above
 
 
-@functools.cache
-def notify_players() -> "NotifyPlayers":
-    from .use_cases.notify_players import NotifyPlayers
+def add_points() -> "AddPoints":
+    from .use_cases.add_points import AddPoints
 
-    return NotifyPlayers(store(), mailer(), dead_letters("NOTIFIER_DLQ_URL"), settings(), clock())
-
-
-@functools.cache
-def settle_owed() -> "SettleOwed":
-    from .use_cases.settle_owed import SettleOwed
-
-    return SettleOwed(
-        store(),
-        notify_players(),
-        bus(),
-        keep_statistics(),
-        dead_letters("NOTIFIER_DLQ_URL"),
-        clock(),
-        settings(),
-    )
+    return AddPoints(store(), clock())
 
 
 def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":
@@ -170,29 +170,75 @@ def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":
     return audit_table(table, rounds=AUDIT_ROUNDS, progress=progress)
 
 
-@functools.cache
-def publish_and_count() -> "PublishAndCount":
-    from .use_cases.publish_and_count import PublishAndCount
+def award_token() -> "AwardToken":
+    from .use_cases.award_token import AwardToken
 
-    return PublishAndCount(store(), bus(), keep_statistics())
-
-
-@functools.cache
-def statistics_store() -> "StatisticsStore":
-    from .storage.statistics import StatisticsStore
-
-    return StatisticsStore(_table())
+    return AwardToken(store(), settings(), clock())
 
 
-@functools.cache
-def report() -> "Report":
-    from .use_cases.report import Report
+def check_target() -> "CheckTarget":
+    from .use_cases.check_target import CheckTarget
 
-    return Report(statistics_store(), clock())
+    return CheckTarget(store(), settings(), clock())
 
 
-@functools.cache
+def execute_heist() -> "ExecuteHeist":
+    from .use_cases.execute_heist import ExecuteHeist
+
+    return ExecuteHeist(store(), settings(), clock())
+
+
 def keep_statistics() -> "KeepStatistics":
     from .use_cases.keep_statistics import KeepStatistics
 
     return KeepStatistics(statistics_store(), clock())
+
+
+def mark_notifications_read() -> "MarkNotificationsRead":
+    from .use_cases.mark_notifications_read import MarkNotificationsRead
+
+    return MarkNotificationsRead(store(), clock())
+
+
+def notify_players() -> "NotifyPlayers":
+    from .use_cases.notify_players import NotifyPlayers
+
+    return NotifyPlayers(store(), mailer(), dead_letters("NOTIFIER_DLQ_URL"), settings(), clock())
+
+
+def publish_and_count() -> "PublishAndCount":
+    from .use_cases.publish_and_count import PublishAndCount
+
+    return PublishAndCount(_publish_event(), keep_statistics())
+
+
+def _publish_event() -> "PublishEvent":
+    from .use_cases.publish_event import PublishEvent
+
+    return PublishEvent(store(), bus())
+
+
+def show_statistics() -> "ShowStatistics":
+    from .use_cases.show_statistics import ShowStatistics
+
+    return ShowStatistics(statistics_store(), clock())
+
+
+def sweep_notifications() -> "SweepNotifications":
+    from .use_cases.sweep_notifications import SweepNotifications
+
+    return SweepNotifications(
+        store(),
+        notify_players(),
+        _publish_event(),
+        keep_statistics(),
+        dead_letters("NOTIFIER_DLQ_URL"),
+        clock(),
+        settings(),
+    )
+
+
+def upsert_player() -> "UpsertPlayer":
+    from .use_cases.upsert_player import UpsertPlayer
+
+    return UpsertPlayer(store(), clock())

@@ -1,6 +1,6 @@
 """A token for a referral, or a held award while awards are switched off."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -27,24 +27,30 @@ class Awarding(StrEnum):
     """The referrer's data was erased: there is nobody to give a token to."""
 
 
-def award_token(store: "Store", settings: "LiveSettings", clock: Clock, award: Award) -> Awarding:
-    """One token for a referred player, ever (SPEC section 4). Raises Contention or Unavailable."""
+@dataclass(frozen=True)
+class AwardToken:
+    store: "Store"
+    settings: "LiveSettings"
+    clock: Clock
 
-    def attempt() -> Awarding:
-        stale = settings.stale
-        players, item = store.players_and_settings(
-            (award.referrer_id, award.referred_id), with_settings=stale
-        )
+    def __call__(self, award: Award) -> Awarding:
+        """One token for a referred player, ever (SPEC section 4).
+
+        Raises Contention or Unavailable.
+        """
+        try:
+            return until_uncontended(lambda: self._attempt(award), self.clock)
+        except Erased:
+            return Awarding.ERASED
+
+    def _attempt(self, award: Award) -> Awarding:
+        stale = self.settings.stale
+        players, item = self.store.players_and_settings(award.parties, with_settings=stale)
         if stale:
-            settings.refresh(item)
+            self.settings.refresh(item)
         if players[award.referrer_id].erased:
             return Awarding.ERASED
         given = replace(award, referred_name=None) if players[award.referred_id].erased else award
-        if settings.current.HEIST_AWARDS_ENABLED:
-            return Awarding.AWARDED if store.commit_award(given) else Awarding.KNOWN
-        return Awarding.HELD if store.hold_award(given) else Awarding.KNOWN
-
-    try:
-        return until_uncontended(attempt, clock)
-    except Erased:
-        return Awarding.ERASED
+        if self.settings.current.HEIST_AWARDS_ENABLED:
+            return Awarding.AWARDED if self.store.commit_award(given) else Awarding.KNOWN
+        return Awarding.HELD if self.store.hold_award(given) else Awarding.KNOWN

@@ -1,5 +1,6 @@
 """Whether a heist would succeed now, by the very rules that execute it."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heist_core.domain.errors import HeistRefused, RateLimited
@@ -16,35 +17,40 @@ CHECKS_PER_ATTEMPT = 3
 """can-rob's limit is this many times the limit of execute (SPEC section 2)."""
 
 
-def check_target(
-    store: "Store", settings: "LiveSettings", clock: Clock, caller_id: str, target_id: str
-) -> HeistPlan | HeistRefused:
-    """The plan of a heist that the rules permit now, else the refusal.
+@dataclass(frozen=True)
+class CheckTarget:
+    store: "Store"
+    settings: "LiveSettings"
+    clock: Clock
 
-    Raises RateLimited or Unavailable.
-    """
-    now = clock.now()
+    def __call__(self, caller_id: str, target_id: str) -> HeistPlan | HeistRefused:
+        """The plan of a heist that the rules permit now, else the refusal.
 
-    def read() -> "HeistSnapshot":
-        stale = settings.stale
-        snapshot = store.read_for_heist(None, caller_id, target_id, with_settings=stale)
-        if stale:
-            settings.refresh(snapshot.settings)
-        return snapshot
+        Raises RateLimited or Unavailable.
+        """
+        now = self.clock.now()
 
-    def count() -> bool:
-        limit = settings.current.HEIST_RATE_LIMIT_PER_MINUTE * CHECKS_PER_ATTEMPT
-        return store.count_check(caller_id, minute_of(now), limit)
+        def read() -> "HeistSnapshot":
+            stale = self.settings.stale
+            snapshot = self.store.read_for_heist(None, caller_id, target_id, with_settings=stale)
+            if stale:
+                self.settings.refresh(snapshot.settings)
+            return snapshot
 
-    if settings.stale:
-        snapshot, allowed = read(), count()
-    else:
-        allowed, snapshot = store.together(count, read)
-    if not allowed:
-        raise RateLimited(
-            seconds_to_next_minute(now), "Too many questions about targets, please try again later"
-        )
-    try:
-        return plan_heist(snapshot.attacker, snapshot.victim, settings.current.rules, now)
-    except HeistRefused as refusal:
-        return refusal
+        def count() -> bool:
+            limit = self.settings.current.HEIST_RATE_LIMIT_PER_MINUTE * CHECKS_PER_ATTEMPT
+            return self.store.count_check(caller_id, minute_of(now), limit)
+
+        if self.settings.stale:
+            snapshot, allowed = read(), count()
+        else:
+            allowed, snapshot = self.store.together(count, read)
+        if not allowed:
+            raise RateLimited(
+                seconds_to_next_minute(now),
+                "Too many questions about targets, please try again later",
+            )
+        try:
+            return plan_heist(snapshot.attacker, snapshot.victim, self.settings.current.rules, now)
+        except HeistRefused as refusal:
+            return refusal

@@ -1,8 +1,8 @@
 """One attempt of a player to rob another: decided once, however often it is sent."""
 
 import hashlib
-import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,6 +17,7 @@ from heist_core.domain.errors import (
 from heist_core.domain.heist import Attempt, Heist, RefusedHeist, plan_heist
 
 from .clock import Clock
+from .retry import pauses
 
 if TYPE_CHECKING:
     from heist_core.settings import LiveSettings
@@ -26,9 +27,6 @@ BEGIN_ROUNDS_FOR_SECONDS = 8.0
 """No round begins later than this; API Gateway gives up at 30 s."""
 LONGEST_ROUND_SECONDS = 15.0
 """A read and a write, each of two attempts with 1 s to connect, 2 s to read and a pause between."""
-
-_FIRST_PAUSE_SECONDS = 0.010
-_LONGEST_PAUSE_SECONDS = 0.400
 
 
 class Outcome(NamedTuple):
@@ -60,27 +58,27 @@ def seconds_to_next_minute(moment: datetime) -> int:
     return max(1, -(-left // timedelta(seconds=1)))
 
 
+@dataclass(frozen=True)
 class ExecuteHeist:
     """The algorithm of docs/decisions.md, "Execute": read, decide, write conditionally, repeat.
 
     A condition that fails never means "no": it means that the read is out of date.
     """
 
-    def __init__(self, store: "Store", settings: "LiveSettings", clock: Clock) -> None:
-        self._store = store
-        self._settings = settings
-        self._clock = clock
+    store: "Store"
+    settings: "LiveSettings"
+    clock: Clock
 
     def __call__(self, attempt: Attempt, seconds_left: float) -> Outcome:
         """Decide the attempt, or say what was decided before.
 
         Raises IdempotencyMismatch, RateLimited, or Unavailable when `seconds_left` do not suffice.
         """
-        started = self._clock.monotonic()
+        started = self.clock.monotonic()
         begin_until = started + min(BEGIN_ROUNDS_FOR_SECONDS, seconds_left - LONGEST_ROUND_SECONDS)
         counted = False
         contended = 0
-        pause = _FIRST_PAUSE_SECONDS
+        waits = pauses()
         while True:
             try:
                 if counted:
@@ -97,38 +95,37 @@ class ExecuteHeist:
             except Unavailable as error:
                 failure = error
             contended += 1
-            wait = random.uniform(0, pause)
-            if self._clock.monotonic() + wait > begin_until:
+            wait = next(waits)
+            if self.clock.monotonic() + wait > begin_until:
                 raise failure
-            self._clock.sleep(wait)
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            self.clock.sleep(wait)
 
     def _read(self, attempt: Attempt) -> "HeistSnapshot":
-        stale = self._settings.stale
-        snapshot = self._store.read_for_heist(
+        stale = self.settings.stale
+        snapshot = self.store.read_for_heist(
             attempt.id, attempt.attacker_id, attempt.victim_id, with_settings=stale
         )
         if stale:
-            self._settings.refresh(snapshot.settings)
+            self.settings.refresh(snapshot.settings)
         return snapshot
 
     def _read_and_count(self, attempt: Attempt) -> "HeistSnapshot":
         """Read, and count the attempt at the same time (one after the other if the limit is not
         known for certain). What was decided in an earlier minute is not counted; what another
         request with the same key has just decided stays so, since it counts on this count."""
-        now = self._clock.now()
+        now = self.clock.now()
 
         def count() -> "Count":
-            limit = self._settings.current.HEIST_RATE_LIMIT_PER_MINUTE
-            return self._store.count_attempt(attempt.attacker_id, attempt.id, minute_of(now), limit)
+            limit = self.settings.current.HEIST_RATE_LIMIT_PER_MINUTE
+            return self.store.count_attempt(attempt.attacker_id, attempt.id, minute_of(now), limit)
 
-        if self._settings.stale:
+        if self.settings.stale:
             snapshot = self._read(attempt)
             if snapshot.record is not None:
                 return snapshot
             counted = count()
         else:
-            counted, snapshot = self._store.together(count, lambda: self._read(attempt))
+            counted, snapshot = self.store.together(count, lambda: self._read(attempt))
         if snapshot.record is not None:
             if counted.added and minute_of(snapshot.record.at) != minute_of(now):
                 self._uncount(attempt, minute_of(now))
@@ -140,7 +137,7 @@ class ExecuteHeist:
 
     def _uncount(self, attempt: Attempt, minute: datetime) -> None:
         try:
-            self._store.uncount_attempt(attempt.attacker_id, attempt.id, minute)
+            self.store.uncount_attempt(attempt.attacker_id, attempt.id, minute)
         except Unavailable:
             return
 
@@ -148,15 +145,15 @@ class ExecuteHeist:
         """None: what was read is out of date, so another round is needed."""
         if snapshot.record is not None:
             return _replay(attempt, snapshot.record)
-        now = self._clock.now()
+        now = self.clock.now()
         attacker, victim = snapshot.attacker, snapshot.victim
         try:
-            plan = plan_heist(attacker, victim, self._settings.current.rules, now)
+            plan = plan_heist(attacker, victim, self.settings.current.rules, now)
         except HeistRefused as refusal:
             refused = RefusedHeist(attempt, now, refusal)
-            return Outcome(refused, replayed=False) if self._store.record_refusal(refused) else None
+            return Outcome(refused, replayed=False) if self.store.record_refusal(refused) else None
         heist = Heist(attempt, plan, attacker.name, victim.name)
-        standing = self._store.commit_heist(heist, attacker, victim)
+        standing = self.store.commit_heist(heist, attacker, victim)
         return Outcome(heist, replayed=False) if standing is None else _replay(attempt, standing)
 
 

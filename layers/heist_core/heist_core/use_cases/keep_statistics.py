@@ -1,6 +1,7 @@
 """Counts what happened, once each, in the statistics that the operators' reports are read from."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -21,10 +22,10 @@ AT_ONCE = 40
 T = TypeVar("T")
 
 
+@dataclass(frozen=True)
 class KeepStatistics:
-    def __init__(self, store: "StatisticsStore", clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
+    store: "StatisticsStore"
+    clock: Clock
 
     def __call__(self, facts: Sequence[Fact], generation: int | None = None) -> None:
         """Count facts that are in the table, in the generation that is written to (or another).
@@ -33,7 +34,7 @@ class KeepStatistics:
         Contention or Unavailable: some of them may then be counted, and others not.
         """
         if generation is None:
-            generation = self._store.generation().written
+            generation = self.store.generation().written
         self.hold((fact.token_holder for fact in facts), generation)
         self.count(facts, generation)
 
@@ -41,31 +42,31 @@ class KeepStatistics:
         """Count heists and refusals by day and robber."""
         attempts = {fact.heist_id: fact for fact in facts if isinstance(fact, Heist | RefusedHeist)}
         for some in _chunks(attempts.values()):
-            self._again(partial(self._store.count, some, generation, self._clock.now()))
+            self._again(partial(self.store.count, some, generation, self.clock.now()))
 
     def hold(self, player_ids: Iterable[str | None], generation: int) -> None:
         """Bring the distribution of tokens up to what these players hold now."""
         for some in _chunks(sorted({player_id for player_id in player_ids if player_id})):
-            self._again(partial(self._store.hold, some, generation))
+            self._again(partial(self.store.hold, some, generation))
 
     def trim(self, out_of_time: Callable[[], bool]) -> int:
         """Remove expired hours from the standings that a report would have to read; how many.
 
         Reports are correct without it, but more expensive. Raises Unavailable.
         """
-        generation, now = self._store.generation().read, self._clock.now()
+        generation, now = self.store.generation().read, self.clock.now()
         since = hour_of(window_start(now, ROBBERS_WINDOW))
         trimmed = 0
-        _, stale = strongest(self._store.standings(generation), since)
+        _, stale = strongest(self.store.standings(generation), since)
         for robber in stale:
             if out_of_time():
                 break
-            self._store.trim(robber, since, generation, now)
+            self.store.trim(robber, since, generation, now)
             trimmed += 1
         return trimmed
 
     def _again(self, action: Callable[[], None]) -> None:
-        until_uncontended(action, self._clock)
+        until_uncontended(action, self.clock)
 
 
 def _chunks(values: Iterable[T]) -> Iterator[list[T]]:

@@ -45,20 +45,13 @@ class Told:
     settled: bool = False
 
 
+@dataclass(frozen=True)
 class NotifyPlayers:
-    def __init__(
-        self,
-        store: "Store",
-        mailer: "Mailer",
-        dead_letters: "DeadLetters",
-        settings: "LiveSettings",
-        clock: Clock,
-    ) -> None:
-        self._store = store
-        self._mailer = mailer
-        self._dead_letters = dead_letters
-        self._settings = settings
-        self._clock = clock
+    store: "Store"
+    mailer: "Mailer"
+    dead_letters: "DeadLetters"
+    settings: "LiveSettings"
+    clock: Clock
 
     def __call__(self, event: Event) -> Told:
         """Bring every notice of an event as far as it will go now, and settle the marker if done.
@@ -72,10 +65,10 @@ class NotifyPlayers:
         event = without_names_of(erased, event)
         notices = notices_of(event)
         delivered = [
-            self._store.note_only(event, notice)
+            self.store.note_only(event, notice)
             if notice.recipient_id in erased
             else until_uncontended(
-                partial(self._store.deliver_notice, event, notice, self._clock.now()), self._clock
+                partial(self.store.deliver_notice, event, notice, self.clock.now()), self.clock
             )
             for notice in notices
         ]
@@ -87,7 +80,7 @@ class NotifyPlayers:
             event, notices, players, delivered, told
         )
         if told.settled:
-            self._store.settle(event, Owed.NOTICES)
+            self.store.settle(event, Owed.NOTICES)
         return told
 
     def _mails(
@@ -109,10 +102,10 @@ class NotifyPlayers:
         return all(state.settled for state in states)
 
     def _players(self, event: Event) -> Mapping[str, Player]:
-        stale = self._settings.stale
-        players, item = self._store.players_and_settings(event.parties, with_settings=stale)
+        stale = self.settings.stale
+        players, item = self.store.players_and_settings(event.parties, with_settings=stale)
         if stale:
-            self._settings.refresh(item)
+            self.settings.refresh(item)
         return players
 
     def _mail(
@@ -123,9 +116,9 @@ class NotifyPlayers:
         `fresh`: this call put the notice, so that its mail is known to be pending.
         """
         seen = (
-            MailRecord(MailState.PENDING) if fresh else self._store.mail_record(event, recipient.id)
+            MailRecord(MailState.PENDING) if fresh else self.store.mail_record(event, recipient.id)
         )
-        now = self._clock.now()
+        now = self.clock.now()
         if seen.state.settled or (seen.lease_until is not None and now < seen.lease_until):
             return seen.state
         if seen.attempts >= DOUBTFUL_ATTEMPTS:
@@ -139,11 +132,11 @@ class NotifyPlayers:
             owner=uuid.uuid4().hex,
             lease_until=to_milliseconds(now + LEASE),
         )
-        claimed = self._store.move_mail(event, recipient.id, seen, claim)
-        if not claimed and self._store.mail_record(event, recipient.id) != claim:
+        claimed = self.store.move_mail(event, recipient.id, seen, claim)
+        if not claimed and self.store.mail_record(event, recipient.id) != claim:
             return MailState.SENDING
         try:
-            self._mailer.send(address, event, notice)
+            self.mailer.send(address, event, notice)
         except MailDeferred:
             back = MailRecord(MailState.PENDING, attempts=seen.attempts)
             return self._move(event, notice, claim, back, told)
@@ -156,8 +149,8 @@ class NotifyPlayers:
 
     def _wanted(self, recipient: Player) -> bool:
         return (
-            self._mailer.enabled
-            and self._settings.current.HEIST_EMAIL_ENABLED
+            self.mailer.enabled
+            and self.settings.current.HEIST_EMAIL_ENABLED
             and not recipient.profile.email_opt_out.value
         )
 
@@ -171,7 +164,7 @@ class NotifyPlayers:
         told: Told,
     ) -> MailState:
         """Keep the mail as a dead letter first, then end it: a crash between loses nothing."""
-        self._dead_letters.put(
+        self.dead_letters.put(
             {
                 "kind": "mail",
                 "heistId": notice.heist_id,
@@ -186,7 +179,7 @@ class NotifyPlayers:
     def _move(
         self, event: MailedEvent, notice: Notice, seen: MailRecord, to: MailRecord, told: Told
     ) -> MailState:
-        if not self._store.move_mail(event, notice.recipient_id, seen, to):
+        if not self.store.move_mail(event, notice.recipient_id, seen, to):
             return MailState.SENDING
         told.mails[to.state] += 1
         return to.state

@@ -13,13 +13,9 @@ from heist_core.domain.facts import Event, Fact
 from heist_core.domain.heist import RefusedHeist
 from heist_core.domain.owed import Owed
 
-from .publish_event import publish_event
-
 if TYPE_CHECKING:
-    from heist_core.messaging.bus import Bus
-    from heist_core.storage.store import Store
-
     from .keep_statistics import KeepStatistics
+    from .publish_event import PublishEvent
 
 
 @dataclass(slots=True)
@@ -35,11 +31,10 @@ class Relayed:
     defects: list[Exception] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
 class PublishAndCount:
-    def __init__(self, store: "Store", bus: "Bus", keep_statistics: "KeepStatistics") -> None:
-        self._store = store
-        self._bus = bus
-        self._keep_statistics = keep_statistics
+    publish_event: "PublishEvent"
+    keep_statistics: "KeepStatistics"
 
     def __call__(self, facts: Sequence[Fact]) -> Relayed:
         """Count all, publish each that other systems are told of, and settle what is done."""
@@ -52,7 +47,7 @@ class PublishAndCount:
 
     def _count(self, facts: Sequence[Fact], relayed: Relayed) -> bool:
         try:
-            self._keep_statistics(facts)
+            self.keep_statistics(facts)
         except Unavailable:
             return False
         except Exception as error:  # noqa: BLE001 - told to the caller
@@ -65,7 +60,7 @@ class PublishAndCount:
         """Once the bus does not answer, the rest is not tried: there may not be time for it."""
         for event in events:
             try:
-                publish_event(self._store, self._bus, event, *done)
+                self.publish_event(event, *done)
             except Unavailable:
                 return
             except Exception as error:  # noqa: BLE001 - told to the caller

@@ -1,5 +1,6 @@
 """Publishes a fact on the bus, at least once."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from heist_core.domain.facts import Event
@@ -10,10 +11,15 @@ if TYPE_CHECKING:
     from heist_core.storage.store import Store
 
 
-def publish_event(store: "Store", bus: "Bus", event: Event, *done: Owed) -> None:
-    """Publish, then remove the owed entry (and others already `done`) from the marker.
+@dataclass(frozen=True)
+class PublishEvent:
+    store: "Store"
+    bus: "Bus"
 
-    Raises Unavailable when the bus did not take it.
-    """
-    bus.publish(event)
-    store.settle(event, Owed.EVENT, *done)
+    def __call__(self, event: Event, *done: Owed) -> None:
+        """Publish, then remove the owed entry (and others already `done`) from the marker.
+
+        Raises Unavailable when the bus did not take it.
+        """
+        self.bus.publish(event)
+        self.store.settle(event, Owed.EVENT, *done)

@@ -1,18 +1,28 @@
 """Retries for writers without a deadline of their own."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 
 from .clock import Clock
 
+FIRST_PAUSE_SECONDS = 0.010
+LONGEST_PAUSE_SECONDS = 0.400
 _ROUNDS = 12
-_FIRST_PAUSE_SECONDS = 0.010
-_LONGEST_PAUSE_SECONDS = 0.400
 
 T = TypeVar("T")
+
+
+def pauses(
+    first: float = FIRST_PAUSE_SECONDS, longest: float = LONGEST_PAUSE_SECONDS
+) -> Iterator[float]:
+    """Seconds to wait between rounds, without end: full jitter below a limit that doubles."""
+    limit = first
+    while True:
+        yield random.uniform(0, limit)
+        limit = min(limit * 2, longest)
 
 
 def until_uncontended(action: Callable[[], T], clock: Clock) -> T:
@@ -26,13 +36,12 @@ def until_answered(action: Callable[[], T], clock: Clock) -> T:
 
 
 def _until_without(error: type[Unavailable], action: Callable[[], T], clock: Clock) -> T:
-    pause = _FIRST_PAUSE_SECONDS
+    waits = pauses()
     for _ in range(_ROUNDS):
         try:
             return action()
         except Misconfigured:
             raise
         except error:
-            clock.sleep(random.uniform(0, pause))
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            clock.sleep(next(waits))
     return action()

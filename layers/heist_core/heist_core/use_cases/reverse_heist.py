@@ -23,35 +23,42 @@ class Reversed:
     already: bool
 
 
-def reverse_heist(
-    store: "Store", clock: Clock, heist_id: str, action: Action, *, refund_token: bool
-) -> Reversed:
-    """Reverse a heist, with the entry in the log of operator actions in the same transaction.
+@dataclass(frozen=True)
+class ReverseHeist:
+    store: "Store"
+    clock: Clock
 
-    Time, before and after of `action` are set here. Its id must be new: an outcome that is unknown
-    is read again, and this id tells it from what others did. Raises NotReversible; Contention or
-    Unavailable when it stays so for some seconds: the same call again is safe.
-    """
+    def __call__(self, heist_id: str, action: Action, *, refund_token: bool) -> Reversed:
+        """Reverse a heist, with the entry in the log of operator actions in the same transaction.
 
-    def attempt() -> Reversed:
-        heist = store.heist(heist_id)
+        Time, before and after of `action` are set here. Its id must be new: an outcome that is
+        unknown is read again, and this id tells it from what others did. Raises NotReversible;
+        Contention or Unavailable when it stays so for some seconds: the same call again is safe.
+        """
+
+        def attempt() -> Reversed:
+            return self._attempt(heist_id, action, refund_token=refund_token)
+
+        return until_answered(attempt, self.clock)
+
+    def _attempt(self, heist_id: str, action: Action, *, refund_token: bool) -> Reversed:
+        heist = self.store.heist(heist_id)
         if heist is None:
             raise NotReversible("there is no such heist")
         if not isinstance(heist, Heist):
             raise NotReversible(f"it was refused ({heist.refusal.code}) and moved nothing")
-        players, _ = store.players_and_settings(heist.parties, with_settings=False)
+        players, _ = self.store.players_and_settings(heist.parties, with_settings=False)
         attacker, victim = players[heist.attacker_id], players[heist.victim_id]
-        standing = store.reversal(heist_id)
+        standing = self.store.reversal(heist_id)
         if standing is None:
             reversal = plan_reversal(
-                heist, attacker, victim, clock.now(), action.id, refund_token=refund_token
+                heist, attacker, victim, self.clock.now(), action.id, refund_token=refund_token
             )
-            standing = store.commit_reversal(reversal, attacker, victim, _logged(action, reversal))
+            logged = _logged(action, reversal)
+            standing = self.store.commit_reversal(reversal, attacker, victim, logged)
             if standing is None:
                 return Reversed(reversal, already=False)
         return Reversed(standing, already=standing.action_id != action.id)
-
-    return until_answered(attempt, clock)
 
 
 def _logged(action: Action, reversal: Reversal) -> Action:

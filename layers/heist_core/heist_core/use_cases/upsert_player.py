@@ -1,6 +1,6 @@
 """Profiles from the user system, in whatever order its events arrive."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -16,24 +16,28 @@ if TYPE_CHECKING:
     from heist_core.storage.store import Store
 
 
-def upsert_player(store: "Store", clock: Clock, update: "UserUpserted", sent_at: datetime) -> bool:
-    """Take over the fields that the update names, unless newer ones are there (SPEC section 4).
+@dataclass(frozen=True)
+class UpsertPlayer:
+    store: "Store"
+    clock: Clock
 
-    `sent_at` dates an update without `updatedAt`. False: this player was erased and stays so.
-    Raises InvalidInput, Contention or Unavailable.
-    """
-    at = update.updated_at(sent_at)
+    def __call__(self, update: "UserUpserted", sent_at: datetime) -> bool:
+        """Take over the fields that the update names, unless newer ones are there (SPEC section 4).
 
-    def attempt() -> bool:
-        seen = store.player(update.userId)
+        `sent_at` dates an update without `updatedAt`. False: this player was erased and stays so.
+        Raises InvalidInput, Contention or Unavailable.
+        """
+        at = update.updated_at(sent_at)
+        return until_uncontended(lambda: self._attempt(update, at), self.clock)
+
+    def _attempt(self, update: "UserUpserted", at: datetime) -> bool:
+        seen = self.store.player(update.userId)
         if seen.erased:
             return False
-        profile = _merged(seen.profile, update, at, clock.now())
+        profile = _merged(seen.profile, update, at, self.clock.now())
         if profile != seen.profile or not seen.exists:
-            store.save_profile(seen, profile)
+            self.store.save_profile(seen, profile)
         return True
-
-    return until_uncontended(attempt, clock)
 
 
 def _merged(profile: Profile, update: "UserUpserted", at: datetime, now: datetime) -> Profile:

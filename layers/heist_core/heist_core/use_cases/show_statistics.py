@@ -1,5 +1,6 @@
 """The operators' three reports, each from a bounded number of items, as they are sent."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
 from heist_core.domain.statistics import (
@@ -61,16 +62,16 @@ class TopRobbers(TypedDict):
     robbers: list[TopRobber]
 
 
-class Report:
+@dataclass(frozen=True)
+class ShowStatistics:
     """Every method may raise Unavailable."""
 
-    def __init__(self, store: "StatisticsStore", clock: Clock) -> None:
-        self._store = store
-        self._clock = clock
+    store: "StatisticsStore"
+    clock: Clock
 
     def heists_per_day(self) -> HeistsPerDay:
         """The last seven times 24 hours, from the start of the hour."""
-        now = self._clock.now()
+        now = self.clock.now()
         return {
             "since": to_iso(window_start(now, DAYS_WINDOW)),
             "days": [
@@ -80,7 +81,7 @@ class Report:
                     "failedHeists": day.failed,
                     "avgPointsStolen": day.average_stolen,
                 }
-                for day in self._store.days(self._store.generation().read, now)
+                for day in self.store.days(self.store.generation().read, now)
             ],
         }
 
@@ -88,15 +89,15 @@ class Report:
         return {
             "balances": [
                 {"balance": balance, "userCount": players}
-                for balance, players in self._store.balances(self._store.generation().read)
+                for balance, players in self.store.balances(self.store.generation().read)
             ]
         }
 
     def top_robbers(self) -> TopRobbers:
         """The last thirty times 24 hours, from the start of the hour."""
-        since = window_start(self._clock.now(), ROBBERS_WINDOW)
-        top, _ = strongest(self._store.standings(self._store.generation().read), hour_of(since))
-        names = self._store.names([robber.player_id for robber in top]) if top else {}
+        since = window_start(self.clock.now(), ROBBERS_WINDOW)
+        top, _ = strongest(self.store.standings(self.store.generation().read), hour_of(since))
+        names = self.store.names([robber.player_id for robber in top]) if top else {}
         return {
             "since": to_iso(since),
             "robbers": [

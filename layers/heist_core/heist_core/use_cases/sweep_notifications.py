@@ -19,17 +19,16 @@ from heist_core.domain.notices import NoticeType
 from heist_core.domain.owed import MAIL_AGAIN, Owed
 
 from .clock import Clock
-from .publish_event import publish_event
 from .retry import until_uncontended
 
 if TYPE_CHECKING:
-    from heist_core.messaging.bus import Bus
     from heist_core.messaging.dead_letters import DeadLetters
     from heist_core.settings import LiveSettings
     from heist_core.storage.store import OwedRecord, Store
 
     from .keep_statistics import KeepStatistics
     from .notify_players import NotifyPlayers, Told
+    from .publish_event import PublishEvent
 
 GRACE = timedelta(minutes=1)
 """How long the stream has before the sweeper does its work."""
@@ -57,24 +56,15 @@ _Act = Callable[["OwedRecord", Swept], str]
 """Does what a record waits for; the outcome in a word."""
 
 
-class SettleOwed:
-    def __init__(
-        self,
-        store: "Store",
-        notify: "NotifyPlayers",
-        bus: "Bus",
-        keep_statistics: "KeepStatistics",
-        dead_letters: "DeadLetters",
-        clock: Clock,
-        settings: "LiveSettings",
-    ) -> None:
-        self._store = store
-        self._notify = notify
-        self._keep_statistics = keep_statistics
-        self._bus = bus
-        self._dead_letters = dead_letters
-        self._clock = clock
-        self._settings = settings
+@dataclass(frozen=True)
+class SweepNotifications:
+    store: "Store"
+    notify_players: "NotifyPlayers"
+    publish_event: "PublishEvent"
+    keep_statistics: "KeepStatistics"
+    dead_letters: "DeadLetters"
+    clock: Clock
+    settings: "LiveSettings"
 
     def __call__(
         self,
@@ -91,7 +81,7 @@ class SettleOwed:
         """
         swept = Swept()
         defect: Exception | None = None
-        for record, act in self._work(self._clock.now(), grace):
+        for record, act in self._work(self.clock.now(), grace):
             if out_of_time():
                 break
             try:
@@ -110,11 +100,11 @@ class SettleOwed:
     def _work(self, now: datetime, grace: timedelta) -> "Iterator[tuple[OwedRecord, _Act]]":
         """What is owed and, if awards are on again, what is held, alternating: neither a day of
         waiting mails nor a million held awards keeps the sweeper from the other."""
-        if self._settings.stale:
-            self._settings.refresh(self._store.settings_item())
-        awards_on = self._settings.current.HEIST_AWARDS_ENABLED
-        held = self._store.held_before(now) if awards_on else ()
-        for owing, waiting in zip_longest(self._store.owed_before(now - grace), held):
+        if self.settings.stale:
+            self.settings.refresh(self.store.settings_item())
+        awards_on = self.settings.current.HEIST_AWARDS_ENABLED
+        held = self.store.held_before(now) if awards_on else ()
+        for owing, waiting in zip_longest(self.store.owed_before(now - grace), held):
             if owing is not None:
                 yield owing, self._outcome
             if waiting is not None:
@@ -125,11 +115,11 @@ class SettleOwed:
         held = record.fact()
         if not isinstance(held, Award):
             raise Malformed("only an award can be held")
-        award = replace(held, at=self._clock.now())
+        award = replace(held, at=self.clock.now())
         try:
-            released = until_uncontended(partial(self._store.release_award, award), self._clock)
+            released = until_uncontended(partial(self.store.release_award, award), self.clock)
         except Erased:
-            self._store.set_aside(record.key)
+            self.store.set_aside(record.key)
             return "erased"
         if not released:
             return "known"
@@ -141,7 +131,7 @@ class SettleOwed:
         """What fails here stays owed for the next sweep."""
         self._published(award)
         with suppress(Unavailable):
-            self._notify(award)
+            self.notify_players(award)
         self._counted(award)
 
     def _outcome(self, record: "OwedRecord", swept: Swept) -> str:
@@ -169,19 +159,19 @@ class SettleOwed:
         published = Owed.EVENT not in owed or self._published(event)
         mails_again = owed - set(Owed)
         if Owed.NOTICES in owed or mails_again:
-            told = self._notify(event)
+            told = self.notify_players(event)
             swept.mails.update(told.mails)
             if told.settled and mails_again:
-                self._store.settle(event, *mails_again)
+                self.store.settle(event, *mails_again)
             return told.settled and published
         if not owed:
-            self._store.settle(event, Owed.NOTICES)
+            self.store.settle(event, Owed.NOTICES)
         return published
 
     def _counted(self, fact: Fact) -> bool:
         try:
-            self._keep_statistics([fact])
-            self._store.settle(fact, Owed.STATISTICS)
+            self.keep_statistics([fact])
+            self.store.settle(fact, Owed.STATISTICS)
         except Unavailable:
             return False
         return True
@@ -189,24 +179,24 @@ class SettleOwed:
     def _published(self, event: Event) -> bool:
         """A bus that is down keeps no player from being notified."""
         try:
-            publish_event(self._store, self._bus, event)
+            self.publish_event(event)
         except Unavailable:
             return False
         return True
 
     def _put_back(self, record: "OwedRecord") -> None:
         try:
-            self._store.put_back(record.key, self._clock.now())
+            self.store.put_back(record.key, self.clock.now())
         except Unavailable:
             return
 
     def _set_aside(self, record: "OwedRecord", reason: str) -> bool:
         try:
             for consumer in _CONSUMERS:
-                self._dead_letters.put(
+                self.dead_letters.put(
                     {"kind": "record", "consumer": consumer, "key": record.key, "reason": reason}
                 )
-            self._store.set_aside(record.key)
+            self.store.set_aside(record.key)
         except Unavailable:
             return False
         return True
@@ -219,21 +209,21 @@ class SettleOwed:
         event = self._mailed(heist_id, notice_type)
         if event is None:
             return None
-        seen = self._store.mail_record(event, recipient_id)
+        seen = self.store.mail_record(event, recipient_id)
         if seen.state not in (MailState.FAILED, MailState.PARKED):
-            return self._notify(event)
+            return self.notify_players(event)
         owed = f"{MAIL_AGAIN}{uuid.uuid4().hex}"
         until_uncontended(
-            lambda: self._store.ask_mail_again(event, recipient_id, seen, owed, self._clock.now()),
-            self._clock,
+            lambda: self.store.ask_mail_again(event, recipient_id, seen, owed, self.clock.now()),
+            self.clock,
         )
-        told = self._notify(event)
+        told = self.notify_players(event)
         if told.settled:
-            self._store.settle(event, owed)
+            self.store.settle(event, owed)
         return told
 
     def _mailed(self, heist_id: str, notice_type: str) -> MailedEvent | None:
         if notice_type == NoticeType.HEIST_REVERSED:
-            return self._store.reversal(heist_id)
-        heist = self._store.heist(heist_id)
+            return self.store.reversal(heist_id)
+        heist = self.store.heist(heist_id)
         return heist if isinstance(heist, Heist) else None

@@ -1,0 +1,46 @@
+"""Marks what a player has read: some items of the inbox, all up to one of them, or all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+from .clock import Clock
+
+if TYPE_CHECKING:
+    from heist_core.contracts import MarkReadRequest
+    from heist_core.storage.store import Store
+
+
+class Marked(NamedTuple):
+    """How many were unread until now, and how many still are."""
+
+    updated: int
+    unread: int
+
+
+@dataclass(frozen=True)
+class MarkNotificationsRead:
+    store: "Store"
+    clock: Clock
+
+    def __call__(self, player_id: str, selection: "MarkReadRequest") -> Marked:
+        """Only what lies there unread is marked. Raises Unavailable."""
+        now = self.clock.now()
+        selected = self._selected(player_id, selection, now)
+        updated = self.store.mark_read(player_id, selected, now)
+        return Marked(updated, self.store.unread_count(player_id, now))
+
+    def _selected(
+        self, player_id: str, selection: "MarkReadRequest", now: datetime
+    ) -> Sequence[tuple[str, str]]:
+        """Positions and tags of what is to be marked, as far as it lies there unread."""
+        if selection.names_items:
+            found = self.store.in_inbox(player_id, selection.items)
+            return [one for one, unread in found.items() if unread]
+        if not selection.names_last:
+            return list(self.store.unread_positions(player_id, now))
+        last = selection.last
+        if last is None or last not in self.store.in_inbox(player_id, [last]):
+            return []
+        return list(self.store.unread_positions(player_id, now, up_to=last[0]))
