@@ -5,9 +5,11 @@ Entries are never changed and never deleted.
 
 import argparse
 import re
+from collections.abc import Iterable, Mapping
 
 from heist_core.storage import keys
-from ops.output import Output
+from heist_core.storage.wire import Item
+from ops.output import Entry, Output, moment
 from ops.target import OperatorError, Target
 
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
@@ -27,24 +29,25 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         for entry in target.table.partition(keys.actions(month))
         if options.subject in ("", entry["subject"])
     ]
-    out.table(
-        ("when", "who", "what", "subject", "why", "before", "after"),
-        (
-            (
-                *(entry[name] for name in ("at", "who", "what", "subject", "why")),
-                in_words(entry["before"]),
-                in_words(entry["after"]),
-            )
-            for entry in found
-        ),
-    )
+    show_actions(found, out)
     out.line(f"{len(found)} actions in {month}")
     out.document({"month": month, "actions": found})
     return 0
 
 
+def show_actions(found: Iterable[Item], out: Output) -> None:
+    """Two lines each."""
+    out.entries(("when", "what", "subject"), map(_entry, found))
+
+
+def _entry(entry: Item) -> Entry:
+    before, after = in_words(entry["before"]) or "nothing", in_words(entry["after"]) or "nothing"
+    cells = (moment(entry["at"]), entry["what"], entry["subject"])
+    return cells, f"{entry['who']}: {entry['why']} ({before} → {after})"
+
+
 def in_words(values: object) -> str:
-    """`name value, name value` of a map; `-` for an empty one."""
-    if not isinstance(values, dict) or not values:
-        return "-"
-    return ", ".join(f"{name} {value}" for name, value in values.items())
+    """`name value, name value` of what an action has before or after."""
+    if isinstance(values, Mapping):
+        return ", ".join(f"{name} {in_words(value)}" for name, value in values.items())
+    return str(values)

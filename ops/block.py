@@ -11,13 +11,14 @@ import argparse
 from heist_core.domain.player import Player
 from heist_core.storage import operator
 from heist_core.use_cases.retry import until_uncontended
-from ops.command import add_change_arguments, agreed, player_id_of, reason_of
+from ops.command import add_change_arguments, agreed, reason_of
+from ops.lookup import nobody, player_id_of
 from ops.output import Output
-from ops.target import OperatorError, Target
+from ops.target import Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("player", help="the player's id")
+    parser.add_argument("player", help="id, login or e-mail address")
     add_change_arguments(parser)
 
 
@@ -27,7 +28,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
 
 def set_blocked(target: Target, options: argparse.Namespace, out: Output, *, blocked: bool) -> int:
     """Block or unblock the player of `options`; what is so already is left as it is."""
-    player_id = player_id_of(options)
+    player_id = player_id_of(target, options.player, out)
     reason = reason_of(options)
     what, already = ("block", "blocked") if blocked else ("unblock", "not blocked")
     changes = _known(target, player_id).blocked != blocked
@@ -68,5 +69,5 @@ def _change(target: Target, player_id: str, reason: str, *, blocked: bool) -> bo
 def _known(target: Target, player_id: str) -> Player:
     player = target.store.player(player_id)
     if not player.exists:
-        raise OperatorError(f"There is no player {player_id}.")
+        raise nobody(target, player_id)
     return player

@@ -4,7 +4,6 @@ import argparse
 import sys
 from typing import Protocol
 
-from heist_core.domain.player import canonical_player_id
 from ops.output import Output
 from ops.target import OperatorError, Target
 
@@ -43,14 +42,6 @@ def reason_of(options: argparse.Namespace) -> str:
     if not 1 <= len(reason) <= REASON_LIMIT or not reason.isprintable():
         raise OperatorError(f"Say why, in 1 to {REASON_LIMIT} printable characters: --reason '…'")
     return reason
-
-
-def player_id_of(options: argparse.Namespace) -> str:
-    """The id of the player that a command is about. Raises OperatorError for what is no id."""
-    try:
-        return canonical_player_id(options.player)
-    except ValueError as problem:
-        raise OperatorError(f"The player's id {problem}.") from None
 
 
 def agreed(options: argparse.Namespace, out: Output) -> bool:

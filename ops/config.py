@@ -22,7 +22,7 @@ from heist_core.settings import (
 )
 from heist_core.storage import keys, operator
 from ops.command import add_change_arguments, agreed, reason_of
-from ops.output import Output
+from ops.output import Output, moment
 from ops.target import OperatorError, Target
 
 NAMES = tuple(HeistSettings.model_fields)
@@ -133,16 +133,17 @@ def show(current: InEffect, out: Output) -> int:
 
 def show_history(target: Target, out: Output) -> int:
     versions = list(target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSIONS))
-    out.table(
-        ("version", "when", "who", "why", "sets"),
+    out.entries(
+        ("version", "when", "sets"),
         (
             (
-                _number(each),
-                each["at"],
-                each["author"],
-                each["reason"],
-                ", ".join(f"{name} {value}" for name, value in overrides_of(each).items())
-                or "nothing",
+                (
+                    _number(each),
+                    moment(each["at"]),
+                    ", ".join(f"{name} {value}" for name, value in overrides_of(each).items())
+                    or "nothing",
+                ),
+                f"{each['author']}: {each['reason']}",
             )
             for each in versions
         ),

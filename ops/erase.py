@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 
 from heist_core.storage import keys, operator
 from heist_core.use_cases.retry import until_uncontended
-from ops.command import add_change_arguments, agreed, player_id_of, reason_of
+from ops.command import add_change_arguments, agreed, reason_of
+from ops.lookup import player_id_of
 from ops.output import Output
 from ops.people import Item, part_of
 from ops.target import OperatorError, Target
@@ -25,7 +26,7 @@ SETTLING = timedelta(seconds=90)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("player", help="the player's id")
+    parser.add_argument("player", help="id, login or e-mail address")
     parser.add_argument(
         "--unknown", action="store_true", help="also if nobody is known by this id yet"
     )
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    player_id = player_id_of(options)
+    player_id = player_id_of(target, options.player, out)
     reason = reason_of(options)
     if "@" in player_id:
         out.line("The id itself looks like an address, and it stays: see docs/operations.md.")

@@ -7,18 +7,18 @@ struck is left out.
 
 import argparse
 
-from ops.command import player_id_of
+from ops.lookup import player_id_of
 from ops.output import Output
 from ops.people import collected
 from ops.target import OperatorError, Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("player", help="the player's id")
+    parser.add_argument("player", help="id, login or e-mail address")
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    player_id = player_id_of(options)
+    player_id = player_id_of(target, options.player, out)
     found = collected(target.table.scan(out.items_read), player_id)
     if not found:
         raise OperatorError(f"The table holds nothing about {player_id}.")

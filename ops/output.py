@@ -8,7 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from heist_core.domain.names import steers
 
+_NO_END = 10_000
+
 Document = Mapping[str, object]
+Entry = tuple[Sequence[object], str]
+"""What is short, by column, and a text of any length."""
 
 
 class Output:
@@ -19,9 +23,10 @@ class Output:
         self._under_way = False
 
     def line(self, text: str = "") -> None:
+        """One line, or as many as it takes in a narrow terminal."""
         if not self.as_json:
             self.end_progress()
-            print(plain(text), flush=True)
+            print(fitted(plain(text), self._width), flush=True)
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str = "none"
@@ -65,13 +70,12 @@ class Output:
         row(columns)
         for cells, text in found:
             row(cells)
-            for line in textwrap.wrap(text, self._width - 4, break_on_hyphens=False):
-                self.line(f"    {line}")
+            self.line(f"    {text}")
 
     @property
     def _width(self) -> int:
-        """That of the terminal; wide where there is none, so that lines stay whole."""
-        return shutil.get_terminal_size().columns if sys.stdout.isatty() else 160
+        """That of the terminal, or COLUMNS; where there is none, lines stay whole."""
+        return shutil.get_terminal_size((_NO_END, 24)).columns
 
     def progress(self, text: str) -> None:
         """One line of stderr that the next one overwrites; nothing where stderr is no terminal."""
@@ -93,6 +97,19 @@ class Output:
         self.end_progress()
         if self.as_json:
             print(json.dumps(value, ensure_ascii=True, indent=1, default=_plain_number), flush=True)
+
+
+def fitted(text: str, width: int) -> str:
+    """A text in lines of at most this width, broken between words where it can be, each indented as the first."""
+    if len(text) <= width:
+        return text
+    indent = " " * (len(text) - len(text.lstrip()))
+    return "\n".join(textwrap.wrap(text, width, subsequent_indent=indent, break_on_hyphens=False))
+
+
+def moment(text: object) -> str:
+    """A stored time to the second, as a person reads it: `2026-11-27 18:00:00`; `-` for none."""
+    return str(text)[:19].replace("T", " ") if text else "-"
 
 
 def short(text: str, limit: int = 20) -> str:

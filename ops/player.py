@@ -13,25 +13,25 @@ from heist_core.domain.notices import message_of
 from heist_core.domain.times import to_iso
 from heist_core.storage import keys
 from heist_core.storage.items import inbox_item_from
-from ops.actions import in_words
-from ops.command import player_id_of
-from ops.output import Output
+from ops.actions import show_actions
+from ops.lookup import nobody, player_id_of
+from ops.output import Entry, Output, moment, short
 from ops.people import of_person
-from ops.target import OperatorError, Target
+from ops.target import Target
 
 MONTHS_OF_ACTIONS = 13
 Item = Mapping[str, object]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("player", help="the player's id")
+    parser.add_argument("player", help="id, login or e-mail address")
     parser.add_argument(
         "--limit", type=int, default=10, help="at most so many of each, newest first; 0 for all"
     )
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    player_id = player_id_of(options)
+    player_id = player_id_of(target, options.player, out)
     limit = None if out.as_json or options.limit < 1 else options.limit
     state = next(target.table.partition(keys.player(player_id)["pk"]), None)
     ledger = _newest(target.table.partition(keys.ledger(player_id)), "occurredAt")
@@ -39,55 +39,31 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     referral = target.table.get(keys.referral(player_id))
     brought_by = [] if referral is None else [referral]
     if state is None and not inbox and not brought_by:
-        raise OperatorError(f"There is no player {player_id}.")
+        raise nobody(target, player_id)
     heists, notices, reversals = _heists(target, player_id, ledger, limit)
     actions = _actions(target, player_id)
     _print_state(out, player_id, state or {})
-    _print_table(
-        out,
-        "Ledger",
-        ("when", "what", "points", "of"),
-        [
-            (
-                entry.get("occurredAt"),
-                entry["pointEventType"],
-                int(str(entry["points"])),
-                entry.get("heistId") or entry.get("eventId"),
-            )
-            for entry in ledger
-        ],
-        limit,
+    sections = (
+        ("Ledger", ("when", "points", "what"), len(ledger), map(_ledger_entry, ledger)),
+        (
+            "Heists",
+            ("when", "points", "mail", "with"),
+            sum("heistId" in entry for entry in ledger),
+            (_heist_entry(heist, player_id, notices, reversals) for heist in heists),
+        ),
+        ("Inbox", ("when", "read"), len(inbox), map(_inbox_entry, inbox)),
     )
-    _print_table(
-        out,
-        "Heists",
-        ("when", "side", "other", "points", "mail", "heist"),
-        [_heist_row(heist, player_id, notices, reversals) for heist in heists],
-        limit,
-        of=sum("heistId" in entry for entry in ledger),
-    )
-    _print_table(
-        out,
-        "Inbox",
-        ("when", "read", "message"),
-        [_inbox_row(item) for item in inbox],
-        limit,
-    )
+    for title, columns, total, entries in sections:
+        _title(out, title, total, limit)
+        out.entries(columns, islice(entries, limit))
     if brought_by:
+        out.line()
         out.line(
-            f"Brought by {brought_by[0]['referrerId']}, {brought_by[0]['createdAt']}"
+            f"Brought by {brought_by[0]['referrerId']}, {moment(brought_by[0]['createdAt'])}"
             + (" (the token is held)" if "heldAt" in brought_by[0] else "")
         )
-    _print_table(
-        out,
-        "Operators",
-        ("when", "who", "what", "why", "after"),
-        [
-            (entry["at"], entry["who"], entry["what"], entry["why"], in_words(entry["after"]))
-            for entry in actions
-        ],
-        limit,
-    )
+    _title(out, "Operators", len(actions), limit)
+    show_actions(islice(actions, limit), out)
     out.document(
         {
             "player": player_id,
@@ -145,63 +121,59 @@ def _actions(target: Target, player_id: str) -> list[Item]:
 
 
 def _print_state(out: Output, player_id: str, state: Item) -> None:
-    seasons = ", ".join(
+    seasons = (
         f"{name.removeprefix('points#')}: {value}"
         for name, value in sorted(state.items(), reverse=True)
         if name.startswith("points#")
     )
-    blocked = f"  BLOCKED since {state['blockedAt']}" if "blockedAt" in state else ""
     opted_out = " (opted out)" if state.get("emailOptOut") else ""
-    out.line(f"{player_id}  {state.get('name') or 'without a name'}{blocked}")
-    out.line(f"mail     {state.get('email') or 'none'}{opted_out}")
-    out.line(
-        f"tokens   {state.get('tokens', 0)} "
-        f"({state.get('tokensEarned', 0)} earned, {state.get('tokensSpent', 0)} spent)"
-    )
-    out.line(f"points   {seasons or 'none'}")
-    out.line(
-        f"times    last heist {state.get('lastHeistAt', '-')}, "
-        f"last robbed {state.get('lastRobbedAt', '-')}, last token {state.get('lastEarnedAt', '-')}"
-    )
+    out.line(f"{player_id}  {short(str(state.get('name') or 'without a name'), 40)}")
+    for flag in ("blockedAt", "erasedAt"):
+        if flag in state:
+            out.line(f"{flag.removesuffix('At').upper()} since {moment(state[flag])}")
+    facts = {
+        "mail": f"{state.get('email') or 'none'}{opted_out}",
+        "tokens": f"{state.get('tokens', 0)} ({state.get('tokensEarned', 0)} earned, "
+        f"{state.get('tokensSpent', 0)} spent)",
+        "points": ", ".join(seasons) or "none",
+        "last heist": moment(state.get("lastHeistAt")),
+        "last robbed": moment(state.get("lastRobbedAt")),
+        "last token": moment(state.get("lastEarnedAt")),
+    }
+    for name, fact in facts.items():
+        out.line(f"{name:<11}  {fact}")
 
 
-def _print_table(
-    out: Output,
-    title: str,
-    columns: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    limit: int | None,
-    of: int | None = None,
-) -> None:
-    total = len(rows) if of is None else of
-    shown = rows[:limit]
-    more = f", the newest {len(shown)}; --limit 0 for all" if len(shown) < total else ""
+def _title(out: Output, title: str, total: int, limit: int | None) -> None:
+    cut = limit is not None and limit < total
     out.line()
-    out.line(f"{title}: {total}{more}")
-    if shown:
-        out.table(columns, shown)
+    out.line(f"{title}: {total}" + (f", the newest {limit}; --limit 0 for all" if cut else ""))
 
 
-def _heist_row(
+def _ledger_entry(entry: Item) -> Entry:
+    reference = str(entry.get("heistId") or entry.get("eventId") or "")
+    cells = (moment(entry.get("occurredAt")), entry["points"], entry["pointEventType"])
+    return cells, reference
+
+
+def _heist_entry(
     heist: Item, player_id: str, notices: Mapping[str, Item], reversals: Mapping[str, Item]
-) -> tuple[object, ...]:
+) -> Entry:
     heist_id = str(heist["heistId"])
     attacked = heist["attackerId"] == player_id
-    other, name = ("victimId", "victimName") if attacked else ("attackerId", "attackerName")
+    other = "victim" if attacked else "attacker"
+    name = short(str(heist.get(f"{other}Name") or "a player without a name"))
     points = int(str(heist["pointsStolen"])) * (1 if attacked else -1)
-    mail = notices.get(heist_id, {}).get("mailState", "-")
     return (
-        heist["createdAt"],
-        ("robbed" if attacked else "was robbed by")
-        + (" (reversed)" if heist_id in reversals else ""),
-        f"{heist.get(name) or '-'} ({heist[other]})",
+        moment(heist["createdAt"]),
         points,
-        mail,
-        heist_id,
-    )
+        notices.get(heist_id, {}).get("mailState", "-"),
+        f"{'robbed' if attacked else 'robbed by'} {name}"
+        + (", reversed" if heist_id in reversals else ""),
+    ), f"{heist_id} {heist[f'{other}Id']}"
 
 
-def _inbox_row(item: Item) -> tuple[object, ...]:
+def _inbox_entry(item: Item) -> Entry:
     found = inbox_item_from(item)
-    notice = found.notice
-    return to_iso(notice.created_at), "yes" if found.read else "no", message_of(notice)
+    read = "yes" if found.read else "no"
+    return (moment(to_iso(found.notice.created_at)), read), message_of(found.notice)

@@ -22,7 +22,6 @@ from ops.output import Output
 from ops.target import Target
 
 if TYPE_CHECKING:
-    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 ROUTES = (
@@ -122,9 +121,7 @@ class Smoke:
     def _player(self) -> Iterator[tuple[str, Api]]:
         """A new account of the stack's own pool: the player's id, and the API as this player."""
         outputs = self._target.outputs
-        cognito: CognitoIdentityProviderClient = self._target.session.client(
-            "cognito-idp", endpoint_url=self._target.endpoint
-        )
+        cognito = self._target.cognito
         name, password = f"smoke-{secrets.token_hex(8)}", f"Aa1!{secrets.token_urlsafe(24)}"
         pool = outputs["UserPoolId"]
         cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
@@ -137,16 +134,9 @@ class Smoke:
                 ClientId=outputs["UserPoolClientId"],
                 AuthParameters={"USERNAME": name, "PASSWORD": password},
             )["AuthenticationResult"]["AccessToken"]
-            yield str(_claims(token)[self._claim()]), Api(outputs["ApiUrl"], token)
+            yield str(_claims(token)[self._target.user_id_claim]), Api(outputs["ApiUrl"], token)
         finally:
             cognito.admin_delete_user(UserPoolId=pool, Username=name)
-
-    def _claim(self) -> str:
-        """The claim that names the player, as deployed."""
-        configured = self._target.lambdas.get_function_configuration(
-            FunctionName=self._target.function("get_tokens")
-        )
-        return configured["Environment"]["Variables"]["USER_ID_CLAIM"]
 
 
 def _all_refused(api: Api) -> str:

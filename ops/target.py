@@ -24,6 +24,7 @@ from heist_core.storage.table import Table
 from heist_core.use_cases.clock import Clock
 
 if TYPE_CHECKING:
+    from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
     from mypy_boto3_sqs import SQSClient
@@ -65,6 +66,18 @@ class Target:
     @cached_property
     def sqs(self) -> "SQSClient":
         return self.session.client("sqs", endpoint_url=self.endpoint)
+
+    @cached_property
+    def cognito(self) -> "CognitoIdentityProviderClient":
+        return self.session.client("cognito-idp", endpoint_url=self.endpoint)
+
+    @cached_property
+    def user_id_claim(self) -> str:
+        """The claim of a token that holds the player's id, as deployed."""
+        configured = self.lambdas.get_function_configuration(
+            FunctionName=self.function("get_tokens")
+        )
+        return configured["Environment"]["Variables"]["USER_ID_CLAIM"]
 
     @cached_property
     def store(self) -> Store:

@@ -9,7 +9,7 @@ from ops.target import Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("player", help="the player's id")
+    parser.add_argument("player", help="id, login or e-mail address")
     add_change_arguments(parser)
 
 

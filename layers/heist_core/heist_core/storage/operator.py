@@ -35,6 +35,24 @@ def record_action(action: Action) -> Step:
     return Step("action", {"Put": put_new(action_item(action))})
 
 
+def heists_between(since: datetime, until: datetime) -> Request:
+    """What a scan keeps: heists and refused attempts of a span that does not include `until`."""
+    return {
+        "FilterExpression": "sk = :heist AND createdAt >= :since AND createdAt < :until",
+        "ExpressionAttributeValues": to_wire(
+            {":heist": "HEIST", ":since": to_iso(since), ":until": to_iso(until)}
+        ),
+    }
+
+
+def players_with_address(address: str) -> Request:
+    """What a scan keeps: states of players whose profile has this e-mail address."""
+    return {
+        "FilterExpression": "sk = :state AND email = :address",
+        "ExpressionAttributeValues": to_wire({":state": "STATE", ":address": address}),
+    }
+
+
 def commit_reversal(
     reversal: Reversal, attacker: Player, victim: Player, action: Action
 ) -> Transaction:

@@ -145,13 +145,15 @@ class Table:
             }
         )
 
-    def scan(self, progress: Progress = lambda _read: None) -> Iterator[Item]:
-        """Every item, once, if nobody writes meanwhile."""
+    def scan(
+        self, progress: Progress = lambda _read: None, keeping: Request | None = None
+    ) -> Iterator[Item]:
+        """Every item (or those that a filter keeps), once, if nobody writes meanwhile."""
         read = 0
-        request: Request = {"ConsistentRead": True, "Limit": SCAN_PAGE}
+        request: Request = {"ConsistentRead": True, "Limit": SCAN_PAGE, **(keeping or {})}
         for page in self._pages(self._client.scan, request):
             yield from map(from_wire, page["Items"])
-            read += page["Count"]
+            read += page["ScannedCount"]
             progress(read)
 
     def _pages(self, call: "Callable[..., _Page]", request: Request) -> "Iterator[_Page]":
