@@ -43,9 +43,11 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     attacker = player_id_of(target, options.attacker, out) if options.attacker else None
     scanned = target.table.scan(out.items_read, operator.heists_between(since, until))
     facts = [items.heist_from(item) for item in scanned]
-    facts = [fact for fact in facts if attacker in (None, fact.attempt.attacker_id)]
+    facts = [fact for fact in facts if attacker in (None, fact.attacker_id)]
     refused = Counter(fact.refusal.code for fact in facts if isinstance(fact, RefusedHeist))
-    found = sorted((fact for fact in facts if _is_asked_for(fact, options.code)), key=_at)
+    found = sorted(
+        (fact for fact in facts if _is_asked_for(fact, options.code)), key=lambda fact: fact.at
+    )
     if options.ids:
         for fact in found:
             out.line(fact.attempt.id)
@@ -103,10 +105,6 @@ def _time(text: str | None, option: str) -> datetime | None:
         ) from None
 
 
-def _at(fact: Heist | RefusedHeist) -> datetime:
-    return fact.plan.at if isinstance(fact, Heist) else fact.at
-
-
 def _is_asked_for(fact: Heist | RefusedHeist, code: str | None) -> bool:
     if isinstance(fact, RefusedHeist):
         return fact.refusal.code == code
@@ -119,7 +117,7 @@ def _show(found: Found, out: Output) -> None:
         (
             (
                 (
-                    moment(to_iso(_at(fact))),
+                    moment(to_iso(fact.at)),
                     fact.plan.points_stolen if isinstance(fact, Heist) else "-",
                     *(
                         (short(fact.attacker_name or "-"), short(fact.victim_name or "-"))
@@ -127,7 +125,7 @@ def _show(found: Found, out: Output) -> None:
                         else ("-", "-")
                     ),
                 ),
-                f"{fact.attempt.id} {fact.attempt.attacker_id} → {fact.attempt.victim_id}",
+                f"{fact.attempt.id} {fact.attacker_id} → {fact.victim_id}",
             )
             for fact in found
         ),
@@ -142,8 +140,8 @@ def _document(fact: Heist | RefusedHeist) -> dict[str, object]:
     )
     return {
         "heistId": fact.attempt.id,
-        "at": to_iso(_at(fact)),
-        "attackerId": fact.attempt.attacker_id,
-        "victimId": fact.attempt.victim_id,
+        "at": to_iso(fact.at),
+        "attackerId": fact.attacker_id,
+        "victimId": fact.victim_id,
         **what,
     }

@@ -12,8 +12,8 @@ OF_TOKENS = {"username", "cognito:username"}
 def player_id_of(target: Target, text: str, out: Output) -> str:
     """The id of the player whose id, login or e-mail address is given.
 
-    Somebody the table does not know is looked for in the stack's user pool, then by the address that
-    their profile has. Raises OperatorError for what is not found and cannot be an id.
+    Somebody the table does not know is looked for in the stack's user pool, then by the address
+    that their profile has. Raises OperatorError for what is not found and cannot be an id.
     """
     try:
         known = canonical_player_id(text)

@@ -100,7 +100,7 @@ class Output:
 
 
 def fitted(text: str, width: int) -> str:
-    """A text in lines of at most this width, broken between words where it can be, each indented as the first."""
+    """A text in lines of at most this width, broken between words, each indented as the first."""
     if len(text) <= width:
         return text
     indent = " " * (len(text) - len(text.lstrip()))
