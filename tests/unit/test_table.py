@@ -56,11 +56,31 @@ def table(stub: Stubber) -> Table:
 
 def test_a_scan_goes_on_until_there_is_no_more_and_tells_how_far_it_is(stub: Stubber) -> None:
     asked = {"TableName": "the-table", "ConsistentRead": True, "Limit": 1000}
-    stub.add_response("scan", {"Items": [ITEM] * 2, "Count": 2, "LastEvaluatedKey": ITEM}, asked)
-    stub.add_response("scan", {"Items": [ITEM], "Count": 1}, asked | {"ExclusiveStartKey": ITEM})
+    stub.add_response(
+        "scan",
+        {"Items": [ITEM] * 2, "Count": 2, "ScannedCount": 2, "LastEvaluatedKey": ITEM},
+        asked,
+    )
+    stub.add_response(
+        "scan",
+        {"Items": [ITEM], "Count": 1, "ScannedCount": 1},
+        asked | {"ExclusiveStartKey": ITEM},
+    )
     read: list[int] = []
     assert len(list(table(stub).scan(read.append))) == 3
     assert read == [2, 3]
+
+
+def test_a_scan_keeps_what_a_filter_keeps_and_counts_all_that_it_read(stub: Stubber) -> None:
+    keeping: dict[str, object] = {
+        "FilterExpression": "sk = :heist",
+        "ExpressionAttributeValues": {":heist": {"S": "HEIST"}},
+    }
+    asked = {"TableName": "the-table", "ConsistentRead": True, "Limit": 1000, **keeping}
+    stub.add_response("scan", {"Items": [ITEM], "Count": 1, "ScannedCount": 900}, asked)
+    read: list[int] = []
+    assert len(list(table(stub).scan(read.append, keeping))) == 1
+    assert read == [900]
 
 
 def test_a_partition_is_read_consistently_and_from_where_it_is_asked_for(stub: Stubber) -> None:
