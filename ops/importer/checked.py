@@ -120,9 +120,6 @@ class CheckedExport:
             report.ignored_columns, report.nulls = rows.ignored_columns, rows.nulls
             before += source.path.stat().st_size
             progress(before)
-        users = self.files[USERS.name]
-        if users.rejected and users.rejected == users.rows:
-            raise ExportError(f"Every row of {users.name}, taken for {users.form}, is rejected.")
         self._reject_strangers(reject)
         for report in self.files.values():
             report.taken = report.rows - report.rejected - report.left_out.total()
@@ -197,6 +194,11 @@ class CheckedExport:
             self._db.execute(f"DELETE {unknown}")
 
     def _settle_season(self, season: str | None) -> None:
+        users = self.files[USERS.name]
+        if season is None and not self._newest and users.rejected:
+            raise ExportError(
+                f"Every row with a time is rejected; {users.name} was taken for {users.form}."
+            )
         if season is None and not self._newest:
             raise ExportError(
                 "Nothing in the export has a time: name the month that monthlyPoints belong to, "

@@ -373,8 +373,6 @@ def test_an_export_of_which_nothing_can_be_taken_says_where_the_reasons_are(
     desk: Desk, tmp_path: Path
 ) -> None:
     (tmp_path / "User.csv").write_text("id;monthlyPoints\n1;many\n2;-1\n", "utf-8")
-    with pytest.raises(
-        OperatorError, match=r"separated by semicolons, is rejected\. .*rejects\.csv"
-    ):
+    with pytest.raises(OperatorError, match=r"separated by semicolons\. .*rejects\.csv"):
         desk("import", str(tmp_path))
     assert (tmp_path / "rejects.csv").read_text("utf-8").count("must be an integer") == 2

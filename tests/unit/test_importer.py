@@ -251,7 +251,10 @@ def test_what_a_file_was_taken_for_is_on_its_report(tmp_path: Path) -> None:
         ({"User_csv": ""}, "is empty"),
         ({"User_csv": "id,name\n1,A\n"}, "CSV in UTF-8, separated by commas, lacks monthlyPoints"),
         ({"User_csv": "id\tname\n"}, "separated by tabs, .* Its first line is: id, name."),
-        ({"User_csv": "id,monthlyPoints\n1,x\n2,y\n"}, "Every row of User.csv, taken for CSV in"),
+        (
+            {"User_csv": "id,monthlyPoints\n1,x\n2,y\n"},
+            "User.csv was taken for CSV in UTF-8, separated by commas",
+        ),
         (
             {"User_csv": b"\xff\xfei\0d\0\n\0\x00\xd8x\0"},
             "begins as CSV in UTF-16, .* export it as",
