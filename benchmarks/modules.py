@@ -1,18 +1,12 @@
-"""What each function loads until its first answer.
-
-`python -m benchmarks.modules` prints the list that tests/template/test_cold_start.py compares.
-"""
+"""What each function loads until its first answer."""
 
 import json
 import sys
-import tempfile
-from collections.abc import Iterable
-from pathlib import Path
 
 from local.tools import ROOT
 
 from . import canned, cases
-from .artifact import Artifact, as_on_lambda
+from .artifact import Artifact
 from .stub import running_stub
 
 COSTLY = {"asyncio", "multiprocessing", "sqlite3", "unittest", "xmlrpc"}
@@ -40,14 +34,3 @@ def _listed(module: str) -> str:
         return ".".join(parts[:3])
     installed = parts[0] not in sys.stdlib_module_names and not parts[0].startswith("_")
     return parts[0] if (installed and parts[0] != "app") or parts[0] in COSTLY else ""
-
-
-def as_text(lists: Iterable[tuple[str, list[str]]]) -> str:
-    """One paragraph per function, one module per line."""
-    return "\n".join(f"{name}\n" + "".join(f"  {one}\n" for one in found) for name, found in lists)
-
-
-if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as scratch:
-        built = as_on_lambda(Path(scratch) / "artifact")
-        print(as_text((name, loaded(built, name)) for name in functions()), end="")

@@ -11,6 +11,7 @@ import pytest
 from pytest_socket import disable_socket, enable_socket
 
 from heist_core import telemetry
+from tests.aws_models import every_request_checked
 
 TESTS = Path(__file__).parent
 
@@ -28,6 +29,12 @@ def _no_real_aws() -> Iterator[None]:
         patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         patch.setenv("AWS_CONFIG_FILE", os.devnull)
         patch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _every_request_checked() -> Iterator[None]:
+    with every_request_checked():
         yield
 
 

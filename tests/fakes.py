@@ -26,6 +26,7 @@ from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
 from heist_core.storage.store import Store
 from heist_core.use_cases.clock import Clock
+from tests.aws_models import check_request
 from tests.builders import NOW
 
 T = TypeVar("T")
@@ -134,6 +135,7 @@ class FakeSes:
         self.loses_reply = Faults()
 
     def send_email(self, **request: Any) -> Mapping[str, str]:
+        check_request("sesv2", "SendEmail", request)
         self.fails.strike()
         content = request["Content"]["Simple"]
         (to,) = request["Destination"]["ToAddresses"]
@@ -175,6 +177,8 @@ class FakeQueue:
         self.fails = Faults()
 
     def send_message(self, *, QueueUrl: str, MessageBody: str) -> Mapping[str, str]:  # noqa: N803
+        request = {"QueueUrl": QueueUrl, "MessageBody": MessageBody}
+        check_request("sqs", "SendMessage", request)
         self.fails.strike()
         self.letters.append(json.loads(MessageBody))
         return {"MessageId": str(len(self.letters))}
@@ -199,6 +203,7 @@ class FakeEventBridge:
     refused_entries: int = 0
 
     def put_events(self, *, Entries: Sequence[Mapping[str, str]]) -> Mapping[str, int]:  # noqa: N803
+        check_request("events", "PutEvents", {"Entries": Entries})
         self.fails.strike()
         if self.refused_entries:
             self.refused_entries -= 1

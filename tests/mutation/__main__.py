@@ -25,11 +25,9 @@ from local.tools import ROOT
 from . import rules
 from .code import CodeMutant, code_mutants, modules
 from .requests import Mutant, Place
-from .trial import SEEDS, Met, Trial, observe_seeds, observe_tests, prepare, try_out
+from .trial import DECIDING, SEEDS, Met, Trial, observe_seeds, observe_tests, prepare, try_out
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
-DECIDING = ("use_cases",)
-"""Where the code is that decides what is sent."""
 
 
 def explained() -> dict[str, str]:
@@ -49,12 +47,14 @@ def trials(tests: dict[str, Met], seeds: dict[str, Met]) -> list[Trial]:
     every: set[Mutant | CodeMutant] = {
         mutant
         for one in met
-        for mutant in one.mutants
+        for call in one.calls
+        for mutant in call
         # Of as many writes as there happen to be, the first stands for all.
         if mutant.place.nth == 0 or len(counts[mutant.place]) == 1
     }
-    for module in modules(*DECIDING):
-        every.update(code_mutants(module))
+    for package in DECIDING:
+        for module in modules(package):
+            every.update(code_mutants(module))
 
     def meeting(some: dict[str, Met], mutant: Mutant | CodeMutant) -> list[str]:
         found = [name for name, one in some.items() if one.meets(mutant)]

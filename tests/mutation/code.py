@@ -136,16 +136,10 @@ def _source(module: str) -> Path:
     return LAYER / Path(*module.split(".")).with_suffix(".py")
 
 
-def modules(*packages: str) -> Iterator[str]:
-    """The modules of these packages, or modules, of `heist_core`."""
-    for package in packages:
-        folder = LAYER / "heist_core" / package
-        if not folder.is_dir():
-            yield f"heist_core.{package.replace('/', '.')}"
-            continue
-        for path in sorted(folder.glob("*.py")):
-            if path.stem != "__init__":
-                yield f"heist_core.{package}.{path.stem}"
+def modules(package: str) -> Iterator[str]:
+    """The modules of a package of the layer."""
+    folder = _source(package).with_suffix("")
+    return (f"{package}.{path.stem}" for path in sorted(folder.glob("*.py")))
 
 
 def code_mutants(module: str) -> list[CodeMutant]:

@@ -6,6 +6,7 @@ the tests make the product send is found, and broken, wherever it is built.
 """
 
 import copy
+import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -82,9 +83,9 @@ def _kind(request: Request) -> str:
     return f"{head}/{words[0]}"
 
 
-def clauses(request: Request) -> list[tuple[str, str]]:
+def clauses(expression: str) -> list[tuple[str, str]]:
     """Verb and text of everything that an update changes."""
-    parts = _CHANGES.split(str(request.get("UpdateExpression", "")))[1:]
+    parts = _CHANGES.split(expression)[1:]
     found = []
     for verb, text in zip(parts[::2], parts[1::2], strict=True):
         found += [(verb, one.strip()) for one in re.split(r",(?![^(]*\))", text)]
@@ -112,14 +113,19 @@ def _condition_name(condition: str) -> str:
     return re.sub(r"(\S.*?)( AND \1)+(?= AND|$)", r"\1", named)
 
 
-def _write_name(action: str, request: Request) -> str:
-    changes = dict.fromkeys(_clause_name(*clause) for clause in clauses(request))
-    name = f"{action} {_kind(request)}"
+@functools.cache
+def _write_name(action: str, kind: str, expression: str, condition: str) -> str:
+    changes = dict.fromkeys(_clause_name(*clause) for clause in clauses(expression))
+    name = f"{action} {kind}"
     if changes:
         name += f": {', '.join(changes)}"
-    if "ConditionExpression" in request:
-        name += f" if {_condition_name(request['ConditionExpression'])}"
+    if condition:
+        name += f" if {_condition_name(condition)}"
     return name
+
+
+def _expressions(request: Request) -> tuple[str, str]:
+    return request.get("UpdateExpression", ""), request.get("ConditionExpression", "")
 
 
 def writes(operation: str, params: Mapping[str, Any]) -> list[tuple[str, Request]]:
@@ -134,9 +140,14 @@ def writes(operation: str, params: Mapping[str, Any]) -> list[tuple[str, Request
 def places(operation: str, params: Mapping[str, Any]) -> list[Place]:
     """Where each write of a call stands."""
     sent = writes(operation, params)
-    kinds = dict.fromkeys(f"{action} {_kind(request)}" for action, request in sent)
-    transaction = " + ".join(kinds) if operation == "TransactWriteItems" else ALONE
-    names = [_write_name(*write) for write in sent]
+    kinds = [(action, _kind(request)) for action, request in sent]
+    transaction = " + ".join(dict.fromkeys(map(" ".join, kinds)))
+    if operation in SINGLE:
+        transaction = ALONE
+    names = [
+        _write_name(*kind, *_expressions(request))
+        for kind, (_, request) in zip(kinds, sent, strict=True)
+    ]
     return [Place(name, transaction, names[:n].count(name)) for n, name in enumerate(names)]
 
 
@@ -165,7 +176,9 @@ def _without_operand(request: Request, part: str) -> Request:
 
 
 def _without_clause(request: Request, part: str) -> Request:
-    return _with_clauses(request, [one for one in clauses(request) if _clause_name(*one) != part])
+    return _with_clauses(
+        request, [one for one in _clauses_of(request) if _clause_name(*one) != part]
+    )
 
 
 def _version_stays(request: Request, _: str) -> Request:
@@ -174,9 +187,13 @@ def _version_stays(request: Request, _: str) -> Request:
         ("SET", f"version = if_not_exists(version, {text.split()[1]})")
         if _clause_name(verb, text) == "ADD version"
         else (verb, text)
-        for verb, text in clauses(request)
+        for verb, text in _clauses_of(request)
     ]
     return _with_clauses(request, changed)
+
+
+def _clauses_of(request: Request) -> list[tuple[str, str]]:
+    return clauses(request["UpdateExpression"])
 
 
 def _with_clauses(request: Request, left: list[tuple[str, str]]) -> Request:
@@ -256,7 +273,7 @@ def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
             count = len(operands(condition))
             if count > 1 and "NAME" not in place.write:
                 yield from (Mutant("operand", place, str(number)) for number in range(count))
-        for name in {_clause_name(*clause) for clause in clauses(request)}:
+        for name in {_clause_name(*clause) for clause in clauses(_expressions(request)[0])}:
             if name == "ADD version":
                 yield Mutant("version bump", place)
             else:
@@ -267,6 +284,25 @@ def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
             yield from (
                 Mutant("attribute", anywhere, name) for name in request["Item"].keys() - _KEY
             )
+
+
+Calls = dict[object, frozenset[Mutant]]
+
+
+def mutants_of(known: Calls, operation: str, params: Mapping[str, Any]) -> frozenset[Mutant]:
+    """The same, taken from what is known of calls that say the same."""
+    parts = [
+        (
+            *_expressions(request),
+            *request.get("ExpressionAttributeValues", ()),
+            *request.get("Item", ()),
+        )
+        for _, request in writes(operation, params)
+    ]
+    call = (*places(operation, params), *parts)
+    if call not in known:
+        known[call] = frozenset(mutants(operation, params))
+    return known[call]
 
 
 def broken(operation: str, params: Mapping[str, Any], mutant: Mutant) -> dict[str, Any] | None:

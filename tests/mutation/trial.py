@@ -16,12 +16,14 @@ import coverage
 import pytest
 
 from .code import LAYER, CodeMutant, import_mutant
-from .requests import NEEDS, Mutant, Place, Watch, mutants, places, watching
+from .requests import NEEDS, Calls, Mutant, Place, Watch, mutants_of, places, watching
 
 SEEDS = 200
 LONGEST_SECONDS = 240
 """A mutant that keeps the tests busy so long has been noticed."""
 _TESTS = ("tests/unit", "tests/integration", "-k", "not ministack and not dynamodb-local")
+DECIDING = ("heist_core.use_cases",)
+"""The packages that decide what is written."""
 _OPTIONS = ("-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow")
 
 
@@ -30,7 +32,8 @@ class Met:
     """What one test, or one seed, made the product do."""
 
     seconds: float = 0.0
-    mutants: set[Mutant] = field(default_factory=set)
+    calls: set[frozenset[Mutant]] = field(default_factory=set)
+    """Of each call that says something else, how it can be broken."""
     failed: dict[str, set[Place]] = field(default_factory=dict)
     """The writes that were refused, and that were not answered."""
     counts: dict[Place, set[int]] = field(default_factory=dict)
@@ -44,7 +47,7 @@ class Met:
         needed = NEEDS.get(mutant.family)
         if needed is not None and mutant.place not in self.failed.get(needed, ()):
             return False
-        return mutant in self.mutants
+        return any(mutant in call for call in self.calls)
 
 
 class _Observer:
@@ -54,10 +57,11 @@ class _Observer:
         self.met: dict[str, Met] = defaultdict(Met)
         self.current = ""
         self.failed = ""
+        self._known: Calls = {}
 
     def sent(self, operation: str, params: Mapping[str, Any]) -> None:
         met = self.met[self.current]
-        met.mutants.update(mutants(operation, params))
+        met.calls.add(mutants_of(self._known, operation, params))
         found = places(operation, params)
         for place in found:
             count = max(one.nth for one in found if one.write == place.write)
@@ -123,7 +127,8 @@ def observe_tests(_: object = None) -> dict[str, Met]:
     observer = _Observer()
     with tempfile.TemporaryDirectory() as folder:
         data, config = Path(folder) / "coverage", Path(folder) / "config"
-        config.write_text(f"[run]\nsource = {LAYER / 'heist_core'}\ndata_file = {data}\n", "utf-8")
+        source = ",".join(DECIDING)
+        config.write_text(f"[run]\nsource_pkgs = {source}\ndata_file = {data}\n", "utf-8")
         options = ["--cov", "--cov-context=test", f"--cov-config={config}", "--cov-report="]
         with _Quiet() as quiet, watching(Watch(observer.sent, observer.write_failed)):
             code = pytest.main([*_OPTIONS, *options, *_TESTS], plugins=[observer])

@@ -89,7 +89,8 @@ def test_the_search_notices_a_condition_that_is_left_out() -> None:
     (mutant,) = {
         mutant
         for one in met.values()
-        for mutant in one.mutants
+        for call in one.calls
+        for mutant in call
         if mutant.family == "condition" and "lastRobbedAt" in mutant.place.write
     }
     seeds = [int(seed) for seed, one in met.items() if one.meets(mutant)]
