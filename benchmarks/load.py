@@ -33,6 +33,7 @@ from heist_core.storage import items, keys
 from heist_core.storage.audit import Audit, audit_items
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
+from heist_core.tally import DAY, Tally
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.execute_heist import ExecuteHeist
 from local.console import plain_streams, say, show
@@ -177,7 +178,7 @@ def in_threads(seconds: float) -> Iterator[str]:
         store = Store(Table(engine.client, table), calls)
         settings = LiveSettings(parse_settings(NO_LIMITS), time.monotonic, lambda: None)
         clock = Clock(lambda: datetime.now(UTC), time.monotonic, time.sleep)
-        execute = ExecuteHeist(store, settings, clock)
+        execute = ExecuteHeist(store, settings, clock, Tally(DAY, time.time))
         famous = [f"famous-{number}" for number in range(4)]
         robbers = [f"robber-{number}" for number in range(ROBBERS)]
         endow(store, famous, 0)

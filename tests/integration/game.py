@@ -27,6 +27,7 @@ from heist_core.storage import audit, items, keys
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Progress, Table
+from heist_core.tally import DAY, Tally
 from heist_core.use_cases.execute_heist import Outcome
 from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
 from tests.builders import Event, action, award, earned, execute_event
@@ -109,6 +110,7 @@ class Game:
             "new_id": lambda: f"{next(self._ids):012x}".ljust(32, "0"),
             "store": lambda: self.store,
             "settings": lambda: self.settings,
+            "refusals": lambda: self.refusals,
             "dead_letters": lambda variable: queues[variable],
             "record_executor": lambda: self.record_executor,
             "bus": lambda: Bus(Tapped(self.bridge, self.tap).as_events, "heist-core"),
@@ -125,6 +127,7 @@ class Game:
 
     def restart(self, **variables: object) -> None:
         """A new instance: nothing is remembered, and these variables are set."""
+        self.refusals = Tally(DAY, lambda: self.time().timestamp())
         self.settings = LiveSettings(
             parse_settings(variables), self.time.monotonic, self._count_invalid
         )

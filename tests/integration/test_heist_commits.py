@@ -3,6 +3,7 @@
 Each interleaving here fails when the condition that it is about is taken away.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -17,6 +18,7 @@ from heist_core.domain.heist import Heist, RefusedHeist, plan_heist
 from heist_core.storage import keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
+from heist_core.tally import DAY, Tally
 from heist_core.use_cases.execute_heist import ExecuteHeist, heist_id_of
 from tests.builders import HOUR, MILLISECOND, NOW, attempt, bus_event, execute_event
 from tests.integration.game import Game, succeeded
@@ -490,6 +492,14 @@ def test_attempts_are_counted_once_however_often_they_are_sent(playing: Game) ->
     assert item["expiresAt"] == int((minute + HOUR).timestamp())
 
 
+def test_attempts_whose_ids_begin_alike_are_two(playing: Game) -> None:
+    """Ids are hashes, and 48 bits of them collide within minutes for whoever looks for it."""
+    minute = NOW.replace(second=0, microsecond=0)
+    alike = ("5b0d8c6f2f1e" + "a" * 20, "5b0d8c6f2f1e" + "b" * 20)
+    counts = [playing.store.count_attempt("carol", one, minute, 1) for one in alike]
+    assert [count.allowed for count in counts] == [True, False]
+
+
 def test_malformed_requests_do_not_count(playing: Game) -> None:
     playing.restart(HEIST_RATE_LIMIT_PER_MINUTE=1)
     for target in (None, 7.5, "a b"):
@@ -514,7 +524,7 @@ def racing(game: Game) -> Callable[[str, str], object]:
     def rob(attacker: str, victim: str) -> object:
         with ThreadPoolExecutor(2) as threads:
             store = Store(Table(game.client, game.table), threads)
-            execute = ExecuteHeist(store, game.settings, game.time.clock)
+            execute = ExecuteHeist(store, game.settings, game.time.clock, Tally(DAY, time.time))
             try:
                 outcome = execute(attempt(attacker, victim, f"{attacker}-{victim}".ljust(32)), 29)
             except Contention:

@@ -639,14 +639,46 @@ def test_events_that_come_late_do_not_bring_a_person_back(game: Game, desk: Desk
     game.call("upsert_player", bus_event("upsert_player", userId="bob", name="Bob"))
     game.call("add_points", bus_event("add_points", userId="bob", eventId="late"))
     refer(game, "bob", "eve")
-    refer(game, "carol", "bob", name="Bob")
+    detail = {"referrerUserId": "carol", "referredUserId": "bob", "referredUserName": "Bob"}
+    game.call("award_token", bus_event("award_token", **detail, referralId="bob@example.com"))
     game.sweep()
 
     assert game.item(keys.player("bob")) == before
-    assert "Bob" not in str(game.everything())
+    left = str(game.everything())
+    assert "Bob" not in left
+    assert "bob@example.com" not in left
     assert tokens(game, "carol") == 1
     assert game.events_queue.letters == []
     assert sound(game)
+
+
+def test_what_a_sender_calls_a_referral_goes_with_either_of_its_two(game: Game, desk: Desk) -> None:
+    for referrer, referred, address in (("alice", "bob", "bob@x"), ("eve", "carol", "eve@x")):
+        detail = {"referrerUserId": referrer, "referredUserId": referred, "referralId": address}
+        game.call("award_token", bus_event("award_token", **detail))
+    desk("erase", "bob", *ERASE)
+    assert "eve@x" in str(game.everything())
+    desk("erase", "eve", *ERASE)
+    assert "@x" not in str(game.everything())
+    game.sweep()
+    assert game.owed() == []
+    assert sound(game)
+
+
+def test_an_erased_player_who_tries_again_leaves_no_record(game: Game, desk: Desk) -> None:
+    game.give("bob", points=800, tokens=2)
+    game.give("alice", points=100)
+    game.sweep()
+    desk("erase", "bob", *ERASE)
+    before = {item["pk"] for item in game.everything()}
+    for key in (None, "k", "k"):
+        answer = game.rob("bob", "alice", key)
+        assert (answer.status, answer.body["code"], answer.replayed) == (400, "NO_TOKENS", False)
+    game.request("check_target", api_event("check_target", "bob", path={"targetUserId": "alice"}))
+    game.sweep()
+    added = {item["pk"] for item in game.everything()} - before
+    assert added == {"RATE#bob"}  # for an hour
+    assert "203.0.113" not in str(game.everything())
 
 
 def test_nobody_known_by_an_id_is_said_so_before_anything_is_done(game: Game, desk: Desk) -> None:

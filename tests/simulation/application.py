@@ -9,6 +9,7 @@ import json
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
@@ -48,6 +49,8 @@ from heist_core.settings import HeistSettings, LiveSettings
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
+from heist_core.tally import DAY, Tally
+from heist_core.use_cases import execute_heist as execute_heist_use_case
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.execute_heist import ExecuteHeist, heist_id_of
 from heist_core.use_cases.keep_statistics import KeepStatistics
@@ -276,7 +279,7 @@ class Application:
             table=table,
             store=store,
             settings=settings,
-            execute=ExecuteHeist(store, settings, self.time),
+            execute=ExecuteHeist(store, settings, self.time, Tally(DAY, time.time)),
             notify=notify,
             statistics_store=statistics_store,
             statistics=statistics,
@@ -320,6 +323,7 @@ class Application:
             patch.multiple(wiring, **edges),
             patch.multiple(telemetry, **quiet),
             patch.object(botocore.endpoint, "time", sleepless),
+            patch.object(execute_heist_use_case, "STORED_REFUSALS_A_DAY", sys.maxsize),
             patch.object(api, "ceiling", Ceiling(lambda: self.clock.now().timestamp())),
             patch.dict(os.environ, {"USER_ID_CLAIM": "sub"}),
         ):

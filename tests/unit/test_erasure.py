@@ -17,6 +17,7 @@ from tests.builders import NOW, award, heist, refused, reversal
 HEIST = items.heist_item(heist())
 REVERSAL = items.reversal_item(reversal())
 REFERRAL = items.award_item(award("alice", "eve"))
+NAMING = {"referredName", "referralId"}
 
 
 def told(event: Event, recipient: str) -> Item:
@@ -43,7 +44,8 @@ def redaction(kind: str, item: Item, changes: str, **more: object) -> Redaction:
         (items.refused_heist_item(refused()), "alice", "heists", "REMOVE sourceNetwork"),
         (REVERSAL, "alice", "heists", "REMOVE attackerName"),
         (REVERSAL, "bob", "heists", "REMOVE victimName"),
-        (REFERRAL, "eve", "referrals", "REMOVE referredName"),
+        (REFERRAL, "eve", "referrals", "REMOVE referralId, referredName"),
+        (REFERRAL, "alice", "referrals", "REMOVE referralId"),
     ],
 )
 def test_names_and_network_are_taken_out_of_records(
@@ -57,10 +59,9 @@ def test_names_and_network_are_taken_out_of_records(
     [
         (HEIST, "carol"),
         (REVERSAL, "carol"),
-        (REFERRAL, "alice"),
         (REFERRAL, "ev"),
         ({key: value for key, value in HEIST.items() if not key.endswith("Name")}, "bob"),
-        ({key: value for key, value in REFERRAL.items() if key != "referredName"}, "eve"),
+        ({key: value for key, value in REFERRAL.items() if key not in NAMING}, "eve"),
         ({**keys.player("alice"), "name": "Alice"}, "alice"),
         ({**keys.ledger_entry("alice", "2026-11", Source.HEIST, "1"), "points": 3}, "alice"),
         (told(heist(), "bob"), "carol"),

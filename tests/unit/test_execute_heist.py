@@ -4,7 +4,7 @@ What holds against real storage is tested in tests/integration/test_heist_commit
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar, cast
 
@@ -25,10 +25,12 @@ from heist_core.domain.player import Player
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage.items import Item
 from heist_core.storage.store import Count, HeistSnapshot, Store
+from heist_core.tally import DAY, Tally
 from heist_core.use_cases.check_target import CheckTarget
 from heist_core.use_cases.execute_heist import (
     BEGIN_ROUNDS_FOR_SECONDS,
     LONGEST_ROUND_SECONDS,
+    STORED_REFUSALS_A_DAY,
     ExecuteHeist,
     Outcome,
     heist_id_of,
@@ -51,6 +53,7 @@ class Script:
     clock: FakeClock
     record: Heist | RefusedHeist | None = None
     attacker: Player = field(default_factory=lambda: player("alice", tokens=1))
+    before: list[Player] = field(default_factory=list)
     victim: Player = field(default_factory=lambda: player("bob", points=800))
     settings_item: Item | None = None
     reads: list[Exception] = field(default_factory=list)
@@ -73,7 +76,8 @@ class Script:
         if self.reads:
             raise self.reads.pop(0)
         item = self.settings_item if with_settings else None
-        return HeistSnapshot(self.record, self.attacker, self.victim, item)
+        attacker = self.before.pop(0) if self.before else self.attacker
+        return HeistSnapshot(self.record, attacker, self.victim, item)
 
     def commit_heist(
         self, heist: Heist, attacker: Player, victim: Player
@@ -118,17 +122,27 @@ class Game:
         self.script = Script(self.time)
         self.settings = LiveSettings(parse_settings(settings), self.time.monotonic, lambda: None)
         self.settings.refresh(None)
+        self.executor = ExecuteHeist(
+            self.store,
+            self.settings,
+            self.time.clock,
+            Tally(DAY, lambda: self.time.clock.now().timestamp()),
+        )
 
     @property
     def store(self) -> Store:
         return cast("Store", self.script)
 
     def execute(self, seconds_left: float = PLENTY, victim: str = "bob") -> Outcome:
-        execute = ExecuteHeist(self.store, self.settings, self.time.clock)
-        return execute(attempt(victim=victim), seconds_left)
+        return self.executor(attempt(victim=victim), seconds_left)
 
     def check(self) -> HeistPlan | HeistRefused:
         return CheckTarget(self.store, self.settings, self.time.clock)("alice", "bob")
+
+
+def code_of(outcome: Outcome) -> str:
+    assert isinstance(outcome.result, RefusedHeist)
+    return outcome.result.refusal.code
 
 
 # Ids and minutes
@@ -444,3 +458,49 @@ def test_only_contention_is_waited_out() -> None:
     with pytest.raises(Unavailable):
         until_uncontended(down, time.clock)
     assert time.slept == []
+
+
+# Refusals that are stored
+
+
+def test_of_a_flood_of_refusals_a_day_only_the_first_are_stored() -> None:
+    game = Game()
+    game.script.attacker = player("alice")
+    for _ in range(STORED_REFUSALS_A_DAY):
+        assert code_of(game.execute()) == "NO_TOKENS"
+    game.script.calls.clear()
+    with pytest.raises(RateLimited, match="Too many refused attempts today, please") as caught:
+        game.execute()
+    assert caught.value.retry_after_seconds == 12 * 3600 - 3
+    assert "refuse" not in game.script.calls
+    game.time.pass_(hours=12)
+    assert code_of(game.execute()) == "NO_TOKENS"
+
+
+def test_what_would_succeed_is_never_turned_away_for_refusals_before() -> None:
+    game = Game()
+    robber, game.script.attacker = game.script.attacker, player("alice")
+    for _ in range(STORED_REFUSALS_A_DAY):
+        game.execute()
+    game.script.attacker = robber
+    assert isinstance(game.execute().result, Heist)
+
+
+def test_a_refusal_after_a_write_whose_fate_is_unknown_is_stored_whatever_was_before() -> None:
+    """It is the fence that keeps the lost write from moving anything once the answer is out."""
+    game = Game()
+    robber, game.script.attacker = game.script.attacker, player("alice")
+    for _ in range(STORED_REFUSALS_A_DAY):
+        game.execute()
+    game.script.before = [robber]
+    game.script.commits = [Unavailable()]
+    assert code_of(game.execute()) == "NO_TOKENS"
+    assert game.script.calls[-1] == "refuse"
+
+
+def test_of_an_erased_player_nothing_is_stored() -> None:
+    game = Game()
+    game.script.attacker = replace(player("alice", tokens=1), erased_at=NOW)
+    for _ in range(STORED_REFUSALS_A_DAY + 1):
+        assert code_of(game.execute()) == "NO_TOKENS"
+    assert "refuse" not in game.script.calls

@@ -26,8 +26,9 @@ from heist_core.domain.errors import (
 )
 from heist_core.http import api
 from heist_core.http.api import Request, Response, api_handler, error_response, read_request
-from heist_core.http.ceiling import COUNTED_AT_ONCE, Ceiling
+from heist_core.http.ceiling import Ceiling
 from heist_core.storage.table import ConditionFailed
+from heist_core.tally import COUNTED_AT_ONCE
 from heist_core.use_cases.execute_heist import Outcome
 from tests.builders import Event, api_event, execute_event, heist
 from tests.fakes import LambdaContext
@@ -431,7 +432,7 @@ def test_what_the_ceiling_counts_takes_little_memory() -> None:
     ceiling = Ceiling(Minute())
     for number in range(3 * COUNTED_AT_ONCE):
         ceiling.count(f"player-{number}", "GET /a", 10)
-    assert len(ceiling._requests) <= COUNTED_AT_ONCE
+    assert len(ceiling._requests._counts) <= COUNTED_AT_ONCE
 
 
 def test_above_the_ceiling_no_route_is_called(monkeypatch: pytest.MonkeyPatch) -> None:

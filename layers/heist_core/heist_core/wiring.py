@@ -19,6 +19,7 @@ from . import telemetry
 from .domain.times import to_milliseconds
 from .storage.store import Store
 from .storage.table import Table
+from .tally import DAY, Tally
 from .use_cases.clock import Clock
 from .variables import variable
 
@@ -185,7 +186,13 @@ def check_target() -> "CheckTarget":
 def execute_heist() -> "ExecuteHeist":
     from .use_cases.execute_heist import ExecuteHeist
 
-    return ExecuteHeist(store(), settings(), clock())
+    return ExecuteHeist(store(), settings(), clock(), refusals())
+
+
+@functools.cache
+def refusals() -> Tally:
+    """Stored refusals of today, by player."""
+    return Tally(DAY, time.time)
 
 
 def keep_statistics() -> "KeepStatistics":

@@ -8,12 +8,13 @@ from datetime import datetime
 class Award:
     """One token for one referred player, ever (SPEC section 4).
 
-    `correlation_id` is the id of the event that brought it, for logs only.
+    `referral_id` is the sender's, and None once a person it may name was erased. `correlation_id`
+    is the id of the event that brought it, for logs only.
     """
 
     referred_id: str
     referrer_id: str
-    referral_id: str
+    referral_id: str | None
     referred_name: str | None
     at: datetime
     correlation_id: str | None = None

@@ -354,7 +354,7 @@ def award_from(item: Item) -> Award:
     return Award(
         referred_id=_required(item, "referredId", str),
         referrer_id=_required(item, "referrerId", str),
-        referral_id=_required(item, "referralId", str),
+        referral_id=_optional(item, "referralId", str),
         referred_name=_optional(item, "referredName", str),
         correlation_id=_optional(item, "correlationId", str),
         at=_moment(item, "createdAt"),

@@ -235,7 +235,8 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             named |= {"victimName"} if item.get("victimId") == player_id else set()
             return _without(key, sorted(named & item.keys()), "heists")
         case Kind.REFERRAL:
-            named = {"referredName"} if which == player_id else set()
+            named = {"referredName", "referralId"} if which == player_id else set()
+            named |= {"referralId"} if item.get("referrerId") == player_id else set()
             return _without(key, sorted(named & item.keys()), "referrals")
         case (
             Kind.PLAYER

@@ -150,19 +150,17 @@ class Store:
 
     def count_attempt(self, player_id: str, heist_id: str, minute: datetime, limit: int) -> Count:
         """Count a distinct attempt in the calendar minute that starts at `minute`."""
-        attempt = _attempt(heist_id)
-        request = transactions.count_attempt(player_id, attempt, minute, limit)
+        request = transactions.count_attempt(player_id, heist_id, minute, limit)
         try:
             before = self._table.update(request)
         except ConditionFailed:
             return Count(allowed=False, added=False)
         counted = before.get("attempts")
-        return Count(allowed=True, added=not (isinstance(counted, set) and attempt in counted))
+        return Count(allowed=True, added=not (isinstance(counted, set) and heist_id in counted))
 
     def uncount_attempt(self, player_id: str, heist_id: str, minute: datetime) -> None:
         """Take back what `count_attempt` added."""
-        attempt = _attempt(heist_id)
-        self._table.update(transactions.uncount_attempt(player_id, attempt, minute))
+        self._table.update(transactions.uncount_attempt(player_id, heist_id, minute))
 
     def count_check(self, player_id: str, minute: datetime, limit: int) -> bool:
         """Whether one more eligibility check is within the minute's limit; counted if so."""
@@ -429,8 +427,3 @@ class Store:
 
 def _player(found: Mapping[str, Item], player_id: str) -> Player:
     return items.player_from(player_id, found.get(keys.player(player_id)["pk"]))
-
-
-def _attempt(heist_id: str) -> str:
-    """Short, since a minute's set is rewritten with every attempt; 48 bits tell attempts apart."""
-    return heist_id[:12]

@@ -50,7 +50,9 @@ class AwardToken:
             self.settings.refresh(item)
         if players[award.referrer_id].erased:
             return Awarding.ERASED
-        given = replace(award, referred_name=None) if players[award.referred_id].erased else award
+        given = award
+        if players[award.referred_id].erased:
+            given = replace(award, referred_name=None, referral_id=None)
         if self.settings.current.HEIST_AWARDS_ENABLED:
             return Awarding.AWARDED if self.store.commit_award(given) else Awarding.KNOWN
         return Awarding.HELD if self.store.hold_award(given) else Awarding.KNOWN

@@ -15,6 +15,7 @@ from heist_core.domain.errors import (
     Unavailable,
 )
 from heist_core.domain.heist import Attempt, Heist, RefusedHeist, plan_heist
+from heist_core.tally import Tally
 
 from .clock import Clock
 from .retry import pauses
@@ -27,6 +28,9 @@ BEGIN_ROUNDS_FOR_SECONDS = 8.0
 """No round begins later than this; API Gateway gives up at 30 s."""
 LONGEST_ROUND_SECONDS = 15.0
 """A read and a write, each of two attempts with 1 s to connect, 2 s to read and a pause between."""
+
+STORED_REFUSALS_A_DAY = 50
+"""Of a player, by an instance: more is no play, and would be millions of records in a month."""
 
 
 class Outcome(NamedTuple):
@@ -68,6 +72,8 @@ class ExecuteHeist:
     store: "Store"
     settings: "LiveSettings"
     clock: Clock
+    refusals: Tally
+    """Those that were stored today, by player."""
 
     def __call__(self, attempt: Attempt, seconds_left: float) -> Outcome:
         """Decide the attempt, or say what was decided before.
@@ -86,7 +92,7 @@ class ExecuteHeist:
                 else:
                     snapshot = self._read_and_count(attempt)
                     counted = True
-                outcome = self._decide(attempt, snapshot)
+                outcome = self._decide(attempt, snapshot, first_round=not contended)
                 if outcome is not None:
                     return outcome._replace(contended=contended)
                 failure: Unavailable = Contention()
@@ -141,7 +147,9 @@ class ExecuteHeist:
         except Unavailable:
             return
 
-    def _decide(self, attempt: Attempt, snapshot: "HeistSnapshot") -> Outcome | None:
+    def _decide(
+        self, attempt: Attempt, snapshot: "HeistSnapshot", *, first_round: bool
+    ) -> Outcome | None:
         """None: what was read is out of date, so another round is needed."""
         if snapshot.record is not None:
             return _replay(attempt, snapshot.record)
@@ -151,10 +159,28 @@ class ExecuteHeist:
             plan = plan_heist(attacker, victim, self.settings.current.rules, now)
         except HeistRefused as refusal:
             refused = RefusedHeist(attempt, now, refusal)
-            return Outcome(refused, replayed=False) if self.store.record_refusal(refused) else None
+            if attacker.erased:  # for good, so that it needs no record
+                return Outcome(refused, replayed=False)
+            return self._refuse(refused, first_round=first_round)
         heist = Heist(attempt, plan, attacker.name, victim.name)
         standing = self.store.commit_heist(heist, attacker, victim)
         return Outcome(heist, replayed=False) if standing is None else _replay(attempt, standing)
+
+    def _refuse(self, refused: RefusedHeist, *, first_round: bool) -> Outcome | None:
+        """Store the refusal. None: another outcome stands.
+
+        Of a flood only the first are stored; what is not stored is no answer for good, but a 429.
+        In a later round a write of an earlier one may still arrive. The record keeps that from
+        moving anything, and so is always stored.
+        """
+        player_id = refused.attacker_id
+        if first_round and self.refusals.of(player_id) >= STORED_REFUSALS_A_DAY:
+            message = "Too many refused attempts today, please try again later"
+            raise RateLimited(self.refusals.seconds_left(), message)
+        if not self.store.record_refusal(refused):
+            return None
+        self.refusals.add(player_id)
+        return Outcome(refused, replayed=False)
 
 
 def _replay(attempt: Attempt, record: Heist | RefusedHeist) -> Outcome:
