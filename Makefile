@@ -24,6 +24,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 	@echo 'For operators, here or on a stage: ./heist --help'
 
+unexport PYTHONHOME PYTHONPATH PYTHONSTARTUP
+
 run: export ASKED_AT := $(shell date +%s)
 run: tools ## the whole application on this machine, until Ctrl-C
 	@exec $(BIN)/python -m local run

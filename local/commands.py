@@ -9,7 +9,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.console import ProblemError, plain_streams, say, show
 from local.demo import demo
-from local.deployment import credentials, forget_settings_of_aws
+from local.deployment import forget_settings_of_aws
+from local.environment import show_environment
 from local.logs import Follower, follow
 from local.run import run
 from local.stack import Stack
@@ -27,7 +28,7 @@ def main() -> int:
     commands.add_parser("env", help="print exports with which AWS's tools reach the embedded AWS")
     arguments = parser.parse_args()
     plain_streams()
-    forget_settings_of_aws(os.environ)
+    forgotten = forget_settings_of_aws(os.environ)
     try:
         if arguments.command == "run":
             run(os.environ)
@@ -38,7 +39,7 @@ def main() -> int:
         elif arguments.command == "logs":
             show_logs(Stack.running(), on_and_on=arguments.follow)
         else:
-            show_environment(Stack.running())
+            show_environment(Stack.running(), forgotten)
     except ProblemError as problem:
         say(f"✘ {problem}")
         return 1
@@ -78,16 +79,3 @@ def show_logs(stack: Stack, *, on_and_on: bool) -> None:
     """Prints one line per invocation so far; with `on_and_on`, each new one too."""
     for line in follow(stack) if on_and_on else Follower(stack).new_lines():
         show(line)
-
-
-def show_environment(stack: Stack) -> None:
-    """Prints lines for `eval`."""
-    exports = credentials(stack.outputs.Endpoint) | {
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "API": f"{stack.outputs.ApiUrl}/api/heist",
-        "TABLE_NAME": stack.outputs.TableName,
-        "EVENT_BUS_NAME": stack.outputs.EventBusName,
-    }
-    for name, value in exports.items():
-        quoted = value.replace("'", "'\\''")
-        show(f"export {name}='{quoted}'")

@@ -50,15 +50,20 @@ def session() -> boto3.Session:
     return boto3.Session("test", "test", region_name=REGION)
 
 
-def forget_settings_of_aws(environment: MutableMapping[str, str]) -> None:
-    """Removes AWS's profiles and endpoints, and calls the embedded AWS without proxies."""
-    for name in [name for name in environment if name.startswith("AWS_")]:
+def forget_settings_of_aws(environment: MutableMapping[str, str]) -> list[str]:
+    """Removes AWS's profiles and endpoints, and calls the embedded AWS without proxies.
+
+    Returns the names that were removed.
+    """
+    forgotten = [name for name in environment if name.startswith("AWS_")]
+    for name in forgotten:
         del environment[name]
     environment["AWS_CONFIG_FILE"] = environment["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
     environment["AWS_EC2_METADATA_DISABLED"] = "true"
     for name in ("NO_PROXY", "no_proxy"):
         given = [environment[name]] if environment.get(name) else []
         environment[name] = ",".join([*given, "127.0.0.1", "localhost", "::1"])
+    return forgotten
 
 
 # --- Build -----------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class Emulator:
             "HOME": str(self._scratch),
             "TMPDIR": str(self._scratch),
             "GATEWAY_PORT": str(port),
+            "MINISTACK_HOST": "127.0.0.1",
             "AUTH": "true",
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",

@@ -15,7 +15,7 @@ import pytest
 import urllib3
 from botocore.exceptions import ClientError
 
-from local import commands, emulator, players, tools
+from local import commands, emulator, environment, players, tools
 from local import run as run_module
 from local.console import ProblemError
 from local.deployment import chosen_parameters, forget_settings_of_aws, source_hash
@@ -335,19 +335,85 @@ def test_what_the_world_outside_does_is_one_sentence(
     assert said.count("\n") == 1
 
 
+# make env
+
+
+class Deployed:
+    """CloudFormation and Lambda with one function."""
+
+    def describe_stack_resources(self, **_: object) -> object:
+        function = {
+            "ResourceType": "AWS::Lambda::Function",
+            "LogicalResourceId": "GetTokensFunction",
+            "PhysicalResourceId": "heist-core-local-get-tokens",
+        }
+        table = {"ResourceType": "AWS::DynamoDB::Table"}
+        return {"StackResources": [table, function]}
+
+    def get_function_configuration(self, **_: object) -> object:
+        variables = {
+            "AWS_ENDPOINT_URL": "http://127.0.0.1:4600",
+            "QUEUE": "http://localhost:4600/0/letters",
+            "SENDER_EMAIL": "heist@example.com",
+        }
+        return {"Environment": {"Variables": variables}}
+
+
+@pytest.fixture
+def exported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> tuple[list[str], Any]:
+    """The lines of `make env`, and what the file for `sam local` holds."""
+    file = tmp_path / "sam-local-env.json"
+    monkeypatch.setattr(environment, "SAM_LOCAL", file)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    shown = stack(
+        Endpoint="http://127.0.0.1:4600", ApiUrl="http://127.0.0.1:4600/it's", UserPoolId="p"
+    )
+    vars(shown).update(cloudformation=Deployed(), lambdas=Deployed())
+    environment.show_environment(shown, ["AWS_PROFILE", "AWS_REGION"])
+    return capsys.readouterr().out.splitlines(), json.loads(file.read_text())
+
+
+def test_every_output_is_exported_and_what_leads_elsewhere_unset(
+    exported: tuple[list[str], Any],
+) -> None:
+    lines, _ = exported
+    assert lines[0] == "unset AWS_PROFILE"
+    names = {line.split()[1].split("=")[0] for line in lines[1:]}
+    outputs = set(Outputs.__annotations__) - {"Players", "Ready"}
+    assert {variable(output) for output in outputs} | {"API", "LAMBDA_ARCH"} <= names
+    assert "export API_URL='http://127.0.0.1:4600/it'\\''s'" in lines
+    assert "export SAM_CLI_TELEMETRY='0'" in lines
+
+
+def test_containers_get_what_is_deployed_by_the_name_that_they_know(
+    exported: tuple[list[str], Any],
+) -> None:
+    _, variables = exported
+    assert variables == {
+        "GetTokensFunction": {
+            "AWS_ENDPOINT_URL": "http://host.docker.internal:4600",
+            "QUEUE": "http://host.docker.internal:4600/0/letters",
+            "SENDER_EMAIL": "heist@example.com",
+        }
+    }
+
+
 # This machine's settings
 
 
 def test_settings_of_aws_and_proxies_do_not_reach_the_embedded_one() -> None:
-    environment = {
+    settings = {
         "AWS_PROFILE": "work",
         "AWS_ENDPOINT_URL_DYNAMODB": "http://elsewhere",
         "HTTPS_PROXY": "http://proxy",
         "NO_PROXY": "intranet",
         "HOME": "/root",
     }
-    forget_settings_of_aws(environment)
-    assert environment == {
+    assert forget_settings_of_aws(settings) == ["AWS_PROFILE", "AWS_ENDPOINT_URL_DYNAMODB"]
+    assert settings == {
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
@@ -369,11 +435,11 @@ def test_tools_are_installed_where_they_belong_whatever_pip_is_told(
         "HTTPS_PROXY": "http://proxy",
     }.items():
         monkeypatch.setenv(name, value)
-    environment = tools.environment_of_tools()
-    assert environment["PIP_USER"] == "0"
-    assert environment["PIP_INDEX_URL"] == "https://index.example"
-    assert environment["HTTPS_PROXY"] == "http://proxy"
-    assert not {"PIP_TARGET", "PYTHONPATH"} & environment.keys()
+    given = tools.environment_of_tools()
+    assert given["PIP_USER"] == "0"
+    assert given["PIP_INDEX_URL"] == "https://index.example"
+    assert given["HTTPS_PROXY"] == "http://proxy"
+    assert not {"PIP_TARGET", "PYTHONPATH"} & given.keys()
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 OF_THE_CONTRACT = ("run", "demo", "test", "check", "deploy", "redrive", "help")
+COPY = "import pathlib, sys; pathlib.Path(sys.argv[1]).mkdir(); open(sys.argv[1] + '/app.py', 'w')"
 RECORD = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
 
 
@@ -114,3 +116,27 @@ def test_what_is_said_to_the_program_reaches_it_untouched(checkout: Path, reason
         *("-P", "-m", "ops", "block", "eve", "--reason", reason, str(checkout))
     ]
     assert done.stderr == "made\n"
+
+
+@pytest.mark.parametrize(
+    ("part", "target"),
+    [("layers/heist_core", "build-HeistCoreLayer"), ("functions", "build-GetTokensFunction")],
+)
+def test_what_sam_builds_is_built_at_an_odd_path(checkout: Path, part: str, target: str) -> None:
+    shutil.copy(ROOT / part / "Makefile", checkout)
+    (checkout / "app.py").touch()
+    (checkout / "build_layer.py").write_text(COPY, "utf-8")
+    python = checkout / "python"
+    python.symlink_to(sys.executable)
+    artifacts = checkout / "artifacts"
+    artifacts.mkdir()
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    built = make(
+        target,
+        folder=checkout,
+        PYTHON=str(python),
+        ARTIFACTS_DIR=str(artifacts),
+        LAMBDA_PYTHON=version,
+    )
+    assert built.returncode == 0, built.stderr
+    assert list(artifacts.rglob("app*.py*")), built.stdout
