@@ -6,13 +6,12 @@ from heist_core import telemetry, wiring
 from heist_core.domain.facts import Event
 from heist_core.domain.mails import MailState
 from heist_core.http.api import LambdaContext
-from heist_core.streams import BatchAnswer, handle_records
+from heist_core.streams import BatchAnswer, Consumer, handle_records
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
-    notify = (
-        wiring.notify_players()
-    )  # made here, since no client may be made by two threads at once
+    # Made here, since no client may be made by two threads at once.
+    notify = wiring.notify_players()
 
     def tell(event: Event, fields: telemetry.Fields) -> None:
         told = notify(event)
@@ -25,6 +24,5 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
         telemetry.count_mails(told.mails)
 
     queue = wiring.dead_letters("NOTIFIER_DLQ_URL")
-    return handle_records(
-        event, "notify_players", tell, wiring.store(), queue, wiring.record_executor()
-    )
+    consumer = Consumer("notify_players", wiring.store(), queue)
+    return handle_records(event, consumer, tell, wiring.record_executor())

@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from heist_core import telemetry, wiring
 from heist_core.domain.facts import Fact
 from heist_core.http.api import LambdaContext
-from heist_core.streams import BatchAnswer, handle_batch
+from heist_core.streams import BatchAnswer, Consumer, handle_batch
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
     queue = wiring.dead_letters("NOTIFIER_DLQ_URL")
-    return handle_batch(event, "publish_and_count", _relay, wiring.store(), queue)
+    consumer = Consumer("publish_and_count", wiring.store(), queue)
+    return handle_batch(event, consumer, _relay)
 
 
 def _relay(facts: Sequence[Fact], fields: telemetry.Fields) -> Sequence[telemetry.Fields]:

@@ -24,7 +24,7 @@ from heist_core.http.api import Request, Response, api_handler
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.storage import items
 from heist_core.storage.store import Store
-from heist_core.streams import BatchAnswer, chains_of, handle_records
+from heist_core.streams import BatchAnswer, Consumer, chains_of, handle_records
 from tests.builders import (
     NOW,
     Event,
@@ -224,7 +224,8 @@ class Stream:
 
     def handle(self, event: Mapping[str, object]) -> BatchAnswer:
         queue = DeadLetters(self.queue.client, "https://queue")
-        return handle_records(event, "notify_players", self.act, self.store, queue, self.executor)
+        consumer = Consumer("notify_players", self.store, queue)
+        return handle_records(event, consumer, self.act, self.executor)
 
 
 def record(heist_id: str, sequence: int = 1, between: str = "") -> Event:

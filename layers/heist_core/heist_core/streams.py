@@ -1,8 +1,10 @@
 """Turns records of the table's stream into calls; a bad record stops no other player's."""
 
 import itertools
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, TypedDict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from . import telemetry
 from .domain.errors import Malformed
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     from .messaging.dead_letters import DeadLetters
+    from .storage.keys import Key
     from .storage.store import Store
 
 Record = Mapping[str, object]
@@ -30,13 +33,44 @@ class BatchAnswer(TypedDict):
     parked: int
 
 
+@dataclass(frozen=True)
+class Consumer:
+    """A function that reads the stream, and where those of its records go that cannot be read."""
+
+    name: str
+    store: "Store"
+    dead_letters: "DeadLetters"
+
+    def park(self, record: object, malformed: Malformed) -> None:
+        """Park a record, whole and with the reason, away from the sweeper."""
+        self.dead_letters.put(
+            {"kind": "record", "consumer": self.name, "record": record, "reason": str(malformed)}
+        )
+        key = _key_in(record)
+        if key is not None:
+            self.store.set_aside(key)
+
+
+class Reading(NamedTuple):
+    """A record, and its event or why it cannot be read."""
+
+    record: object
+    event: Event | Exception
+
+    @property
+    def players(self) -> Collection[str]:
+        return () if isinstance(self.event, Exception) else self.event.parties
+
+    @property
+    def about(self) -> telemetry.Fields:
+        return {} if isinstance(self.event, Exception) else _about(self.event)
+
+
+Act = Callable[[Event, telemetry.Fields], None]
+
+
 def handle_records(
-    event: Mapping[str, object],
-    consumer: str,
-    act: Callable[[Event, telemetry.Fields], None],
-    store: "Store",
-    dead_letters: "DeadLetters",
-    executor: "Executor",
+    event: Mapping[str, object], consumer: Consumer, act: Act, executor: "Executor"
 ) -> BatchAnswer:
     """Call `act` for the event of every record; an award that is held is none yet.
 
@@ -45,57 +79,35 @@ def handle_records(
     What cannot be read is parked at once, whole and with the reason. What fails otherwise is
     reported together with what had to come after it: Lambda delivers all that again.
     """
-
-    def done(record: object, reading: Event | Exception) -> telemetry.Fields | None:
-        """What was done about a record; None: it failed."""
-        about: telemetry.Fields = {}
-        did: telemetry.Fields = {}
-        try:
-            try:
-                if isinstance(reading, Exception):
-                    raise reading
-                subject = items.subject_key(reading)["pk"]
-                about = telemetry.about(subject, reading.correlation_id)
-                act(reading, did)
-                telemetry.record(consumer, {**about, **did})
-            except Malformed as malformed:
-                _park(record, consumer, malformed, store, dead_letters)
-                return {"parked": 1}
-        except Exception:  # noqa: BLE001 - reported to Lambda, which delivers it again
-            telemetry.logger().exception("record failed", extra={"function": consumer, **about})
-            return None
-        return did
-
-    def in_order(chain: Sequence[int]) -> list[telemetry.Fields]:
-        all_done: list[telemetry.Fields] = []
-        for position in chain:
-            did = done(*work[position])
-            if did is None:
-                break
-            all_done.append(did)
-        return all_done
-
-    with telemetry.invocation("batch", consumer) as fields:
+    with telemetry.invocation("batch", consumer.name) as fields:
         records = _records(event)
-        readings = [(record, _read(record)) for record in records]
-        work = [(record, reading) for record, reading in readings if reading is not None]
-        chains = chains_of([_players(reading) for _, reading in work])
-        undone: list[int] = []
+        readings = _read(records)
+        chains = chains_of([reading.players for reading in readings])
+        work = [[readings[position] for position in chain] for chain in chains]
+        done = list(executor.map(partial(_run, consumer, act), work))
+        undone = [chain[len(did) :] for chain, did in zip(chains, done, strict=True)]
+        failed = sorted(itertools.chain.from_iterable(undone))
         fields.update(records=len(records), parked=0)
-        for chain, all_done in zip(chains, executor.map(in_order, chains), strict=True):
-            undone += chain[len(all_done) :]
-            for did in all_done:
-                for name, number in did.items():
-                    telemetry.add(fields, name, int(number))
-        fields["failed"] = len(undone)
-        parked = int(fields["parked"])
-        telemetry.count("RecordsParked", parked)
-        telemetry.count("RecordsFailed", len(undone))
-    failed = (work[position][0] for position in sorted(undone))
+        _report(fields, itertools.chain.from_iterable(done), len(failed))
     return {
-        "batchItemFailures": [{"itemIdentifier": _sequence_number(record)} for record in failed],
-        "parked": parked,
+        "batchItemFailures": [
+            {"itemIdentifier": _sequence_number(readings[position].record)} for position in failed
+        ],
+        "parked": int(fields["parked"]),
     }
+
+
+def _read(records: Sequence[object]) -> list[Reading]:
+    """All but the awards that are held."""
+    readings: list[Reading] = []
+    for record in records:
+        try:
+            image = _image(record, "NewImage")
+            if not items.is_held(image):
+                readings.append(Reading(record, items.event_from(image)))
+        except Exception as error:  # noqa: BLE001 - raised when its turn comes
+            readings.append(Reading(record, error))
+    return readings
 
 
 def chains_of(players: Sequence[Collection[str]]) -> list[list[int]]:
@@ -115,19 +127,53 @@ def chains_of(players: Sequence[Collection[str]]) -> list[list[int]]:
     return chains
 
 
+def _run(consumer: Consumer, act: Act, chain: Sequence[Reading]) -> list[telemetry.Fields]:
+    """What was done about each record of a chain, up to the first that failed."""
+    done: list[telemetry.Fields] = []
+    for reading in chain:
+        try:
+            done.append(_do(consumer, act, reading))
+        except Exception:  # noqa: BLE001 - reported to Lambda, which delivers it again
+            extra = {"function": consumer.name, **reading.about}
+            telemetry.logger().exception("record failed", extra=extra)
+            break
+    return done
+
+
+def _do(consumer: Consumer, act: Act, reading: Reading) -> telemetry.Fields:
+    did: telemetry.Fields = {}
+    try:
+        if isinstance(reading.event, Exception):
+            raise reading.event
+        act(reading.event, did)
+        telemetry.record(consumer.name, {**reading.about, **did})
+    except Malformed as malformed:
+        consumer.park(reading.record, malformed)
+        return {"parked": 1}
+    return did
+
+
+def _report(fields: telemetry.Fields, done: Iterable[telemetry.Fields], failed: int) -> None:
+    """Sums of what was done, in the invocation's line and as metrics."""
+    for did in done:
+        for name, number in did.items():
+            telemetry.add(fields, name, int(number))
+    fields["failed"] = failed
+    telemetry.count("RecordsParked", int(fields["parked"]))
+    telemetry.count("RecordsFailed", failed)
+
+
 def handle_batch(
     event: Mapping[str, object],
-    consumer: str,
+    consumer: Consumer,
     act: Callable[[Sequence[Fact], telemetry.Fields], Sequence[telemetry.Fields]],
-    store: "Store",
-    dead_letters: "DeadLetters",
 ) -> BatchAnswer:
     """Call `act` once, with the facts of all records that can be read; the others are parked.
 
     It returns what it did about each. If `act` fails, or a record cannot be parked, all are
     delivered again.
     """
-    with telemetry.invocation("batch", consumer) as fields:
+    with telemetry.invocation("batch", consumer.name) as fields:
         records = _records(event)
         facts: list[Fact] = []
         unreadable: list[tuple[object, Malformed]] = []
@@ -140,45 +186,24 @@ def handle_batch(
                 unreadable.append((record, malformed))
         for fact, did in zip(facts, act(facts, fields), strict=True):
             if not isinstance(fact, RefusedHeist):
-                about = telemetry.about(items.subject_key(fact)["pk"], fact.correlation_id)
-                telemetry.record(consumer, {**about, **did})
+                telemetry.record(consumer.name, {**_about(fact), **did})
         for record, reason in unreadable:
-            _park(record, consumer, reason, store, dead_letters)
+            consumer.park(record, reason)
         fields.update(records=len(records), parked=len(unreadable))
         telemetry.count("RecordsParked", len(unreadable))
     return {"batchItemFailures": [], "parked": len(unreadable)}
 
 
+# Records
+
+
+def _about(event: Event) -> telemetry.Fields:
+    return telemetry.about(items.subject_key(event)["pk"], event.correlation_id)
+
+
 def _records(event: Mapping[str, object]) -> list[object]:
     records = event.get("Records")
     return records if isinstance(records, list) else []
-
-
-def _read(record: object) -> Event | Exception | None:
-    """The event of a record, or why it cannot be read; None: an award that is held."""
-    try:
-        image = _image(record, "NewImage")
-        return None if items.is_held(image) else items.event_from(image)
-    except Exception as error:  # noqa: BLE001 - raised when its turn comes
-        return error
-
-
-def _players(reading: Event | Exception) -> Collection[str]:
-    return () if isinstance(reading, Exception) else reading.parties
-
-
-def _park(
-    record: object,
-    consumer: str,
-    malformed: Malformed,
-    store: "Store",
-    dead_letters: "DeadLetters",
-) -> None:
-    """Park a record that cannot be read, whole and with the reason, away from the sweeper."""
-    dead_letters.put(
-        {"kind": "record", "consumer": consumer, "record": record, "reason": str(malformed)}
-    )
-    _set_aside(record, store)
 
 
 def _stream_part(record: object) -> Record:
@@ -195,13 +220,13 @@ def _image(record: object, name: str) -> dict[str, object]:
     return items.from_wire(image)
 
 
-def _set_aside(record: object, store: "Store") -> None:
+def _key_in(record: object) -> "Key | None":
     try:
         key = _image(record, "Keys")
     except Malformed:
-        return
-    if isinstance(key.get("pk"), str) and isinstance(key.get("sk"), str):
-        store.set_aside({"pk": str(key["pk"]), "sk": str(key["sk"])})
+        return None
+    pk, sk = key.get("pk"), key.get("sk")
+    return {"pk": pk, "sk": sk} if isinstance(pk, str) and isinstance(sk, str) else None
 
 
 def _sequence_number(record: object) -> str:
