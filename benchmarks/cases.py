@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from local.console import ProblemError
@@ -15,6 +15,7 @@ from .instructions import count
 HERE = Path(__file__).parent
 PYTHON = str(Path(sys.executable).resolve())
 PYTHON_FLAGS = ("-S", "-s", "-P", "-B")
+_BUNDLE = Path("botocore", "cacert.pem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,15 @@ class Case:
             **dict(self.variables),
         }
 
+    def trusting(self, certificate: Path, bundle: Path) -> "Case":
+        """The same, trusting one certificate more than its botocore does: those in `bundle`, which
+        this writes. AWS's SDK in Rust, the cookbook's, asks for it by the name of OpenSSL."""
+        stock = next(folder / _BUNDLE for folder in self.folders if (folder / _BUNDLE).exists())
+        bundle.write_text(stock.read_text("utf-8") + certificate.read_text("utf-8"), "utf-8")
+        names = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
+        trusted = tuple((name, str(bundle)) for name in names)
+        return replace(self, variables=(*self.variables, *trusted))
+
     def run(self, calls: int, endpoint: str, *options: str) -> str:
         """Its standard output. Raises ProblemError with the end of its error output if it fails."""
         done = subprocess.run(
@@ -76,8 +86,8 @@ class Case:
 
 
 def bare_python(scratch: Path) -> int:
-    """Instructions of `python -c pass`, which are subtracted from every other figure."""
-    return count([PYTHON, "-I", "-c", "pass"], {"PATH": os.environ["PATH"]}, scratch)
+    """Instructions of Python alone, run as the cases are: subtracted from every other figure."""
+    return count([PYTHON, *PYTHON_FLAGS, "-c", "pass"], {"PATH": os.environ["PATH"]}, scratch)
 
 
 def function(artifact: Artifact, name: str) -> Case:

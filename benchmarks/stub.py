@@ -2,12 +2,21 @@
 
 import json
 import socketserver
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 Answer = Callable[[str, dict[str, Any]], Mapping[str, Any]]
 """The body of an answer to an operation (`BatchGetItem`, or a path) and the body of its request."""
@@ -34,9 +43,34 @@ class Stub:
         self.url = ""
 
 
+def self_signed() -> str:
+    """A certificate of 127.0.0.1 for a day, and its key, as PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stub")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(minutes=5))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(address, critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return (certificate.public_bytes(serialization.Encoding.PEM) + private).decode()
+
+
 @contextmanager
-def running_stub(answer: Answer, latency: Callable[[str], float] = lambda _: 0.0) -> Iterator[Stub]:
-    """A stub on a port of its own for the length of the block."""
+def running_stub(
+    answer: Answer,
+    latency: Callable[[str], float] = lambda _: 0.0,
+    certificate: Path | None = None,
+) -> Iterator[Stub]:
+    """A stub on a port of its own for the length of the block; over TLS if given a `certificate`."""
     stub = Stub(answer, latency)
 
     class Handler(socketserver.StreamRequestHandler):
@@ -67,8 +101,16 @@ def running_stub(answer: Answer, latency: Callable[[str], float] = lambda _: 0.0
         request_queue_size = 256
 
     with Server(("127.0.0.1", 0), Handler) as server:
+        scheme = "http"
+        if certificate:
+            scheme, context = "https", ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            # The handshake is each connection's own thread's, so that a failed one stops nobody.
+            server.socket = context.wrap_socket(
+                server.socket, server_side=True, do_handshake_on_connect=False
+            )
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        stub.url = f"http://127.0.0.1:{server.server_address[1]}"
+        stub.url = f"{scheme}://127.0.0.1:{server.server_address[1]}"
         yield stub
         server.shutdown()
 

@@ -9,16 +9,17 @@ LAMBDA_ARCH    arm64 or x86_64 (template parameter Architecture), or `native` fo
 LAYER_CACHE    where to keep the finished dependencies for the next build; nowhere if empty
 """
 
+import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 
@@ -49,7 +50,20 @@ OPERATIONS = {
 
 # Evaluated anew at each call, a twelfth of a warm execute. Without them botocore takes a service's
 # endpoint from its list (endpoints.json), once for each client: the same in every region.
-ENDPOINT_RULES = "endpoint-rule-set-1.json*"
+ENDPOINT_RULES = "endpoint-rule-set-1.json.gz"
+
+# Those of Amazon Trust Services, one of which signs for every endpoint of AWS. Each connection reads
+# all that there are. Where a proxy or a private endpoint has another, the calls fail, and say so;
+# AWS_CA_BUNDLE then names a file to trust instead.
+ROOT_CERTIFICATES = {
+    "Amazon Root CA 1",
+    "Amazon Root CA 2",
+    "Amazon Root CA 3",
+    "Amazon Root CA 4",
+    "Starfield Class 2 CA",
+    "Starfield Root Certificate Authority - G2",
+    "Starfield Services Root Certificate Authority - G2",
+}
 
 
 def main(target: Path) -> None:
@@ -106,33 +120,25 @@ def install(target: Path, python: str, architecture: str) -> None:
 
 
 def trim(target: Path) -> None:
-    """Drops what no function reads: other services' models, examples, tests, console scripts."""
+    """Drops what no function reads: it would cost each cold start its milliseconds."""
     data = target / "botocore" / "data"
     for folder in (path for path in data.iterdir() if path.is_dir()):
         if folder.name not in OPERATIONS:
             shutil.rmtree(folder)
+    prefixes = set()
     for service, operations in OPERATIONS.items():
-        for model in (data / service).rglob("service-2.json*"):
-            trim_model(model, operations)
-        for unused in ("examples-1.json*", ENDPOINT_RULES):
-            for path in list((data / service).rglob(unused)):
-                path.unlink()
-    trim_endpoints(data)
-    shutil.rmtree(target / "bin", ignore_errors=True)
-    for tests in [path for path in target.rglob("tests") if path.is_dir()]:
-        shutil.rmtree(tests)
+        for model in (data / service).rglob("service-2.json.gz"):
+            prefixes.add(trim_model(model, operations))
+        for rules in (data / service).rglob(ENDPOINT_RULES):
+            rules.unlink()
+    trim_endpoints(data / "endpoints.json", prefixes)
+    trim_certificates(target / "botocore" / "cacert.pem")
 
 
-def trim_model(path: Path, operations: set[str]) -> None:
-    """Leaves `operations`, and the shapes they need, in one of botocore's service models."""
-    if path.suffix == ".gz":
-        import gzip
-
-        model = json.loads(gzip.decompress(path.read_bytes()))
-        path.unlink()
-        path = path.with_suffix("")
-    else:
-        model = json.loads(path.read_text("utf-8"))
+def trim_model(path: Path, operations: set[str]) -> str:
+    """Leaves `operations`, and the shapes they need, in one of botocore's service models; returns
+    the service's name in the list of endpoints."""
+    model = json.loads(gzip.decompress(path.read_bytes()))
     missing = operations - model["operations"].keys()
     if missing:
         raise SystemExit(f"{path}: botocore knows no operation {', '.join(sorted(missing))}")
@@ -144,25 +150,11 @@ def trim_model(path: Path, operations: set[str]) -> None:
         needed.add(name)
         waiting |= set(shapes_in(model["shapes"][name])) - needed
     model["shapes"] = {name: model["shapes"][name] for name in sorted(needed)}
-    path.write_text(json.dumps(undocumented(model), separators=(",", ":")), "utf-8")
+    path.write_bytes(gzip.compress(json.dumps(model).encode(), mtime=0))
+    return str(model["metadata"]["endpointPrefix"])
 
 
-def trim_endpoints(data: Path) -> None:
-    """Leaves only the services in use in botocore's list of endpoints, which is a megabyte."""
-    prefixes = {
-        json.loads(model.read_text("utf-8"))["metadata"]["endpointPrefix"]
-        for model in data.rglob("service-2.json")
-    }
-    path = data / "endpoints.json"
-    endpoints = json.loads(path.read_text("utf-8"))
-    for partition in endpoints["partitions"]:
-        partition["services"] = {
-            name: service for name, service in partition["services"].items() if name in prefixes
-        }
-    path.write_text(json.dumps(endpoints, separators=(",", ":")), "utf-8")
-
-
-def shapes_in(node: Any) -> Iterator[str]:
+def shapes_in(node: object) -> Iterator[str]:
     """The names of all shapes that a part of a service model refers to."""
     if isinstance(node, dict):
         if isinstance(node.get("shape"), str):
@@ -174,17 +166,28 @@ def shapes_in(node: Any) -> Iterator[str]:
             yield from shapes_in(value)
 
 
-def undocumented(node: Any) -> Any:
-    """The same part of a service model without its documentation strings."""
-    if isinstance(node, dict):
-        return {
-            key: undocumented(value)
-            for key, value in node.items()
-            if not (key == "documentation" and isinstance(value, str))
+def trim_endpoints(path: Path, prefixes: set[str]) -> None:
+    """Leaves the services in use in botocore's list of endpoints, a megabyte read by every client."""
+    endpoints = json.loads(path.read_text("utf-8"))
+    for partition in endpoints["partitions"]:
+        partition["services"] = {
+            name: service for name, service in partition["services"].items() if name in prefixes
         }
-    if isinstance(node, list):
-        return [undocumented(value) for value in node]
-    return node
+    path.write_text(json.dumps(endpoints, separators=(",", ":")), "utf-8")
+
+
+def trim_certificates(path: Path) -> None:
+    """Leaves ROOT_CERTIFICATES in botocore's bundle, each under its label."""
+    labelled = (
+        r'# Label: "([^"]+)"$.*?^(-----BEGIN CERTIFICATE-----$.*?^-----END CERTIFICATE-----$)'
+    )
+    found = re.findall(labelled, path.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    kept = {label: certificate for label, certificate in found if label in ROOT_CERTIFICATES}
+    missing = ROOT_CERTIFICATES - kept.keys()
+    if missing:
+        raise SystemExit(f"{path}: botocore's bundle lacks {', '.join(sorted(missing))}")
+    text = "".join(f"# {label}\n{certificate}\n" for label, certificate in kept.items())
+    path.write_text(text, "utf-8")
 
 
 def compile_all(target: Path, python: str) -> None:

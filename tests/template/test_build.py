@@ -5,11 +5,16 @@ import re
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import botocore
 import pytest
+from cryptography import x509
 
+from benchmarks import canned, cases
+from benchmarks.artifact import Artifact
+from benchmarks.stub import running_stub, self_signed
 from build_layer import OPERATIONS
 from local.deployment import build
 from local.tools import ENVIRONMENTS, ROOT
@@ -136,11 +141,36 @@ def test_all_of_it_is_byte_code_that_lambda_takes_unchecked(built: Path, layer: 
         assert int.from_bytes(header, "little") == UNCHECKED_HASH, compiled
 
 
-def test_the_layer_holds_no_tests_and_only_the_services_in_use(layer: Path) -> None:
+def test_the_layer_holds_only_the_services_in_use(layer: Path) -> None:
     services = {path.name for path in (layer / "botocore" / "data").iterdir() if path.is_dir()}
     assert services == OPERATIONS.keys()
-    assert not [path for path in layer.rglob("tests") if path.is_dir()]
-    assert not (layer / "bin").exists()
+
+
+def test_the_layer_trusts_the_roots_that_sign_for_aws_and_no_others(layer: Path) -> None:
+    bundle = (layer / "botocore" / "cacert.pem").read_bytes()
+    trusted = {root.subject.rfc4514_string() for root in x509.load_pem_x509_certificates(bundle)}
+    starfield = "O=Starfield Technologies\\, Inc.,L=Scottsdale,ST=Arizona,C=US"
+    assert trusted == {
+        *(f"CN=Amazon Root CA {number},O=Amazon,C=US" for number in (1, 2, 3, 4)),
+        f"CN=Starfield Root Certificate Authority - G2,{starfield}",
+        f"CN=Starfield Services Root Certificate Authority - G2,{starfield}",
+        "OU=Starfield Class 2 Certification Authority,O=Starfield Technologies\\, Inc.,C=US",
+    }
+
+
+def test_an_endpoint_that_is_not_trusted_is_told_and_sent_nothing_unless_a_bundle_names_it(
+    built: Path, layer: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.pem"
+    own.write_text(self_signed())
+    tokens = cases.function(Artifact(built, layer), "get_tokens")
+    with running_stub(canned.answer, certificate=own) as stub:
+        refused = tokens.run(1, stub.url)
+        assert '"cause":"SSLError"' in refused
+        assert '"statusCode": 503' in refused
+        assert not stub.calls
+        trusting = replace(tokens, variables=(("AWS_CA_BUNDLE", str(own)),))
+        assert '"statusCode": 200' in trusting.run(1, stub.url)
 
 
 def test_every_operation_that_the_code_calls_is_in_the_layer() -> None:

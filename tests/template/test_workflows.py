@@ -1,4 +1,4 @@
-"""The CI workflows run only actions pinned by commit, with no more permissions than they need."""
+"""The CI workflows: actions pinned by commit, few permissions, and main alone is deployed."""
 
 import re
 from pathlib import Path
@@ -29,3 +29,12 @@ def test_only_the_deployment_may_ask_for_an_identity(path: Path) -> None:
         allowed = job.get("permissions", workflow["permissions"])
         writing = {scope for scope, access in allowed.items() if access == "write"}
         assert writing == ({"id-token"} if name == "deploy" else set()), name
+
+
+def test_only_main_is_deployed_by_a_push_or_by_hand() -> None:
+    workflow: dict[Any, Any] = yaml.safe_load((FOLDER / "deploy.yml").read_text())
+    assert workflow[True]["push"] == {"branches": ["main"]}  # YAML 1.1 reads `on` as true
+    deploying = [job for job in workflow["jobs"].values() if "uses" not in job]
+    assert deploying
+    for job in deploying:
+        assert job["if"] == "github.ref == 'refs/heads/main'"
