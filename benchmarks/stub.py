@@ -70,7 +70,7 @@ def running_stub(
     latency: Callable[[str], float] = lambda _: 0.0,
     certificate: Path | None = None,
 ) -> Iterator[Stub]:
-    """A stub on a port of its own for the length of the block; over TLS if given a `certificate`."""
+    """A stub on a port of its own for the length of the block; over TLS with a `certificate`."""
     stub = Stub(answer, latency)
 
     class Handler(socketserver.StreamRequestHandler):

@@ -52,9 +52,9 @@ OPERATIONS = {
 # endpoint from its list (endpoints.json), once for each client: the same in every region.
 ENDPOINT_RULES = "endpoint-rule-set-1.json.gz"
 
-# Those of Amazon Trust Services, one of which signs for every endpoint of AWS. Each connection reads
-# all that there are. Where a proxy or a private endpoint has another, the calls fail, and say so;
-# AWS_CA_BUNDLE then names a file to trust instead.
+# Those of Amazon Trust Services, one of which signs for every endpoint of AWS. Each connection
+# reads all that there are. Where a proxy or a private endpoint has another, the calls fail, and
+# say so; AWS_CA_BUNDLE then names a file to trust instead.
 ROOT_CERTIFICATES = {
     "Amazon Root CA 1",
     "Amazon Root CA 2",
@@ -167,7 +167,7 @@ def shapes_in(node: object) -> Iterator[str]:
 
 
 def trim_endpoints(path: Path, prefixes: set[str]) -> None:
-    """Leaves the services in use in botocore's list of endpoints, a megabyte read by every client."""
+    """Leaves only the services in use in botocore's list of endpoints, which is a megabyte."""
     endpoints = json.loads(path.read_text("utf-8"))
     for partition in endpoints["partitions"]:
         partition["services"] = {
