@@ -78,7 +78,9 @@ def test_a_newcomer_without_a_name_is_someone(world: World, name: dict[str, obje
     assert notification["metadata"] == {"referredUserName": None}
 
 
-def test_one_referred_player_is_one_token_however_often_and_concurrently_told(world: World) -> None:
+def test_one_referred_player_is_one_token_however_often_and_concurrently_reported(
+    world: World,
+) -> None:
     player, newcomer = world.player(), unique("new")
     again = [_referral(player.id, newcomer) for _ in range(6)]
     again += [again[0]] * 3
@@ -129,7 +131,7 @@ def test_integer_ids_in_events_are_the_same_players(world: World) -> None:
     assert player.tokens()["totalEarned"] == 1
 
 
-def test_a_self_referral_is_set_aside_with_its_reason(world: World) -> None:
+def test_a_self_referral_becomes_a_dead_letter_with_its_reason(world: World) -> None:
     player = world.player()
     detail = _referral(player.id, player.id)
     world.emit("referrals", "ReferralCompleted", detail)
@@ -144,7 +146,7 @@ def test_a_self_referral_is_set_aside_with_its_reason(world: World) -> None:
 # Bad shapes
 
 
-def test_events_of_the_wrong_shape_are_set_aside_and_change_nothing(world: World) -> None:
+def test_events_of_the_wrong_shape_become_dead_letters_and_change_nothing(world: World) -> None:
     player = world.player()
     world.award(player.id)
     existing, fresh = world.victim(points=100), unique("fresh")
@@ -334,7 +336,7 @@ def _from_now(**delta: float) -> str:
         ("occurredAt", lambda: {"occurredAt": "2026-11-22x12:00:00Z"}),
     ],
 )
-def test_points_of_a_date_that_cannot_be_are_set_aside_by_the_dates_name(
+def test_points_of_an_impossible_date_become_a_dead_letter_naming_the_date(
     world: World, field: str, event: Callable[[], dict[str, object]]
 ) -> None:
     player_id = world.victim(points=40)
@@ -344,7 +346,7 @@ def test_points_of_a_date_that_cannot_be_are_set_aside_by_the_dates_name(
     assert world.points_of(player_id) == 40
 
 
-def test_an_event_of_a_source_that_may_not_send_it_is_set_aside(world: World) -> None:
+def test_an_event_of_a_source_that_may_not_send_it_becomes_a_dead_letter(world: World) -> None:
     player_id = world.victim(points=40)
     detail = _points(player_id, 900)
     world.deliver("add_points", "evil", "PointsEarned", detail)
@@ -352,7 +354,7 @@ def test_an_event_of_a_source_that_may_not_send_it_is_set_aside(world: World) ->
     assert world.points_of(player_id) == 40
 
 
-def test_a_large_event_is_set_aside_as_large_as_it_came(world: World) -> None:
+def test_a_large_event_becomes_a_dead_letter_as_large_as_it_came(world: World) -> None:
     """No escapes, which made three bytes of one."""
     detail = _points(unique(), 0, junk="😀" * 59_000)
     world.deliver("add_points", "points", "PointsEarned", detail)

@@ -8,7 +8,7 @@ from tests.e2e.world import World, eventually, unique
 WHY = ("--reason", "a test")
 
 
-def test_a_heist_is_reversed_once_and_everybody_is_told(
+def test_a_heist_is_reversed_once_and_everybody_is_notified(
     world: World, desk: Desk, heard: Heard
 ) -> None:
     robbers_address, victims_address = (f"{unique('mail')}@example.com" for _ in range(2))

@@ -598,7 +598,7 @@ def test_a_mismatch_is_one_at_once_too(game: Game, crowd: ThreadPoolExecutor) ->
     assert game.points("bob") + game.points("carol") == 1560
 
 
-def test_a_mismatch_is_told_by_the_use_case_as_well(playing: Game) -> None:
+def test_the_use_case_finds_a_mismatch_as_well(playing: Game) -> None:
     playing.execute(attempt("alice", "bob", "x" * 32))
     with pytest.raises(IdempotencyMismatch):
         playing.execute(attempt("alice", "carol", "x" * 32))

@@ -276,7 +276,7 @@ def test_without_apply_a_change_is_only_shown(desk: Desk) -> None:
     assert desk("config", "--set", "HEIST_STEAL_PERCENTAGE=", *WHY)["difference"] == {}
 
 
-def test_of_two_operators_at_once_one_is_told_to_look_again(game: Game, desk: Desk) -> None:
+def test_of_two_operators_at_once_one_has_to_look_again(game: Game, desk: Desk) -> None:
     def meanwhile() -> None:
         desk("config", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
 
@@ -430,7 +430,7 @@ def test_two_sweeps_at_once_give_one_token(game: Game) -> None:
     assert len(game.inbox("alice")) == 1
 
 
-def test_an_award_given_by_a_sweep_that_then_died_is_told_by_the_next(game: Game) -> None:
+def test_an_award_given_by_a_sweep_that_then_died_is_notified_by_the_next(game: Game) -> None:
     switch_awards(game, on=False)
     refer(game, "alice", "eve")
     switch_awards(game, on=True)
@@ -756,9 +756,7 @@ def test_an_erasure_between_read_and_commit_stops_what_would_be_gained(
 
 
 @pytest.mark.parametrize("erased", ["alice", "bob"])
-def test_an_old_picture_of_a_heist_tells_nobody_the_name(
-    erased: str, game: Game, desk: Desk
-) -> None:
+def test_an_old_image_of_a_heist_shows_nobody_the_name(erased: str, game: Game, desk: Desk) -> None:
     game.give("alice", tokens=1, points=100, name="Alice", email="alice@example.com")
     game.give("bob", points=800, name="Bob", email="bob@example.com")
     heist_id = game.rob("alice", "bob").body["heistId"]

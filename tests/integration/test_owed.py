@@ -234,7 +234,7 @@ def test_a_defect_in_one_record_is_loud_and_stops_no_other(game: Game) -> None:
     assert game.sweep()["settled"] == 1
 
 
-def test_players_are_told_though_the_bus_is_down(game: Game, committed: Heist) -> None:
+def test_players_are_notified_though_the_bus_is_down(game: Game, committed: Heist) -> None:
     game.bridge.fails(client_error("InternalException", 500))
     assert game.sweep()["waiting"] == 1
     assert len(game.inbox("alice")) == 2

@@ -335,7 +335,7 @@ def test_where_a_reversal_stands_no_other_is_written_even_if_the_players_look_un
 
 
 @pytest.mark.parametrize("error", [LOST, EndpointConnectionError(endpoint_url="x")])
-def test_a_reversal_whose_answer_was_lost_is_told_as_done_by_this_call(
+def test_a_reversal_whose_answer_was_lost_is_reported_as_done_by_this_call(
     playing: Game, robbed: str, error: Exception
 ) -> None:
     def lose(operation: str) -> None:

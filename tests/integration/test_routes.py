@@ -54,7 +54,7 @@ def test_a_check_says_what_a_heist_would_do_and_does_nothing(game: Game) -> None
     assert game.rob("alice", "bob").body["pointsStolen"] == 40
 
 
-def test_check_and_execute_refuse_alike_and_the_check_tells_no_number(game: Game) -> None:
+def test_check_and_execute_refuse_alike_and_the_check_shows_no_number(game: Game) -> None:
     game.give("alice", points=100, tokens=3)
     game.give("bob", points=800, tokens=1)
     game.give("poor", points=19)
@@ -89,7 +89,7 @@ def test_check_and_execute_refuse_alike_and_the_check_tells_no_number(game: Game
     ]
 
 
-def test_a_steal_too_small_is_told_by_both_and_spends_no_token(game: Game) -> None:
+def test_a_steal_too_small_is_refused_by_both_and_spends_no_token(game: Game) -> None:
     game.restart(HEIST_MIN_TARGET_POINTS=10)
     game.give("alice", tokens=1)
     game.give("bob", points=12)
@@ -386,7 +386,7 @@ def test_an_invalid_variable_refuses_the_start_and_names_it(
 
 
 @pytest.mark.usefixtures("deployed")
-def test_without_a_table_name_the_answer_is_a_500_that_tells_nothing(
+def test_without_a_table_name_the_answer_is_a_500_without_details(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("TABLE_NAME")

@@ -44,7 +44,7 @@ def test_the_samples_of_the_stream_are_taken(game: Game) -> None:
     assert [kind for kind, _ in game.bridge.published] == ["HeistCommitted"]
 
 
-def test_an_operator_sees_what_the_stream_told_of(game: Game) -> None:
+def test_an_operator_sees_what_the_stream_brought(game: Game) -> None:
     game.time.pass_(minutes=1)
     game.call("award_token", sample("award_token"))
     game.call("upsert_player", sample("upsert_player"))

@@ -562,7 +562,7 @@ def test_a_rebuild_makes_the_same_statistics_and_a_second_one_drops_the_oldest(g
     assert found == {2, 3}
 
 
-def test_a_rebuild_counts_what_no_stream_told_of_and_nothing_twice(game: Game) -> None:
+def test_a_rebuild_counts_what_no_stream_brought_and_nothing_twice(game: Game) -> None:
     told = facts(game, 6)
     consumer(game).deliver(told[:7])
     rebuild(game)

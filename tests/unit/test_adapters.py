@@ -355,7 +355,7 @@ def test_nothing_to_do_is_nothing_done(event: Event) -> None:
     assert Stream().handle(event) == {"batchItemFailures": [], "parked": 0}
 
 
-def test_a_refused_heist_is_never_told_of() -> None:
+def test_a_refused_heist_is_never_notified() -> None:
     stream = Stream()
     stream(stream_record(items.refused_heist_item(refused())))
     assert stream.seen == []
@@ -406,7 +406,9 @@ def test_a_slow_record_holds_up_its_own_players_and_nobody_else(
     assert seen(stream)[-2:] == ["slow", "after"]
 
 
-def test_what_names_one_player_is_told_in_the_order_it_came(threads: ThreadPoolExecutor) -> None:
+def test_what_names_one_player_is_notified_in_the_order_it_came(
+    threads: ThreadPoolExecutor,
+) -> None:
     stream = Stream()
     stream.executor = threads
     rounds = [f"h{number}" for number in range(60)]

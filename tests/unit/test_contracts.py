@@ -85,12 +85,12 @@ def test_unknown_members_are_ignored() -> None:
         '{"$ne": ""}',
     ],
 )
-def test_a_target_that_is_no_player_id_is_told_where(target: str) -> None:
+def test_a_target_that_is_no_player_id_names_its_field(target: str) -> None:
     issue = only(issues(parse_body, ExecuteRequest, f'{{"targetUserId": {target}}}'.encode()))
     assert issue.path in (("targetUserId",), ())
 
 
-def test_a_missing_target_is_told_as_required() -> None:
+def test_a_missing_target_is_named_as_required() -> None:
     issue = only(issues(parse_body, ExecuteRequest, b"{}"))
     assert issue == Issue("missing", ("targetUserId",), "targetUserId: is required")
 
@@ -219,7 +219,7 @@ def test_both_selections_together_are_refused() -> None:
         ({"upTo": False}, ("upTo",)),
     ],
 )
-def test_a_selection_of_the_wrong_shape_is_told_where(
+def test_a_selection_of_the_wrong_shape_names_its_field(
     body: object, path: tuple[str | int, ...]
 ) -> None:
     assert only(issues(parse_body, MarkReadRequest, json.dumps(body).encode())).path == path
@@ -267,11 +267,11 @@ def test_a_page_takes_what_the_specification_allows() -> None:
         *(("cursor", text) for text in ("", "x", "12", CURSOR + "0", CURSOR[:-1], "0000000012-")),
     ],
 )
-def test_a_parameter_of_the_wrong_shape_is_told_where(name: str, value: str) -> None:
+def test_a_parameter_of_the_wrong_shape_names_itself(name: str, value: str) -> None:
     assert only(issues(parse, NotificationsQuery, {name: value})).path == (name,)
 
 
-def test_every_parameter_that_is_wrong_is_told() -> None:
+def test_every_parameter_that_is_wrong_is_named() -> None:
     found = issues(parse, NotificationsQuery, {"limit": "0", "unreadOnly": "1", "cursor": "?"})
     assert {issue.path for issue in found} == {("limit",), ("unreadOnly",), ("cursor",)}
 
@@ -401,7 +401,9 @@ def test_a_self_referral_is_refused_in_whichever_form_the_ids_come() -> None:
         ({"referredUserName": 7}, "referredUserName"),
     ],
 )
-def test_a_referral_of_the_wrong_shape_is_told_where(change: dict[str, object], path: str) -> None:
+def test_a_referral_of_the_wrong_shape_names_its_field(
+    change: dict[str, object], path: str
+) -> None:
     assert only(issues(parse, ReferralCompleted, referral(**change))).path == (path,)
 
 
@@ -438,11 +440,11 @@ def test_a_referred_name_is_cleaned_and_may_be_absent_or_null() -> None:
         ({"updatedAt": "0001-01-01T00:00:00+01:00"}, "updatedAt"),
     ],
 )
-def test_a_profile_of_the_wrong_shape_is_told_where(change: dict[str, object], path: str) -> None:
+def test_a_profile_of_the_wrong_shape_names_its_field(change: dict[str, object], path: str) -> None:
     assert only(issues(parse, UserUpserted, upsert(**change))).path == (path,)
 
 
-def test_a_profile_tells_absent_from_null() -> None:
+def test_a_profile_distinguishes_absent_from_null() -> None:
     event = parse(UserUpserted, upsert(name=..., email=None))
     assert "name" not in event.model_fields_set
     assert "email" in event.model_fields_set
@@ -487,7 +489,7 @@ def test_plain_addresses_are_taken(email: str) -> None:
         ({"occurredAt": 5}, "occurredAt"),
     ],
 )
-def test_points_of_the_wrong_shape_are_told_where(change: dict[str, object], path: str) -> None:
+def test_points_of_the_wrong_shape_name_their_field(change: dict[str, object], path: str) -> None:
     assert only(issues(parse, PointsEarned, points(**change))).path == (path,)
 
 
@@ -535,7 +537,7 @@ def test_the_moment_of_points_is_read_in_any_zone() -> None:
     assert event.occurredAt == NOW
 
 
-def test_what_is_wrong_is_told_without_the_value() -> None:
+def test_a_reason_names_what_is_wrong_without_the_value() -> None:
     """Dead letters and answers name the field; the value may be somebody's address."""
     found = issues(parse, UserUpserted, upsert(email="canary@@example.com", userId="can ary"))
     assert "canary" not in "".join(issue.message for issue in found)

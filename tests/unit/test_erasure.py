@@ -91,7 +91,7 @@ def test_their_inbox_is_deleted() -> None:
         (award("alice", "eve"), "alice", "eve", "referredUserName"),
     ],
 )
-def test_notices_of_others_go_on_to_tell_of_a_player(
+def test_notices_of_others_are_then_about_a_player(
     event: Event, recipient: str, erased: str, name: str
 ) -> None:
     item = told(event, recipient)

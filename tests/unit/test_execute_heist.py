@@ -424,7 +424,7 @@ def test_checks_have_three_times_the_limit() -> None:
     assert game.script.calls == ["check", "read", "read", "check"]
 
 
-def test_past_its_limit_a_check_tells_nothing() -> None:
+def test_past_its_limit_a_check_answers_nothing() -> None:
     game = Game()
     game.script.counts = [Count(allowed=False, added=False)]
     with pytest.raises(RateLimited):

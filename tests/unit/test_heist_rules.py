@@ -142,7 +142,7 @@ HOURS_LEFT = [
 
 
 @pytest.mark.parametrize(("left", "hours"), HOURS_LEFT)
-def test_a_cooldown_tells_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
+def test_a_cooldown_names_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
     attacker = replace(ATTACKER, last_heist_at=NOW - 24 * HOUR + left)
     told = refusal(attacker)
     noun = "hour" if hours == 1 else "hours"
@@ -151,7 +151,7 @@ def test_a_cooldown_tells_the_hours_left_rounded_up(left: timedelta, hours: int)
 
 
 @pytest.mark.parametrize(("left", "hours"), HOURS_LEFT)
-def test_a_protection_tells_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
+def test_a_protection_names_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
     victim = replace(VICTIM, last_robbed_at=NOW - 48 * HOUR + left)
     told = refusal(victim=victim)
     noun = "hour" if hours == 1 else "hours"
@@ -161,7 +161,7 @@ def test_a_protection_tells_the_hours_left_rounded_up(left: timedelta, hours: in
     )
 
 
-def test_cooldown_and_protection_tell_when_they_end() -> None:
+def test_cooldown_and_protection_say_when_they_end() -> None:
     cooling = refusal(replace(ATTACKER, last_heist_at=NOW))
     protected = refusal(victim=replace(VICTIM, last_robbed_at=NOW))
     assert cooling.details == {"cooldownEndsAt": "2026-11-23T12:00:03.117Z"}

@@ -56,7 +56,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
 }
 
 
-def test_every_error_that_a_caller_is_told_about_has_a_status() -> None:
+def test_every_error_that_a_caller_may_see_has_a_status() -> None:
     assert set(subclasses(HeistCoreError)) == set(EXAMPLES)
     for error, status in EXAMPLES.values():
         response = error_response(error)
@@ -64,7 +64,7 @@ def test_every_error_that_a_caller_is_told_about_has_a_status() -> None:
         json.dumps(response.body)
 
 
-def test_what_a_caller_is_not_told_about_has_none() -> None:
+def test_what_a_caller_may_not_see_has_none() -> None:
     kinds = [
         kind
         for kind in vars(errors).values()
@@ -146,7 +146,7 @@ def test_an_error_becomes_its_status() -> None:
 
 
 @pytest.mark.parametrize("error", [ValueError("table heist-prod"), errors.Malformed("x"), KeyError])
-def test_a_defect_is_a_500_that_tells_nothing(error: Exception) -> None:
+def test_a_defect_is_a_500_without_details(error: Exception) -> None:
     def route(_: Request) -> Response:
         raise error
 
@@ -327,7 +327,7 @@ def test_only_the_network_of_an_address_is_kept(address: Any, network: str | Non
     assert read_request(event, LambdaContext()).source_network == network
 
 
-def test_the_time_left_is_told_in_seconds() -> None:
+def test_the_time_left_is_given_in_seconds() -> None:
     assert read_request(api_event("get_tokens"), LambdaContext(1500)).seconds_left == 1.5
 
 

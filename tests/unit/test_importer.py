@@ -404,7 +404,7 @@ def test_without_point_events_points_of_earlier_months_are_unknown(tmp_path: Pat
     assert violations(checked) == []
 
 
-def test_oddities_are_told_and_hinder_nothing(tmp_path: Path) -> None:
+def test_oddities_are_reported_and_stop_nothing(tmp_path: Path) -> None:
     old = play(seed=3, players=60)
     robber = old.tables["Heist"][0]["attackerId"]
     old.tables["HeistToken"] = [

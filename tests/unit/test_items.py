@@ -192,7 +192,7 @@ def test_the_dedupe_outlives_the_inbox_item() -> None:
     assert record["expiresAt"] > in_inbox["expiresAt"]
 
 
-def test_a_notice_has_a_mail_unless_it_tells_of_an_award() -> None:
+def test_a_notice_has_a_mail_unless_it_is_of_an_award() -> None:
     for event in (heist(), reversal()):
         assert items.notice_item(SUBJECT, notices_of(event)[0])["mailState"] == "PENDING"
     assert items.notice_item(SUBJECT, notices_of(award())[0])["mailState"] is None
@@ -400,7 +400,7 @@ def test_the_metadata_are_the_specifications() -> None:
     assert (earned.heist_id, earned.metadata) == (None, {"referredUserName": "Carol"})
 
 
-def test_what_is_told_of_a_heist_and_of_its_reversal_lies_side_by_side() -> None:
+def test_notices_of_a_heist_and_of_its_reversal_lie_side_by_side() -> None:
     places = [
         keys.notice(items.subject_key(event), player_id)
         for event in (heist(), reversal())

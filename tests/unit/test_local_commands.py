@@ -114,7 +114,7 @@ def test_parameters_are_named_as_variables_again() -> None:
     assert variable("HeistRateLimitPerMinute") == "HEIST_RATE_LIMIT_PER_MINUTE"
 
 
-def test_a_second_run_in_one_checkout_is_told_who_runs(
+def test_a_second_run_in_one_checkout_learns_who_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(run_module, "STATE", tmp_path)
@@ -458,7 +458,7 @@ def test_the_package_index_is_blamed_for_what_it_did_only(words: str, *, blamed:
 # Log lines
 
 
-def test_a_heist_is_told_with_the_players_names() -> None:
+def test_a_heist_is_shown_with_the_players_names() -> None:
     told = line(
         function="execute_heist", status=200, ms=23, caller="id-a", target="id-b", points=40
     )
@@ -466,7 +466,7 @@ def test_a_heist_is_told_with_the_players_names() -> None:
     assert told.split() == ["execute_heist", "200", "23", "ms", "alice→bob", "+40"]
 
 
-def test_a_refusal_is_told_with_its_code() -> None:
+def test_a_refusal_is_shown_with_its_code() -> None:
     told = line(
         function="execute_heist", status=400, ms=5, caller="id-x", target="y", code="NO_TOKENS"
     )
@@ -474,13 +474,13 @@ def test_a_refusal_is_told_with_its_code() -> None:
     assert told.split() == ["execute_heist", "400", "5", "ms", "id-x→y", "NO_TOKENS"]
 
 
-def test_a_batch_is_told_with_what_it_did_and_without_zeros() -> None:
+def test_a_batch_is_shown_with_what_it_did_and_without_zeros() -> None:
     told = line(function="notify_players", message="batch", ms=9, inbox=2, mails=2, parked=0)
     assert told is not None
     assert told.endswith("ok          9 ms 2 inbox, 2 mails")
 
 
-def test_an_error_is_told_with_its_last_line() -> None:
+def test_an_error_is_shown_with_its_last_line() -> None:
     told = line(
         function="add_points",
         level="ERROR",
@@ -510,7 +510,7 @@ def test_a_record_is_left_to_the_line_of_its_batch() -> None:
     assert line(function="notify_players", message="record", subject="HEIST#h1", inbox=2) is None
 
 
-def test_a_violation_is_told_in_full() -> None:
+def test_a_violation_is_shown_in_full() -> None:
     told = line(function="audit_table", level="ERROR", message="violation", violation="alice: 5, 6")
     assert told is not None
     assert told.split()[:2] == ["audit_table", "ERROR"]

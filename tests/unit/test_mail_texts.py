@@ -104,7 +104,7 @@ def test_the_mails_of_a_reversal_say_what_went_back_and_what_is_there_now() -> N
             assert word in _Page(mail.html).text
 
 
-def test_the_mails_of_a_reversal_tell_of_a_refund_and_of_a_shortfall() -> None:
+def test_the_mails_of_a_reversal_mention_a_refund_and_a_shortfall() -> None:
     attackers, victims = mails(
         reversal(returned=1, refunded=True, attacker_name=None, victim_name=None)
     )

@@ -90,7 +90,7 @@ def test_an_event_that_the_bus_did_not_take_is_an_error() -> None:
     assert len(bridge.published) == 1
 
 
-def test_a_letter_is_kept_as_json() -> None:
+def test_a_dead_letter_is_kept_as_json() -> None:
     client = boto3.client("sqs")
     with Stubber(client) as stub:
         stub.add_response(
@@ -117,7 +117,9 @@ def test_a_letter_is_kept_as_json() -> None:
         ("a\ud800b\udfff\ufffe\uffff", '"a\\ud800b\\udfff\\ufffe\\uffff"'),
     ],
 )
-def test_a_letter_is_json_that_everybody_reads_and_a_queue_takes(value: object, text: str) -> None:
+def test_a_dead_letter_is_json_that_everybody_reads_and_a_queue_takes(
+    value: object, text: str
+) -> None:
     assert to_text(value) == text
     json.loads(text, parse_constant=pytest.fail)
 
@@ -135,7 +137,7 @@ def test_what_is_too_large_for_a_queue_is_kept_short() -> None:
     assert list(queue) == [fits, {"short": True}]
 
 
-def test_a_letter_that_the_queue_did_not_take_is_an_error() -> None:
+def test_a_dead_letter_that_the_queue_did_not_take_is_an_error() -> None:
     queue = FakeQueue()
     queue.fails(client_error("AccessDenied", 403), ReadTimeoutError(endpoint_url="x"))
     for _ in range(2):
@@ -144,7 +146,7 @@ def test_a_letter_that_the_queue_did_not_take_is_an_error() -> None:
     assert len(queue) == 0
 
 
-def test_both_sides_of_a_heist_are_told_under_its_id() -> None:
+def test_the_notices_of_both_sides_lie_under_the_heists_id() -> None:
     assert [notice.heist_id for notice in notices_of(heist())] == [heist().attempt.id] * 2
 
 

@@ -166,7 +166,7 @@ def test_a_player_of_version_zero_does_not_exist_yet() -> None:
     assert Player("somebody", version=1).exists
 
 
-def test_what_is_no_id_is_told_what_one_is() -> None:
+def test_the_reason_for_a_wrong_id_says_what_one_is() -> None:
     allowed = (
         "must be a string of 1 to 64 characters from A-Z a-z 0-9 . _ : @ | - "
         "or an integer from 0 to 9007199254740991"

@@ -102,7 +102,7 @@ def test_a_step_that_can_never_work_is_a_defect(db: Stubbed, reason: str) -> Non
         commit(db)
 
 
-def test_an_award_or_event_that_stands_is_told_from_contention(db: Stubbed) -> None:
+def test_an_award_or_event_that_exists_is_no_contention(db: Stubbed) -> None:
     db.cancelled(FAILED, "None")
     assert not db.store.commit_award(award())
     db.cancelled("None", "TransactionConflict")
@@ -112,7 +112,7 @@ def test_an_award_or_event_that_stands_is_told_from_contention(db: Stubbed) -> N
     assert not db.store.commit_points(earned())
 
 
-def test_a_notice_that_stands_is_told_from_a_position_that_is_taken(db: Stubbed) -> None:
+def test_a_notice_that_exists_is_no_position_that_is_taken(db: Stubbed) -> None:
     notice = notices_of(HEIST)[0]
     for reasons in ((FAILED, "None"), (FAILED, FAILED)):
         db.stub.add_response("query", {"Items": []})

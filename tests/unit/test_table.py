@@ -54,7 +54,7 @@ def table(stub: Stubber) -> Table:
     return Table(stub.client, "the-table")  # type: ignore[arg-type]
 
 
-def test_a_scan_goes_on_until_there_is_no_more_and_tells_how_far_it_is(stub: Stubber) -> None:
+def test_a_scan_goes_on_until_there_is_no_more_and_reports_its_progress(stub: Stubber) -> None:
     asked = {"TableName": "the-table", "ConsistentRead": True, "Limit": 1000}
     stub.add_response(
         "scan",

@@ -379,7 +379,7 @@ def test_points_go_to_the_season_of_their_moment() -> None:
     assert entry["points"] == 800
 
 
-def test_points_of_one_event_are_told_apart_over_all_players() -> None:
+def test_points_of_one_event_are_unique_over_all_players() -> None:
     first = step_of(transactions.commit_points(earned("bob")), "event", "Put")
     second = step_of(transactions.commit_points(earned("carol")), "event", "Put")
     assert first["Item"]["pk"] == second["Item"]["pk"] == {"S": "POINTS#order-1"}
