@@ -323,7 +323,7 @@ class Application:
             patch.multiple(wiring, **edges),
             patch.multiple(telemetry, **quiet),
             patch.object(botocore.endpoint, "time", sleepless),
-            patch.object(execute_heist_use_case, "STORED_REFUSALS_A_DAY", sys.maxsize),
+            patch.object(execute_heist_use_case, "REFUSALS_STORED_A_DAY", sys.maxsize),
             patch.object(api, "ceiling", Ceiling(lambda: self.clock.now().timestamp())),
             patch.dict(os.environ, {"USER_ID_CLAIM": "sub"}),
         ):

@@ -29,8 +29,9 @@ BEGIN_ROUNDS_FOR_SECONDS = 8.0
 LONGEST_ROUND_SECONDS = 15.0
 """A read and a write, each of two attempts with 1 s to connect, 2 s to read and a pause between."""
 
-STORED_REFUSALS_A_DAY = 50
-"""Of a player, by an instance: more is no play, and would be millions of records in a month."""
+REFUSALS_STORED_A_DAY = 10
+"""Times the rate limit, of a player and by an instance: more is no play, and would be millions of
+records in a month."""
 
 
 class Outcome(NamedTuple):
@@ -174,7 +175,8 @@ class ExecuteHeist:
         moving anything, and so is always stored.
         """
         player_id = refused.attacker_id
-        if first_round and self.refusals.of(player_id) >= STORED_REFUSALS_A_DAY:
+        most = REFUSALS_STORED_A_DAY * self.settings.current.HEIST_RATE_LIMIT_PER_MINUTE
+        if first_round and self.refusals.of(player_id) >= most:
             message = "Too many refused attempts today, please try again later"
             raise RateLimited(self.refusals.seconds_left(), message)
         if not self.store.record_refusal(refused):
