@@ -248,15 +248,35 @@ def test_unknown_members_of_events_are_ignored(world: World) -> None:
     assert player.tokens()["balance"] == 1
 
 
-def test_events_of_other_sources_are_not_ours(world: World) -> None:
+@pytest.mark.parametrize(
+    ("source", "detail_type"),
+    [
+        ("user", "UserUpserted"),
+        ("users", "UserUpdated"),
+        ("referrals", "ReferralRevoked"),
+        ("points", "ReferralCompleted"),
+        ("Points", "PointsEarned"),
+    ],
+)
+def test_an_event_that_nobody_takes_does_nothing_and_is_set_aside(
+    world: World, source: str, detail_type: str
+) -> None:
     player = world.player()
-    detail = _referral(player.id, unique())
-    world.emit("somebody", "ReferralCompleted", detail)
-    world.emit("referrals", "ReferralRevoked", detail)
-    world.emit("referrals", "ReferralCompleted", _referral(player.id, unique()))
-    eventually(player.tokens, lambda tokens: tokens["balance"] == 1)
-    assert player.inbox(1)
-    assert world.dead_letters("EventsDeadLetterQueueUrl", str(detail["referralId"])) == []
+    detail = {**_points(player.id), **_referral(player.id, unique()), "name": '"</Nobody>"'}
+    world.emit(source, detail_type, detail)
+    letter = world.refused_event(str(detail["referralId"]))
+    assert (letter["event"]["source"], letter["event"]["detail-type"]) == (source, detail_type)
+    assert letter["event"]["detail"] == detail
+    assert letter["reason"] == "UNKNOWN_EVENT"
+    assert player.tokens()["totalEarned"] == 0
+
+
+def test_an_event_out_is_nobodys_dead_letter(world: World) -> None:
+    robber = world.robber()
+    victim = world.victim()
+    robber.rob(victim)
+    robber.inbox(2)
+    assert world.dead_letters("EventsDeadLetterQueueUrl", victim) == []
 
 
 # PointsEarned

@@ -14,6 +14,8 @@ import pytest
 
 from build_layer import OPERATIONS
 from heist_core.domain.mails import MailState
+from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
+from heist_core.messaging.bus import SOURCE
 from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
 from heist_core.storage import keys
 from heist_core.telemetry import NAMESPACE
@@ -30,6 +32,7 @@ RESOURCES: dict[str, dict[str, Any]] = expanded(TEMPLATE)["Resources"]
 FUNCTIONS = [
     name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"
 ]
+UNKNOWN_EVENTS = "UnknownEventsRule"
 EVENT_FUNCTIONS = ("AwardTokenFunction", "UpsertPlayerFunction", "AddPointsFunction")
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
@@ -236,10 +239,27 @@ def test_events_that_cannot_be_delivered_or_keep_failing_end_in_the_queue(
         assert ("sqs:SendMessage", queue, "{}") in may
 
 
+def test_what_no_rule_takes_and_nobody_here_sends_becomes_a_dead_letter(
+    on_aws: Processed,
+) -> None:
+    rule = on_aws.of_type("AWS::Events::Rule")[UNKNOWN_EVENTS]
+    (foreign, *known) = rule["EventPattern"]["$or"]
+    takers = (ReferralCompleted, UserUpserted, PointsEarned)
+    assert foreign == {"source": [{"anything-but": [*(one.source for one in takers), SOURCE]}]}
+    assert known == [
+        {"source": [one.source], "detail-type": [{"anything-but": one.__name__}]} for one in takers
+    ]
+    (target,) = rule["Targets"]
+    assert target["Arn"] == "${EventsDeadLetterQueue.Arn}"
+    template = target["InputTransformer"]["InputTemplate"]
+    letter = json.loads(template.replace("<aws.events.event.json>", "{}"))
+    assert letter == {"event": {}, "reason": "UNKNOWN_EVENT"}
+
+
 def test_only_the_three_sources_are_matched(on_aws: Processed) -> None:
     matched = {}
     for name, rule in on_aws.of_type("AWS::Events::Rule").items():
-        if "EventPattern" in rule:
+        if "EventPattern" in rule and name != UNKNOWN_EVENTS:
             assert rule["EventBusName"] == "${EventBus}"
             pattern = rule["EventPattern"]
             matched[folder(name.removesuffix("Rule"))] = (pattern["source"], pattern["detail-type"])

@@ -318,6 +318,16 @@ def test_poison_without_proper_keys_is_parked_without_touching_an_item(keys: obj
     assert stream.aside == []
 
 
+def test_poison_that_no_letter_can_hold_is_parked_by_the_key_of_its_item() -> None:
+    stream, bad = Stream(), record("h1")
+    bad["dynamodb"]["NewImage"] = {"junk": {"S": "x" * 300_000}}
+    assert stream(bad)["parked"] == 1
+    (letter,) = stream.queue
+    assert letter["key"] == {"pk": "HEIST#h1", "sk": "HEIST"}
+    assert "record" not in letter
+    assert "item with this key" in letter["cut"]
+
+
 def test_what_turns_out_malformed_while_at_work_is_parked_too() -> None:
     stream = Stream()
     stream.errors["h1"] = Malformed("mailState is unknown")

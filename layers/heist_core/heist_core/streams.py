@@ -42,11 +42,14 @@ class Consumer:
     dead_letters: "DeadLetters"
 
     def park(self, record: object, malformed: Malformed) -> None:
-        """Park a record, whole and with the reason, away from the sweeper."""
-        self.dead_letters.put(
-            {"kind": "record", "consumer": self.name, "record": record, "reason": str(malformed)}
-        )
+        """Park a record with the reason, away from the sweeper: whole, or if it is too large for
+        the queue, by the key of the item that it is."""
         key = _key_in(record)
+        about = {"kind": "record", "consumer": self.name, "reason": str(malformed)}
+        self.dead_letters.put(
+            {**about, "record": record},
+            {**about, "key": key, "cut": "The whole is the table's item with this key"},
+        )
         if key is not None:
             self.store.set_aside(key)
 
