@@ -4,6 +4,7 @@ import errno
 import fcntl
 import importlib.metadata
 import os
+import random
 import shutil
 import socket
 import struct
@@ -184,10 +185,12 @@ def bridge_addresses() -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port that nothing listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    """A port that nothing listens on, below those that systems give to outgoing connections.
+
+    One of those could be a connection's before a server listens on it.
+    """
+    while not is_free(port := random.randrange(20_000, 32_000)):
+        pass
     return port
 
 

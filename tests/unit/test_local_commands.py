@@ -558,3 +558,12 @@ def test_functions_of_the_template_are_resolved() -> None:
 def test_what_cannot_be_resolved_is_named_instead_of_guessed(node: object) -> None:
     with pytest.raises(ProblemError, match=r"local/routes\.py"):
         template(Pool="p").resolve(node)
+
+
+def test_a_free_port_is_none_that_an_outgoing_connection_may_get(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(emulator, "bind_error", lambda *_: None)
+    given = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    first = int(given.read_text().split()[0]) if given.exists() else 32_768
+    assert all(1024 < emulator.free_port() < first for _ in range(20))
