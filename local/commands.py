@@ -1,6 +1,7 @@
 """The commands behind the Makefile's local targets."""
 
 import argparse
+import json
 import os
 from datetime import UTC, datetime
 
@@ -14,6 +15,9 @@ from local.environment import show_environment
 from local.logs import Follower, follow
 from local.run import run
 from local.stack import Stack
+
+OUTSIDE = (BotoCoreError, ClientError, urllib3.exceptions.HTTPError, json.JSONDecodeError)
+"""How it shows that the embedded AWS ended in the middle, or answered what AWS would not."""
 
 
 def main() -> int:
@@ -51,7 +55,7 @@ def main() -> int:
         forget_stdout()
         say(f"✘ {error}")
         return 1
-    except (BotoCoreError, ClientError, urllib3.exceptions.HTTPError) as error:
+    except OUTSIDE as error:
         say(f"✘ The embedded AWS did not do its part: {error}")
         return 1
     return 0

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 from local.console import say, show
 from local.deployment import STACK, credentials
 from local.run import variable
-from local.stack import STATE, Stack
+from local.stack import SAM_LOCAL, Stack
 
-SAM_LOCAL = STATE / "sam-local-env.json"
 CONTAINERS_NAME = "host.docker.internal"
 """What containers call this machine; samconfig.toml gives it to them on Linux."""
 

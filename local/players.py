@@ -109,7 +109,7 @@ def write_headers(stack: Stack) -> None:
         path = header_file(name)
         try:
             token = stack.token(name)
-        except (BotoCoreError, ClientError) as error:
+        except (BotoCoreError, ClientError, ProblemError) as error:
             say(f"! {path.relative_to(ROOT)} is not renewed, {name} cannot sign in: {error}")
             continue
         path.touch(mode=0o600)

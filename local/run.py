@@ -24,7 +24,7 @@ from local.players import (
     remove_headers,
     write_headers,
 )
-from local.stack import OUTPUTS, PASSWORD, STATE, Stack, running_stack
+from local.stack import OUTPUTS, PASSWORD, SAM_LOCAL, STATE, Stack, running_stack
 from local.tools import ROOT
 
 SECONDS_BETWEEN_TOKENS = 45 * 60  # they are valid for an hour
@@ -152,7 +152,8 @@ def forgetting_everything() -> Iterator[None]:
 
 def forget() -> None:
     """Removes outputs and tokens."""
-    OUTPUTS.unlink(missing_ok=True)
+    for path in (OUTPUTS, SAM_LOCAL):
+        path.unlink(missing_ok=True)
     remove_headers()
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 STATE = ROOT / ".local"
 OUTPUTS = STATE / "outputs.json"
+SAM_LOCAL = STATE / "sam-local-env.json"
 PASSWORD = "Heist-demo-1"
 
 
@@ -170,6 +171,8 @@ class Stack:
             ClientId=self.outputs.UserPoolClientId,
             AuthParameters={"USERNAME": user, "PASSWORD": password},
         )
+        if "AuthenticationResult" not in answer:
+            raise ProblemError(f"Cognito asks {user} for {answer.get('ChallengeName')} first.")
         result = answer["AuthenticationResult"]
         return {"AccessToken": result["AccessToken"], "IdToken": result["IdToken"]}
 

@@ -290,12 +290,16 @@ def test_the_end_of_the_stack_is_the_end(told: list[object]) -> None:
         lines({"all": failure("InternalError")})
 
 
+@pytest.mark.parametrize("why", [failure("NotAuthorizedException"), ProblemError("a challenge")])
 def test_a_player_who_cannot_sign_in_any_more_keeps_no_other_from_a_token(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    why: Exception,
 ) -> None:
     def sign_in(self: Stack, user: str) -> str:
         if user == "alice":
-            raise failure("NotAuthorizedException")
+            raise why
         return f"token of {user}"
 
     monkeypatch.setattr(Stack, "token", sign_in)
@@ -315,6 +319,7 @@ def test_a_player_who_cannot_sign_in_any_more_keeps_no_other_from_a_token(
     [
         failure("InternalError"),
         urllib3.exceptions.ProtocolError("gone in the middle"),
+        json.JSONDecodeError("Expecting value", "<html>", 0),
         OSError(28, "No space left on device"),
         PermissionError(13, "Permission denied", "/a/file"),
     ],
