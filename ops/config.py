@@ -13,19 +13,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from heist_core.domain.errors import Contention
+from heist_core.domain.settings import Settings
 from heist_core.settings import (
+    DECLARED,
     SETTINGS_ITEM_SECONDS,
-    HeistSettings,
     InvalidSettings,
     overrides_of,
     parse_settings,
+    values_of,
 )
 from heist_core.storage import keys, operator
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.output import Output, moment
 from ops.target import OperatorError, Target
 
-NAMES = tuple(HeistSettings.model_fields)
+NAMES = tuple(DECLARED)
 READS_FROM = "execute_heist"
 Values = Mapping[str, object]
 
@@ -34,7 +36,7 @@ Values = Mapping[str, object]
 class InEffect:
     """What the deployed variables say, and the settings item over them."""
 
-    variables: HeistSettings
+    variables: Settings
     item: Mapping[str, object] | None
 
     @property
@@ -52,15 +54,15 @@ class InEffect:
             return "none"
         return "by hand" if self.version is None else f"version {self.version}"
 
-    def under(self, overrides: Values) -> HeistSettings:
+    def under(self, overrides: Values) -> Settings:
         """Raises InvalidSettings."""
-        return parse_settings({**self.variables.model_dump(), **overrides})
+        return parse_settings(overrides, self.variables)
 
     def source(self, name: str) -> str:
         if name in self.overrides:
             return f"settings item, {self.item_in_words}"
-        default = HeistSettings.model_fields[name].default
-        return "default" if getattr(self.variables, name) == default else "variable"
+        default = DECLARED[name].default
+        return "default" if values_of(self.variables)[name] == default else "variable"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,8 +105,8 @@ def show(current: InEffect, out: Output) -> int:
     except InvalidSettings as error:
         problem, settings = str(error), current.variables
     rows = [
-        (name, getattr(settings, name), "variable" if problem else current.source(name))
-        for name in NAMES
+        (name, value, "variable" if problem else current.source(name))
+        for name, value in values_of(settings).items()
     ]
     out.table(("setting", "in effect", "from"), rows)
     if current.version is not None and current.item is not None:
@@ -191,16 +193,16 @@ def change(
         after = current.under(overrides)
     except InvalidSettings as problem:
         raise OperatorError(f"Not valid: {problem}") from problem
-    typed = {name: getattr(after, name) for name in NAMES if name in overrides}
     try:
         before = current.under(current.overrides)
     except InvalidSettings:
         before = current.variables
+    now, then = values_of(before), values_of(after)
+    typed = {name: value for name, value in then.items() if name in overrides}
     difference = [
-        (name, getattr(before, name), getattr(after, name), current.source(name))
+        (name, now[name], then[name], current.source(name))
         for name in NAMES
-        if getattr(before, name) != getattr(after, name)
-        or (name in current.overrides) != (name in typed)
+        if now[name] != then[name] or (name in current.overrides) != (name in typed)
     ]
     document: dict[str, object] = {
         "difference": {name: {"before": old, "after": new} for name, old, new, _ in difference},
@@ -253,7 +255,7 @@ def write(target: Target, current: InEffect, overrides: Values, reason: str) -> 
     return version
 
 
-def verify(target: Target, version: int, expected: HeistSettings) -> None:
+def verify(target: Target, version: int, expected: Settings) -> None:
     """Read what instances will read. Raises OperatorError unless it is what was written."""
     found = read(target)
     try:

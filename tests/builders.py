@@ -10,9 +10,10 @@ from typing import Any
 from heist_core.domain.action import Action
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import HeistRefused
-from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist, Rules
+from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.reversal import Reversal
+from heist_core.domain.settings import Settings
 from heist_core.domain.times import season_of, to_iso
 from heist_core.storage import items
 
@@ -32,12 +33,12 @@ def rules(
     percentage: int = 5,
     maximum: int = 100,
     minimum: int = 20,
-) -> Rules:
+) -> Settings:
     """The default rules, but for what is named."""
-    return Rules(
+    return Settings(
         enabled=enabled,
-        cooldown=timedelta(hours=cooldown_hours),
-        protection=timedelta(hours=protection_hours),
+        cooldown_hours=cooldown_hours,
+        target_cooldown_hours=protection_hours,
         steal_percentage=percentage,
         max_steal_points=maximum,
         min_target_points=minimum,

@@ -343,7 +343,7 @@ def test_a_version_that_never_settles_is_contention_and_nothing_moves(playing: G
 
 def test_the_store_itself_refuses_a_player_no_longer_at_the_version_seen(playing: Game) -> None:
     alice, bob = playing.player("alice"), playing.player("bob")
-    plan = plan_heist(alice, bob, playing.settings.current.rules, NOW)
+    plan = plan_heist(alice, bob, playing.settings.current, NOW)
     playing.give("bob", tokens=1)
     heist = Heist(attempt("alice", "bob"), plan, None, None)
     with pytest.raises(Contention):

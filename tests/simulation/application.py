@@ -45,7 +45,7 @@ from heist_core.http.ceiling import Ceiling
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
-from heist_core.settings import HeistSettings, LiveSettings
+from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
@@ -260,7 +260,7 @@ class Application:
         self._settings_age = settings_age or clock.monotonic
         self._executor = executor or Immediate()
         self.note_rules(variables)
-        self._variables = HeistSettings.model_validate(dict(variables))
+        self._variables = parse_settings(variables)
         self.instances = [self._instance() for _ in range(instances)]
         for made in _Quota.made:
             made.refill()

@@ -11,7 +11,7 @@ from heist_core.domain.errors import Contention, HeistRefused, Unavailable
 from heist_core.domain.mails import MailState
 from heist_core.domain.notices import NoticeType
 from heist_core.http.api import error_response
-from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
+from heist_core.settings import DECLARED, InvalidSettings, parse_settings
 from tests.template.test_template import PARAMETERS, TEMPLATE
 
 ROOT = Path(__file__).parents[2]
@@ -89,10 +89,10 @@ def test_every_type_of_notification_is_in_the_contract_and_the_openapi_document(
 
 def test_every_setting_has_its_default_and_its_limits_in_the_contract() -> None:
     rows = dict(re.findall(r"^\| `(HEIST_\w+)` \| (.*) \|.*\|$", section(7), re.MULTILINE))
-    assert rows.keys() == HeistSettings.model_fields.keys()
+    assert rows.keys() == DECLARED.keys()
     for name, row in rows.items():
         default, allowed = row.split(" | ")
-        assert str(HeistSettings.model_fields[name].default).lower() == default, name
+        assert str(DECLARED[name].default).lower() == default, name
         if allowed == "true, false":
             continue
         lowest, highest = map(int, allowed.split("–"))
@@ -104,7 +104,7 @@ def test_every_setting_has_its_default_and_its_limits_in_the_contract() -> None:
 
 
 def test_every_parameter_is_in_the_contract() -> None:
-    settings = {name.title().replace("_", "") for name in HeistSettings.model_fields}
+    settings = {name.title().replace("_", "") for name in DECLARED}
     assert settings <= PARAMETERS.keys()
     assert missing(set(PARAMETERS) - settings, section(7)) == []
 

@@ -16,7 +16,7 @@ from build_layer import OPERATIONS
 from heist_core.domain.mails import MailState
 from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
 from heist_core.messaging.bus import SOURCE
-from heist_core.settings import HeistSettings, InvalidSettings, parse_settings
+from heist_core.settings import DECLARED, InvalidSettings, parse_settings
 from heist_core.storage import keys
 from heist_core.telemetry import NAMESPACE
 from heist_core.use_cases.execute_heist import BEGIN_ROUNDS_FOR_SECONDS, LONGEST_ROUND_SECONDS
@@ -119,7 +119,7 @@ def variables(function: str, processed: Processed) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_nine_settings_are_on_every_function(name: str, on_aws: Processed) -> None:
-    for setting in HeistSettings.model_fields:
+    for setting in DECLARED:
         expected = PARAMETERS[setting.title().replace("_", "")]["Default"]
         assert variables(name, on_aws)[setting] == expected
 
@@ -514,7 +514,7 @@ VALUES = [
 ]
 
 
-@pytest.mark.parametrize("setting", HeistSettings.model_fields)
+@pytest.mark.parametrize("setting", list(DECLARED))
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_cloudformation_takes_exactly_the_settings_that_the_functions_take(
     setting: str, value: str
@@ -529,10 +529,10 @@ def test_cloudformation_takes_exactly_the_settings_that_the_functions_take(
     assert bool(re.fullmatch(parameter["AllowedPattern"], value)) == taken
 
 
-@pytest.mark.parametrize("setting", HeistSettings.model_fields)
+@pytest.mark.parametrize("setting", list(DECLARED))
 def test_defaults_agree_and_refusals_name_the_variable(setting: str) -> None:
     parameter = PARAMETERS[setting.title().replace("_", "")]
-    default = HeistSettings.model_fields[setting].default
+    default = DECLARED[setting].default
     assert parameter["Default"] == str(default).lower()
     assert parameter["ConstraintDescription"].startswith(f"{setting} must be ")
 

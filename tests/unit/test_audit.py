@@ -1,31 +1,25 @@
 """The audit finds every kind of damage, and nothing in what the game itself writes."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.facts import Event
-from heist_core.domain.heist import Attempt, Heist, Rules, plan_heist
+from heist_core.domain.heist import Attempt, Heist, plan_heist
 from heist_core.domain.notices import notices_of
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import plan_reversal
+from heist_core.domain.settings import Settings
 from heist_core.storage import items, keys
 from heist_core.storage.audit import audit_items
 from heist_core.storage.items import from_wire, to_wire
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = "2026-11-22T12:00:00.000Z"
-RULES = Rules(
-    enabled=True,
-    cooldown=timedelta(hours=24),
-    protection=timedelta(hours=48),
-    steal_percentage=5,
-    max_steal_points=100,
-    min_target_points=20,
-)
+RULES = Settings()
 
 Table = dict[str, dict[str, object]]
 Damage = Callable[[Table], None]

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heist_core.domain.errors import HeistRefused
-from heist_core.domain.heist import Rules, plan_heist, steal_amount
+from heist_core.domain.heist import plan_heist, steal_amount
 from heist_core.domain.player import Player
+from heist_core.domain.settings import Settings
 from tests.builders import HOUR, MILLISECOND, NOW, player, rules
 
 ATTACKER = player("alice", tokens=1, points=100)
@@ -19,7 +20,7 @@ VICTIM = player("bob", points=800)
 def refusal(
     attacker: Player = ATTACKER,
     victim: Player = VICTIM,
-    game: Rules | None = None,
+    game: Settings | None = None,
     now: datetime = NOW,
 ) -> HeistRefused:
     with pytest.raises(HeistRefused) as caught:

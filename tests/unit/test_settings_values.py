@@ -5,11 +5,12 @@ from decimal import Decimal
 import pytest
 
 from heist_core.settings import (
-    HeistSettings,
+    DECLARED,
     InvalidSettings,
     LiveSettings,
     parse_settings,
     settings_from_variables,
+    values_of,
 )
 from heist_core.variables import variable
 from tests.fakes import FakeClock
@@ -67,9 +68,9 @@ NO_SWITCHES: tuple[object, ...] = (
 
 
 def test_the_defaults_are_the_guides(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in HeistSettings.model_fields:
+    for name in DECLARED:
         monkeypatch.delenv(name, raising=False)
-    assert settings_from_variables().model_dump() == {
+    assert values_of(settings_from_variables()) == {
         "HEIST_ENABLED": True,
         "HEIST_COOLDOWN_HOURS": 24,
         "HEIST_TARGET_COOLDOWN_HOURS": 48,
@@ -92,7 +93,7 @@ def test_variables_set_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
         "HEIST_MIN_TARGET_POINTS": "5",
     }.items():
         monkeypatch.setenv(name, value)
-    rules = settings_from_variables().rules
+    rules = settings_from_variables()
     assert not rules.enabled
     assert (rules.cooldown.total_seconds(), rules.protection.total_seconds()) == (3600, 7200)
     assert (rules.steal_percentage, rules.max_steal_points, rules.min_target_points) == (3, 4, 5)
@@ -102,7 +103,7 @@ def test_variables_set_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_ends_of_each_range_are_allowed_and_no_more(name: str) -> None:
     low, high = INTEGERS[name]
     for value in (low, high):
-        assert parse_settings({name: str(value)}).model_dump()[name] == value
+        assert values_of(parse_settings({name: str(value)}))[name] == value
     for value in (low - 1, high + 1):
         with pytest.raises(InvalidSettings, match=f"^{name}: "):
             parse_settings({name: str(value)})
@@ -128,7 +129,7 @@ def test_what_is_neither_true_nor_false_is_refused_by_name(name: str) -> None:
     [("true", True), ("TRUE", True), ("True", True), ("false", False), ("FALSE", False)],
 )
 def test_a_switch_may_be_written_in_any_case(name: str, value: str, on: bool) -> None:
-    assert parse_settings({name: value}).model_dump()[name] is on
+    assert values_of(parse_settings({name: value}))[name] is on
 
 
 def test_every_invalid_setting_is_named_at_once() -> None:
@@ -167,13 +168,13 @@ class Live:
 
     @property
     def percentage(self) -> int:
-        return self.settings.current.HEIST_STEAL_PERCENTAGE
+        return self.settings.current.steal_percentage
 
     def stale(self) -> bool:
         return self.settings.stale
 
     def enabled(self) -> bool:
-        return self.settings.current.HEIST_ENABLED
+        return self.settings.current.enabled
 
 
 def test_the_item_is_due_at_first_and_again_after_thirty_seconds() -> None:
@@ -209,7 +210,7 @@ def test_an_invalid_item_keeps_the_last_good_values_and_is_counted(bad: object) 
     live = Live(HEIST_STEAL_PERCENTAGE="7")
     live.settings.refresh({"HEIST_STEAL_PERCENTAGE": bad, "HEIST_MAX_STEAL_POINTS": Decimal(1)})
     assert live.percentage == 7
-    assert live.settings.current.HEIST_MAX_STEAL_POINTS == 100
+    assert live.settings.current.max_steal_points == 100
     live.settings.refresh({"HEIST_STEAL_PERCENTAGE": Decimal(9)})
     live.settings.refresh({"HEIST_STEAL_PERCENTAGE": bad})
     assert live.percentage == 9

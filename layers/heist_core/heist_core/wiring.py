@@ -126,7 +126,7 @@ def settings() -> "LiveSettings":
 
 def rate_limit() -> int:
     """The setting as it stands, for routes that read the settings anyway."""
-    return settings().current.HEIST_RATE_LIMIT_PER_MINUTE
+    return settings().current.rate_limit_per_minute
 
 
 @functools.cache

@@ -5,21 +5,10 @@ from datetime import datetime, timedelta
 
 from .errors import HeistRefused
 from .player import Player
+from .settings import Settings
 from .times import season_of, to_iso
 
 _HOUR = timedelta(hours=1)
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The settings that decide a heist (SPEC section 7)."""
-
-    enabled: bool
-    cooldown: timedelta
-    protection: timedelta
-    steal_percentage: int
-    max_steal_points: int
-    min_target_points: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +104,12 @@ class RefusedHeist(_Decided):
         return None
 
 
-def steal_amount(points: int, rules: Rules) -> int:
+def steal_amount(points: int, rules: Settings) -> int:
     """Points that a heist takes: percentage rounded down in integers, capped (SPEC section 2)."""
     return min(points * rules.steal_percentage // 100, rules.max_steal_points)
 
 
-def plan_heist(attacker: Player, victim: Player, rules: Rules, now: datetime) -> HeistPlan:
+def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime) -> HeistPlan:
     """Decide a heist on what was read, by the checks of SPEC section 2 in their order.
 
     Raises HeistRefused with the first check that says no.

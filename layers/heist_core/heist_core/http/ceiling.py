@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable
 
 from heist_core.domain.errors import RateLimited
+from heist_core.settings import settings_from_variables
 from heist_core.tally import MINUTE, Tally
-from heist_core.variables import variable
 
 LEAST = 600
 ATTEMPTS_FACTOR = 10
@@ -28,4 +28,4 @@ class Ceiling:
 
 def rate_limit_at_deployment() -> int:
     """HEIST_RATE_LIMIT_PER_MINUTE for functions that do not read the live settings."""
-    return int(variable("HEIST_RATE_LIMIT_PER_MINUTE", "10"))
+    return settings_from_variables().rate_limit_per_minute

@@ -53,6 +53,6 @@ class AwardToken:
         given = award
         if players[award.referred_id].erased:
             given = replace(award, referred_name=None, referral_id=None)
-        if self.settings.current.HEIST_AWARDS_ENABLED:
+        if self.settings.current.awards_enabled:
             return Awarding.AWARDED if self.store.commit_award(given) else Awarding.KNOWN
         return Awarding.HELD if self.store.hold_award(given) else Awarding.KNOWN

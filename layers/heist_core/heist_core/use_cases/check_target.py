@@ -38,7 +38,7 @@ class CheckTarget:
             return snapshot
 
         def count() -> bool:
-            limit = self.settings.current.HEIST_RATE_LIMIT_PER_MINUTE * CHECKS_PER_ATTEMPT
+            limit = self.settings.current.rate_limit_per_minute * CHECKS_PER_ATTEMPT
             return self.store.count_check(caller_id, minute_of(now), limit)
 
         if self.settings.stale:
@@ -51,6 +51,6 @@ class CheckTarget:
                 "Too many questions about targets, please try again later",
             )
         try:
-            return plan_heist(snapshot.attacker, snapshot.victim, self.settings.current.rules, now)
+            return plan_heist(snapshot.attacker, snapshot.victim, self.settings.current, now)
         except HeistRefused as refusal:
             return refusal

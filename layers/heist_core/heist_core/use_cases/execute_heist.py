@@ -123,7 +123,7 @@ class ExecuteHeist:
         now = self.clock.now()
 
         def count() -> "Count":
-            limit = self.settings.current.HEIST_RATE_LIMIT_PER_MINUTE
+            limit = self.settings.current.rate_limit_per_minute
             return self.store.count_attempt(attempt.attacker_id, attempt.id, minute_of(now), limit)
 
         if self.settings.stale:
@@ -157,7 +157,7 @@ class ExecuteHeist:
         now = self.clock.now()
         attacker, victim = snapshot.attacker, snapshot.victim
         try:
-            plan = plan_heist(attacker, victim, self.settings.current.rules, now)
+            plan = plan_heist(attacker, victim, self.settings.current, now)
         except HeistRefused as refusal:
             refused = RefusedHeist(attempt, now, refusal)
             if attacker.erased:  # for good, so that it needs no record
@@ -175,7 +175,7 @@ class ExecuteHeist:
         moving anything, and so is always stored.
         """
         player_id = refused.attacker_id
-        most = REFUSALS_STORED_A_DAY * self.settings.current.HEIST_RATE_LIMIT_PER_MINUTE
+        most = REFUSALS_STORED_A_DAY * self.settings.current.rate_limit_per_minute
         if first_round and self.refusals.of(player_id) >= most:
             message = "Too many refused attempts today, please try again later"
             raise RateLimited(self.refusals.seconds_left(), message)

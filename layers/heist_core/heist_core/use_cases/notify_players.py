@@ -150,7 +150,7 @@ class NotifyPlayers:
     def _wanted(self, recipient: Player) -> bool:
         return (
             self.mailer.enabled
-            and self.settings.current.HEIST_EMAIL_ENABLED
+            and self.settings.current.email_enabled
             and not recipient.profile.email_opt_out.value
         )
 

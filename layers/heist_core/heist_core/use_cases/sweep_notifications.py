@@ -102,7 +102,7 @@ class SweepNotifications:
         waiting mails nor a million held awards keeps the sweeper from the other."""
         if self.settings.stale:
             self.settings.refresh(self.store.settings_item())
-        awards_on = self.settings.current.HEIST_AWARDS_ENABLED
+        awards_on = self.settings.current.awards_enabled
         held = self.store.held_before(now) if awards_on else ()
         for owing, waiting in zip_longest(self.store.owed_before(now - grace), held):
             if owing is not None:
