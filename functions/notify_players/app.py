@@ -14,14 +14,14 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
     notify = wiring.notify_players()
 
     def tell(event: Event, fields: telemetry.Fields) -> None:
-        told = notify(event)
-        telemetry.add(fields, "inbox", told.inbox)
-        telemetry.add(fields, "mails", told.mails[MailState.SENT])
+        notified = notify(event)
+        telemetry.add(fields, "inbox", notified.inbox)
+        telemetry.add(fields, "mails", notified.mails[MailState.SENT])
         for state in (MailState.FAILED, MailState.PARKED):
-            if told.mails[state]:
-                telemetry.add(fields, f"mails_{state.value.lower()}", told.mails[state])
-        telemetry.count("InboxItems", told.inbox)
-        telemetry.count_mails(told.mails)
+            if notified.mails[state]:
+                telemetry.add(fields, f"mails_{state.value.lower()}", notified.mails[state])
+        telemetry.count("InboxItems", notified.inbox)
+        telemetry.count_mails(notified.mails)
 
     queue = wiring.dead_letters("NOTIFIER_DLQ_URL")
     consumer = Consumer("notify_players", wiring.store(), queue)

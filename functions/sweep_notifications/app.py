@@ -16,13 +16,13 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
     with telemetry.invocation("sweep", "sweep_notifications") as fields:
         resend = event.get("resend")
         if isinstance(resend, Mapping):
-            told = wiring.sweep_notifications().resend_mail(
+            notified = wiring.sweep_notifications().resend_mail(
                 str(resend.get("heistId")),
                 str(resend.get("recipientId")),
                 str(resend.get("type")),
             )
-            settled = told is not None and told.settled
-            telemetry.count_mails({} if told is None else told.mails)
+            settled = notified is not None and notified.settled
+            telemetry.count_mails({} if notified is None else notified.mails)
             fields["settled"] = int(settled)
             return {"settled": settled}
         grace_seconds = event.get("graceSeconds")

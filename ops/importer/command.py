@@ -115,7 +115,7 @@ def _percent(out: Output, done: str, total: int) -> Callable[[int], None]:
 
 
 def _count(out: Output, done: str, total: int) -> Callable[[int], None]:
-    """Told how many there are since the last time."""
+    """Called with how many there are since the last time."""
     numbers: list[int] = []
 
     def more(number: int) -> None:

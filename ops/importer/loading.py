@@ -28,7 +28,7 @@ _DIFFERENCES_NAMED = 20
 
 R = TypeVar("R")
 Progress = Callable[[int], None]
-"""Told how many units are done with since the last time."""
+"""Called with how many units are done since the last time."""
 
 
 @dataclass(slots=True)

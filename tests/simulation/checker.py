@@ -104,7 +104,7 @@ class Checker:
     counts: Counter[str] = field(default_factory=Counter)
     history: dict[str, list[Player]] = field(default_factory=lambda: defaultdict(list))
     inserted: Callable[[Wire, Wire], None] = lambda *_: None
-    """Told of the key and image of every new record that owes something: the table's stream."""
+    """Called with key and image of every new record that owes something: the table's stream."""
     _open: dict[str, Attempt] = field(default_factory=dict)
     """Attempts asked for and not decided."""
     _points_events: set[str] = field(default_factory=set)

@@ -24,7 +24,7 @@ from .faults import Reply, body_of, reply
 
 Wire = Mapping[str, Any]
 Changed = Callable[[Wire, Wire | None, Wire | None], None]
-"""Told of a key, the item before (None: there was none) and the item after."""
+"""Called with a key, the item before (None: there was none) and the item after."""
 
 _plain = TypeSerializer()
 TABLE = "heist-simulation"

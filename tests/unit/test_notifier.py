@@ -20,7 +20,7 @@ from heist_core.domain.player import Player
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
-from heist_core.use_cases.notify_players import LEASE, NotifyPlayers, Told
+from heist_core.use_cases.notify_players import LEASE, Notified, NotifyPlayers
 from tests.builders import MILLISECOND, award, heist, player, reversal
 from tests.fakes import Crash, FakeClock, FakeQueue, FakeSes, NoticeStore, client_error
 
@@ -48,10 +48,10 @@ class Notifier:
             self.time.clock,
         )
 
-    def __call__(self, event: Event | None = None) -> Told:
+    def __call__(self, event: Event | None = None) -> Notified:
         return self._notify(event or heist())
 
-    def after_the_lease(self) -> Told:
+    def after_the_lease(self) -> Notified:
         self.time.at += LEASE
         return self()
 

@@ -37,7 +37,7 @@ DOUBTFUL_ATTEMPTS = 2
 
 
 @dataclass(slots=True)
-class Told:
+class Notified:
     """The result of a call: inbox items put, mails by their new state, whether all is done."""
 
     inbox: int = 0
@@ -53,13 +53,13 @@ class NotifyPlayers:
     settings: "LiveSettings"
     clock: Clock
 
-    def __call__(self, event: Event) -> Told:
+    def __call__(self, event: Event) -> Notified:
         """Bring every notice of an event as far as it will go now, and settle the marker if done.
 
         May be called any number of times, also at the same moment. Raises Contention or
         Unavailable when an inbox item could not be put; a mail that waits raises nothing.
         """
-        told = Told()
+        notified = Notified()
         players = self._players(event)
         erased = {player.id for player in players.values() if player.erased}
         event = without_names_of(erased, event)
@@ -72,16 +72,16 @@ class NotifyPlayers:
             )
             for notice in notices
         ]
-        told.inbox = sum(
+        notified.inbox = sum(
             fresh and notice.recipient_id not in erased
             for fresh, notice in zip(delivered, notices, strict=True)
         )
-        told.settled = isinstance(event, Award) or self._mails(
-            event, notices, players, delivered, told
+        notified.settled = isinstance(event, Award) or self._mails(
+            event, notices, players, delivered, notified
         )
-        if told.settled:
+        if notified.settled:
             self.store.settle(event, Owed.NOTICES)
-        return told
+        return notified
 
     def _mails(
         self,
@@ -89,14 +89,14 @@ class NotifyPlayers:
         notices: Sequence[Notice],
         players: Mapping[str, Player],
         fresh: Sequence[bool],
-        told: Told,
+        notified: Notified,
     ) -> bool:
         """Whether the mails of all notices are settled. Trouble with one leaves the other alone."""
         states = []
         for notice, is_fresh in zip(notices, fresh, strict=True):
             recipient = players[notice.recipient_id]
             try:
-                states.append(self._mail(event, notice, recipient, told, fresh=is_fresh))
+                states.append(self._mail(event, notice, recipient, notified, fresh=is_fresh))
             except Unavailable:
                 states.append(MailState.SENDING)
         return all(state.settled for state in states)
@@ -109,7 +109,13 @@ class NotifyPlayers:
         return players
 
     def _mail(
-        self, event: MailedEvent, notice: Notice, recipient: Player, told: Told, *, fresh: bool
+        self,
+        event: MailedEvent,
+        notice: Notice,
+        recipient: Player,
+        notified: Notified,
+        *,
+        fresh: bool,
     ) -> MailState:
         """Take a mail one step further; its state afterwards, as far as this call knows.
 
@@ -122,10 +128,10 @@ class NotifyPlayers:
         if seen.state.settled or (seen.lease_until is not None and now < seen.lease_until):
             return seen.state
         if seen.attempts >= DOUBTFUL_ATTEMPTS:
-            return self._give_up(event, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", told)
+            return self._give_up(event, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", notified)
         address = recipient.profile.email.value
         if address is None or not self._wanted(recipient):
-            return self._move(event, notice, seen, MailRecord(MailState.SUPPRESSED), told)
+            return self._move(event, notice, seen, MailRecord(MailState.SUPPRESSED), notified)
         claim = MailRecord(
             MailState.SENDING,
             attempts=seen.attempts + 1,
@@ -139,13 +145,13 @@ class NotifyPlayers:
             self.mailer.send(address, event, notice)
         except MailDeferred:
             back = MailRecord(MailState.PENDING, attempts=seen.attempts)
-            return self._move(event, notice, claim, back, told)
+            return self._move(event, notice, claim, back, notified)
         except MailRefused as error:
-            return self._give_up(event, notice, claim, MailState.FAILED, error.code, told)
+            return self._give_up(event, notice, claim, MailState.FAILED, error.code, notified)
         except MailDoubtful:
             return MailState.SENDING
         sent = MailRecord(MailState.SENT, attempts=claim.attempts)
-        return self._move(event, notice, claim, sent, told)
+        return self._move(event, notice, claim, sent, notified)
 
     def _wanted(self, recipient: Player) -> bool:
         return (
@@ -161,7 +167,7 @@ class NotifyPlayers:
         seen: MailRecord,
         state: MailState,
         reason: str,
-        told: Told,
+        notified: Notified,
     ) -> MailState:
         """Keep the mail as a dead letter first, then end it: a crash between loses nothing."""
         self.dead_letters.put(
@@ -174,12 +180,17 @@ class NotifyPlayers:
                 "reason": reason,
             }
         )
-        return self._move(event, notice, seen, MailRecord(state, attempts=seen.attempts), told)
+        return self._move(event, notice, seen, MailRecord(state, attempts=seen.attempts), notified)
 
     def _move(
-        self, event: MailedEvent, notice: Notice, seen: MailRecord, to: MailRecord, told: Told
+        self,
+        event: MailedEvent,
+        notice: Notice,
+        seen: MailRecord,
+        to: MailRecord,
+        notified: Notified,
     ) -> MailState:
         if not self.store.move_mail(event, notice.recipient_id, seen, to):
             return MailState.SENDING
-        told.mails[to.state] += 1
+        notified.mails[to.state] += 1
         return to.state

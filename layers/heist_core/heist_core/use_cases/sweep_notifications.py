@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from heist_core.storage.store import OwedRecord, Store
 
     from .keep_statistics import KeepStatistics
-    from .notify_players import NotifyPlayers, Told
+    from .notify_players import Notified, NotifyPlayers
     from .publish_event import PublishEvent
 
 GRACE = timedelta(minutes=1)
@@ -152,18 +152,18 @@ class SweepNotifications:
     def _settle(self, record: "OwedRecord", swept: Swept) -> bool:
         """Whether nothing is owed any more."""
         fact, owed = record.fact(), record.owed()
-        told = isinstance(fact, RefusedHeist) or self._told(fact, owed, swept)
-        return (Owed.STATISTICS not in owed or self._counted(fact)) and told
+        notified = isinstance(fact, RefusedHeist) or self._notified(fact, owed, swept)
+        return (Owed.STATISTICS not in owed or self._counted(fact)) and notified
 
-    def _told(self, event: Event, owed: frozenset[str], swept: Swept) -> bool:
+    def _notified(self, event: Event, owed: frozenset[str], swept: Swept) -> bool:
         published = Owed.EVENT not in owed or self._published(event)
         mails_again = owed - set(Owed)
         if Owed.NOTICES in owed or mails_again:
-            told = self.notify_players(event)
-            swept.mails.update(told.mails)
-            if told.settled and mails_again:
+            notified = self.notify_players(event)
+            swept.mails.update(notified.mails)
+            if notified.settled and mails_again:
                 self.store.settle(event, *mails_again)
-            return told.settled and published
+            return notified.settled and published
         if not owed:
             self.store.settle(event, Owed.NOTICES)
         return published
@@ -201,7 +201,7 @@ class SweepNotifications:
             return False
         return True
 
-    def resend_mail(self, heist_id: str, recipient_id: str, notice_type: str) -> "Told | None":
+    def resend_mail(self, heist_id: str, recipient_id: str, notice_type: str) -> "Notified | None":
         """Send a mail that had failed or was parked, because an operator asked for it.
 
         None: there is no such heist, or reversal. Raises Malformed or Unavailable.
@@ -217,10 +217,10 @@ class SweepNotifications:
             lambda: self.store.ask_mail_again(event, recipient_id, seen, owed, self.clock.now()),
             self.clock,
         )
-        told = self.notify_players(event)
-        if told.settled:
+        notified = self.notify_players(event)
+        if notified.settled:
             self.store.settle(event, owed)
-        return told
+        return notified
 
     def _mailed(self, heist_id: str, notice_type: str) -> MailedEvent | None:
         if notice_type == NoticeType.HEIST_REVERSED:
