@@ -17,16 +17,12 @@ def handler(event: Mapping[str, Any], context: object) -> None:  # noqa: ARG001
     """Raises what DynamoDB raises: Lambda then repeats the call."""
     detail = event["detail"]
     match event["detail-type"]:
-        case "HeistCommitted":
+        case "HeistCommitted" | "HeistReversed":
             for player in ("attacker", "victim"):
-                keep(detail, detail[f"{player}Id"], points=detail[f"{player}PointsAfter"])
-        case "HeistReversed":
-            # It carries no totals: whoever reads a line without points asks for them anew.
-            for player in ("attacker", "victim"):
-                keep(detail, detail[f"{player}Id"], points=None)
+                keep(detail, detail[f"{player}Id"], detail[f"{player}PointsAfter"])
 
 
-def keep(detail: Mapping[str, Any], player_id: str, *, points: int | None) -> None:
+def keep(detail: Mapping[str, Any], player_id: str, points: int) -> None:
     """Replace a player's line, unless it is of the same moment or a later one."""
     table = boto3.resource("dynamodb").Table(os.environ["LEADERBOARD_TABLE"])
     try:
@@ -35,7 +31,7 @@ def keep(detail: Mapping[str, Any], player_id: str, *, points: int | None) -> No
                 "season": detail["season"],
                 "playerId": player_id,
                 "asOf": detail["createdAt"],
-                **({} if points is None else {"points": points}),
+                "points": points,
             },
             ConditionExpression="attribute_not_exists(asOf) OR asOf < :asOf",
             ExpressionAttributeValues={":asOf": detail["createdAt"]},

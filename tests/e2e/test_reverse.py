@@ -57,6 +57,8 @@ def test_a_heist_is_reversed_once_and_everybody_is_notified(
         "pointsReturned": 25,
         "shortfall": 0,
         "tokenRefunded": True,
+        "attackerPointsAfter": 100,
+        "victimPointsAfter": 500,
         "season": done["heists"][0]["season"],
     }
 

@@ -46,6 +46,8 @@ from tests.fakes import FakeEventBridge, FakeQueue, client_error
                     "pointsReturned": 30,
                     "shortfall": 10,
                     "tokenRefunded": True,
+                    "attackerPointsAfter": 1010,
+                    "victimPointsAfter": 790,
                     "season": "2026-11",
                     "createdAt": "2026-11-22T12:00:03.117Z",
                 },

@@ -36,6 +36,8 @@ class HeistReversed(TypedDict):
     pointsReturned: int
     shortfall: int
     tokenRefunded: bool
+    attackerPointsAfter: int
+    victimPointsAfter: int
     season: str
     createdAt: str
 
@@ -75,6 +77,8 @@ def event_of(event: Event) -> EventOut:
                 pointsReturned=event.points_returned,
                 shortfall=event.shortfall,
                 tokenRefunded=event.token_refunded,
+                attackerPointsAfter=event.attacker_points_after,
+                victimPointsAfter=event.victim_points_after,
                 season=event.season,
                 createdAt=to_iso(event.at),
             )
