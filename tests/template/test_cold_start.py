@@ -21,7 +21,8 @@ LIBRARIES = (
 COLD_START_ABOVE_LIBRARIES = 1.45
 EVERY = frozenset(modules.functions())
 WITHOUT_MODELS = {
-    *("audit_table", "get_tokens", "publish_and_count", "seed_point_types", "show_statistics")
+    *("audit_table", "get_tokens", "notify_players", "publish_and_count"),
+    *("seed_point_types", "show_statistics", "sweep_notifications"),
 }
 MAY_LOAD = {
     **dict.fromkeys((*modules.COSTLY, "boto3", "heist_core.storage.operator"), frozenset[str]()),
