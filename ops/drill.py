@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 LONGEST_RESTORE_SECONDS = 4 * 3600
+SECONDS_BETWEEN_LOOKS = 5
 
 
 def restore(client: "DynamoDBClient", source: str, out: Output) -> str:
@@ -29,14 +30,26 @@ def restore(client: "DynamoDBClient", source: str, out: Output) -> str:
         SourceTableName=source, TargetTableName=copy, UseLatestRestorableTime=True
     )
     began = time.monotonic()
-    while (status := client.describe_table(TableName=copy)["Table"]["TableStatus"]) != "ACTIVE":
-        if time.monotonic() - began > LONGEST_RESTORE_SECONDS:
-            raise OperatorError(
-                f"{copy} is still {status}: audit it later: ./heist audit --table {copy}"
-            )
-        out.progress(f"{copy} is {status}")
-        time.sleep(5)
+    try:
+        while (status := _status(client, copy)) != "ACTIVE":
+            if time.monotonic() - began > LONGEST_RESTORE_SECONDS:
+                raise OperatorError(
+                    f"{copy} is still {status}: audit it later, ./heist audit --table {copy}"
+                )
+            out.progress(f"{copy} is {status}")
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+    except KeyboardInterrupt:
+        out.line(f"{copy} goes on being restored: delete it, or audit it later.")
+        raise
     return copy
+
+
+def _status(client: "DynamoDBClient", table: str) -> str:
+    """A table may not be found yet just after its restore began."""
+    try:
+        return client.describe_table(TableName=table)["Table"]["TableStatus"]
+    except client.exceptions.ResourceNotFoundException:
+        return "not there yet"
 
 
 def drill(client: "DynamoDBClient", source: str, out: Output, *, keep: bool) -> int:
@@ -45,14 +58,17 @@ def drill(client: "DynamoDBClient", source: str, out: Output, *, keep: bool) -> 
     copy = restore(client, source, out)
     seconds = round(time.monotonic() - began)
     out.line(f"restored {copy} in {seconds} s")
-    audit, violations = audit_table(Table(client, copy), rounds=1, progress=out.items_read)
+    kept = keep
+    try:
+        audit, violations = audit_table(Table(client, copy), rounds=1, progress=out.items_read)
+        kept = keep or bool(violations)
+    finally:  # a copy holds everybody's data, and costs
+        if not kept:
+            client.delete_table(TableName=copy)
     for violation in violations:
         out.line(str(violation))
     out.line(f"{audit.items} items, {len(audit.players)} players, {len(audit.heists)} heists")
     out.line(f"{len(violations)} violations")
-    kept = keep or bool(violations)
-    if not kept:
-        client.delete_table(TableName=copy)
     out.line(f"{'kept' if kept else 'deleted'} {copy}")
     out.document(
         {
