@@ -4,24 +4,19 @@ import csv
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import boto3
 import pytest
 
 from heist_core.storage import keys
-from ops import __main__ as tool
-from ops.output import Output
-from ops.target import Target
-from tests.e2e.world import World
+from tests.desk import Desk
+from tests.e2e.world import World, unique
 
 
 @pytest.fixture
-def target(world: World) -> Target:
-    """The stack's table, as one that nothing was imported into."""
-    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
-    target = Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
+def desk(desk: Desk, world: World) -> Desk:
+    """On the stack's table, as one that nothing was imported into."""
     key = {name: {"S": value} for name, value in keys.IMPORT.items()}
-    target.dynamodb.delete_item(TableName=target.table.name, Key=key)
-    return target
+    world.client("dynamodb").delete_item(TableName=world.outputs["TableName"], Key=key)
+    return desk
 
 
 def ago(**span: float) -> str:
@@ -34,14 +29,10 @@ def write(folder: Path, table: str, header: str, *rows: tuple[object, ...]) -> N
         csv.writer(file).writerows([header.split(), *rows])
 
 
-def run(target: Target, command: str, *arguments: str) -> None:
-    options = tool.parser().parse_args([command, *arguments, "--apply", "--reason", "import"])
-    assert tool.COMMANDS[command].run(target, options, Output(as_json=True)) == 0
+APPLY = ("--reason", "import", "--apply")
 
 
-def test_imported_players_play_on_where_they_were(
-    world: World, target: Target, tmp_path: Path
-) -> None:
+def test_imported_players_play_on_where_they_were(world: World, desk: Desk, tmp_path: Path) -> None:
     robber, resting, victim, friend = world.players(4)
     write(
         tmp_path,
@@ -64,12 +55,12 @@ def test_imported_players_play_on_where_they_were(
         "Heist",
         "id attacker_id victim_id points_stolen attacker_points_before attacker_points_after "
         "victim_points_before victim_points_after status created_at",
-        (1, robber.id, victim.id, 10, 0, 10, 200, 190, "SUCCESS", ago(days=5)),
-        (2, resting.id, friend.id, 3, 137, 140, 63, 60, "SUCCESS", ago(hours=2)),
+        (unique("h"), robber.id, victim.id, 10, 0, 10, 200, 190, "SUCCESS", ago(days=5)),
+        (unique("h"), resting.id, friend.id, 3, 137, 140, 63, 60, "SUCCESS", ago(hours=2)),
     )
     season = f"{datetime.now(UTC):%Y-%m}"
-    run(target, "import", str(tmp_path), "--season", season)
-    run(target, "rebuild-stats")  # no stream told of them: docs/operations.md, "Reports"
+    desk("import", str(tmp_path), "--season", season, *APPLY)
+    desk("rebuild-stats", *APPLY)  # no stream told of them: docs/operations.md, "Reports"
 
     assert robber.tokens()["balance"] == 2
     assert resting.tokens()["totalSpent"] == 1
