@@ -28,6 +28,7 @@ from heist_core.storage.store import Store
 from heist_core.use_cases.clock import Clock
 from tests.aws_models import check_request
 from tests.builders import NOW
+from tests.policies import Guard
 
 T = TypeVar("T")
 
@@ -234,11 +235,12 @@ class Tap:
 
 
 class Tapped:
-    """A client with a tap on it."""
+    """A client with a tap on it, and behind it whoever guards what the caller may do."""
 
-    def __init__(self, client: object, tap: Tap) -> None:
+    def __init__(self, client: object, tap: Tap, guard: Guard | None = None) -> None:
         self._client = client
         self._tap = tap
+        self._guard = guard or Guard()
 
     @property
     def as_dynamodb(self) -> DynamoDBClient:
@@ -260,9 +262,11 @@ class Tapped:
         call = getattr(self._client, operation)
 
         def tapped(**request: Any) -> Any:
-            self._tap.before(operation, request)
-            answer = call(**request)
-            self._tap.after(operation)
+            self._guard(operation, request)
+            with self._guard.standing_aside():
+                self._tap.before(operation, request)
+                answer = call(**request)
+                self._tap.after(operation)
             return answer
 
         return tapped

@@ -41,6 +41,7 @@ from tests.fakes import (
     Tap,
     Tapped,
 )
+from tests.policies import Guard
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -79,8 +80,9 @@ class Game:
         self.client = client
         self.table = table
         self.tap = Tap()
+        self.guard = Guard()
         self.time = FakeClock()
-        self.gateway = Table(Tapped(client, self.tap).as_dynamodb, table)
+        self.gateway = Table(Tapped(client, self.tap, self.guard).as_dynamodb, table)
         self.store = Store(self.gateway, SameThread())
         self.statistics_store = StatisticsStore(self.gateway)
         self.record_executor: Executor = SameThread()
@@ -98,10 +100,10 @@ class Game:
         """The application's own wiring, with the clients and the clock exchanged."""
         queues = {
             "EVENTS_DLQ_URL": DeadLetters(
-                Tapped(self.events_queue, self.tap).as_sqs, "https://events"
+                Tapped(self.events_queue, self.tap, self.guard).as_sqs, "https://events"
             ),
             "NOTIFIER_DLQ_URL": DeadLetters(
-                Tapped(self.notifier_queue, self.tap).as_sqs, "https://notifier"
+                Tapped(self.notifier_queue, self.tap, self.guard).as_sqs, "https://notifier"
             ),
         }
         monkeypatch.setattr(api, "ceiling", Ceiling())
@@ -113,8 +115,8 @@ class Game:
             "refusals": lambda: self.refusals,
             "dead_letters": lambda variable: queues[variable],
             "record_executor": lambda: self.record_executor,
-            "bus": lambda: Bus(Tapped(self.bridge, self.tap).as_events, "heist-core"),
-            "mailer": lambda: Mailer(Tapped(self.ses, self.tap).as_ses, self.sender),
+            "bus": lambda: Bus(Tapped(self.bridge, self.tap, self.guard).as_events, "heist-core"),
+            "mailer": lambda: Mailer(Tapped(self.ses, self.tap, self.guard).as_ses, self.sender),
             "statistics_store": lambda: self.statistics_store,
             "audit_table": self.audited,
         }.items():
@@ -122,7 +124,7 @@ class Game:
 
     def audited(self, progress: Progress) -> tuple[audit.Audit, list[audit.Violation]]:
         """The audit of the live table."""
-        table = Table(self.client, self.table)
+        table = Table(Tapped(self.client, Tap(), self.guard).as_dynamodb, self.table)
         return audit.audit_table(table, rounds=wiring.AUDIT_ROUNDS, progress=progress)
 
     def restart(self, **variables: object) -> None:
@@ -138,9 +140,12 @@ class Game:
     # Calls
 
     def call(self, function: str, event: Mapping[str, Any]) -> Any:
-        """A function through its handler, as Lambda calls it."""
+        """A function through its handler, as Lambda calls it, and under its role."""
         assert function in FUNCTIONS
-        return importlib.import_module(f"functions.{function}.app").handler(event, LambdaContext())
+        with self.guard.calling(function):
+            return importlib.import_module(f"functions.{function}.app").handler(
+                event, LambdaContext()
+            )
 
     def request(self, function: str, event: Event) -> Answer:
         return Answer(self.call(function, event))

@@ -227,13 +227,14 @@ def translated(template: Mapping[str, Any]) -> dict[str, Any]:
 def every_combination(path: Path = TEMPLATE) -> list[Processed]:
     """The template at a path with every combination of the switches."""
     template = translated(load(path))
-    return [_decided(template, parameters) for parameters in combinations(template)]
+    return [decided(template, parameters) for parameters in combinations(template)]
 
 
 _NOTHING = object()
 
 
-def _decided(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Processed:
+def decided(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Processed:
+    """What an expanded or translated template deploys with these parameters."""
     decide = _Decider(parameters, template["Conditions"])
     resources = {
         name: decide.value({key: part for key, part in each.items() if key != "Condition"})

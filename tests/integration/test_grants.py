@@ -1,0 +1,118 @@
+"""What each role allows, beside what its function asks for: nothing is granted that no call needs.
+
+That nothing is denied that a call needs, every test of this folder shows: the guard of
+tests/policies.py stands before each client.
+"""
+
+import io
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+
+from heist_core.storage import keys
+from tests.builders import api_event, sample, stream_event
+from tests.integration.game import FUNCTIONS, Game
+from tests.integration.stream import Stream
+from tests.policies import KEYS, TABLE, Access, Use, role_of, statements
+
+# Asked for by Lambda itself, not by the function's code.
+BY_LAMBDA = (
+    *("logs:", "xray:", "dynamodb:DescribeStream", "dynamodb:GetRecords"),
+    *("dynamodb:GetShardIterator", "dynamodb:ListStreams"),
+)
+POISON = {
+    "eventName": "INSERT",
+    "dynamodb": {"NewImage": {"pk": {"S": "x"}}, "SequenceNumber": "9"},
+}
+
+
+def every_function_does_all_it_can(game: Game) -> None:
+    game.set_settings(HEIST_COOLDOWN_HOURS=0, HEIST_TARGET_COOLDOWN_HOURS=0)
+    for player in ("alice", "bob"):
+        game.give(player, points=900, tokens=4, email=f"{player}@example.com")
+    game.settings_are_due()
+    for name in ("award_token", "upsert_player", "add_points"):
+        game.call(name, sample(name))
+        game.call(name, {**sample(name), "detail": {}})
+    game.call("seed_point_types", sample("seed_point_types"))
+    game.call("get_tokens", sample("get_tokens"))
+    game.settings_are_due()
+    game.call("check_target", sample("check_target"))
+
+    stream = Stream(game)
+    for round_of_two in range(2):  # told by the stream, then by the sweeper
+        game.settings_are_due()
+        won = game.rob("alice", "bob", f"key-{round_of_two}")
+        assert won.status == 200, won
+        game.rob("alice", "nobody")
+        game.reverse(won.body["heistId"])
+        game.give("alice", tokens=2)
+        records = stream.poll()
+        if round_of_two == 0:
+            for _ in range(2):
+                game.settings_are_due()
+                for name in ("notify_players", "publish_and_count"):
+                    game.call(name, stream_event(*records, POISON))
+    game.once_before("query", game.settings_are_due)  # a run is long enough to read them twice
+    game.sweep()
+    poisoned = game.item(keys.heist(won.body["heistId"]))
+    assert poisoned is not None
+    game.put(
+        {
+            **poisoned,
+            "pointsStolen": "many",
+            "owed": {"notices"},
+            "owedBucket": "0",
+            "owedSince": poisoned["createdAt"],
+        }
+    )
+    game.sweep()
+
+    for event in ({}, {"unreadOnly": "true"}):
+        listed = game.request("list_notifications", api_event("list_notifications", query=event))
+    (newest, *_) = listed.body["notifications"]
+    for body in ({"upTo": newest["id"]}, {"notificationIds": [newest["id"]]}):
+        game.request("mark_notifications_read", api_event("mark_notifications_read", body=body))
+    for report in ("heists-per-day", "token-distribution", "top-robbers"):
+        asked = sample("show_statistics")
+        asked["routeKey"] = f"GET /api/heist/admin/stats/{report}"
+        assert game.request("show_statistics", asked).status == 200
+    state = game.item(keys.player("alice"))
+    assert state is not None
+    game.put({**state, "tokens": 99})
+    assert game.call("audit_table", sample("audit_table"))["violations"]
+
+
+def granted(folder: str) -> Iterator[Use]:
+    role = role_of(folder)
+    for statement in statements(role):
+        yield from (use for use in statement.grants(role) if not use.action.startswith(BY_LAMBDA))
+
+
+@pytest.mark.parametrize("engine", ["moto"], indirect=True)
+def test_nothing_is_granted_that_no_call_needs(game: Game, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: io.BytesIO())
+    every_function_does_all_it_can(game)
+    unused = {use for folder in FUNCTIONS for use in granted(folder)} - game.guard.used
+    assert unused == set()
+
+
+@pytest.mark.parametrize("folder", FUNCTIONS)
+@pytest.mark.parametrize(
+    ("action", "pk"),
+    [
+        ("PutItem", "ACTIONS#2026-11"),
+        ("UpdateItem", "ACTIONS#2026-11"),
+        ("PutItem", "PLAYER#mallory"),
+        ("PutItem", "SETTINGS"),
+        ("UpdateItem", "SETTINGS"),
+        ("UpdateItem", "LEDGER#mallory"),
+    ],
+)
+def test_no_function_may_write_what_only_operators_or_conditions_may(
+    folder: str, action: str, pk: str
+) -> None:
+    access = Access(f"dynamodb:{action}", TABLE, {KEYS: [pk]})
+    role = role_of(folder)
+    assert [use for one in statements(role) for use in one.uses(role, access)] == []
