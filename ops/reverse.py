@@ -128,7 +128,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     given = [*options.heists, *(ids_in(options.file) if options.file else ())]
     if not given:
-        raise OperatorError("Name the heists: their ids, or --file")
+        raise OperatorError(
+            f"{options.file} names no heist."
+            if options.file
+            else "Name the heists: their ids, or --file"
+        )
     heists = newest_first(target, list(dict.fromkeys(given)))
     if len(given) > len(heists):
         out.line(f"{len(given) - len(heists)} of {len(given)} ids are there twice")

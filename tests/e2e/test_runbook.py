@@ -80,10 +80,9 @@ class Bench:
     folder: Path
     endpoint: str
     login: str
-    heist_id: str
 
-    def paste(self, *lines: str) -> None:
-        """All lines into one shell, that ends at the first that fails."""
+    def paste(self, *lines: str) -> str:
+        """All lines into one shell, that ends at the first that fails; what it printed."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         aws = {"AWS_ENDPOINT_URL": self.endpoint, "AWS_DEFAULT_REGION": "us-east-1"}
         aws |= {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -98,6 +97,7 @@ class Bench:
         assert done.returncode == 0, f"{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         assert "defect" not in done.stderr
         assert "AWS says" not in done.stderr
+        return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -110,14 +110,9 @@ def bench(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
         path.write_text(content, "utf-8")
         path.chmod(0o755)
     shutil.copytree(ROOT / "tests" / "sample_export", folder / "export")
-    login = unique("olga")
-    robber = world.sign_up(login)
-    world.profile(robber.id, name="Olga")
-    world.award(robber.id)
-    heist_id = robber.rob(world.victim(points=200))["heistId"]
     forget(world)
-    bench = Bench(folder, str(world.outputs["Endpoint"]), login, heist_id)
-    bench.paste("./heist config --set HEIST_COOLDOWN_HOURS=24 --reason 'as before' --apply")
+    bench = Bench(folder, str(world.outputs["Endpoint"]), unique("olga"))
+    world.sign_up(bench.login)
     yield bench
     forget(world)
 
@@ -136,10 +131,30 @@ def forget(world: World) -> None:
 TITLES = [title for title, text in sections().items() if commands(text)]
 
 
+@pytest.fixture(scope="module")
+def version(bench: Bench) -> str:
+    """A version of the settings that changes nothing, in effect from now on."""
+    bench.paste("./heist config --back 0 --reason test --apply")
+    told = bench.paste("./heist config --set HEIST_COOLDOWN_HOURS=24 --reason test --apply --json")
+    return str(json.loads(told)["version"])
+
+
+@pytest.fixture(scope="module")
+def heist_id(bench: Bench, world: World, version: str) -> str:
+    """A heist by whoever the runbook names, under that version."""
+    robber = world.sign_in(bench.login)
+    world.profile(robber.id, name="Olga")
+    world.award(robber.id)
+    return str(robber.rob(world.victim(points=200))["heistId"])
+
+
 @pytest.mark.parametrize("title", TITLES)
-def test_a_sections_commands_run_as_pasted(title: str, bench: Bench) -> None:
-    lines = [here(line).replace(EXAMPLE, bench.heist_id) for line in commands(sections()[title])]
+def test_a_sections_commands_run_as_pasted(
+    title: str, bench: Bench, version: str, heist_id: str
+) -> None:
+    lines = [here(line).replace(EXAMPLE, heist_id) for line in commands(sections()[title])]
     lines = [re.sub("=(alice|olga)$", f"={bench.login}", line) for line in lines]
+    lines = [line.replace("VERSION=1", f"VERSION={version}") for line in lines]
     if any(line.startswith("aws ") for line in lines):
         named = commands(sections()["The program"])
         lines = [*(here(line) for line in named if "output" in line), *lines]

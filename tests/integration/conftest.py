@@ -36,7 +36,7 @@ def game(new_game: Callable[[], Game]) -> Game:
 
 @pytest.fixture
 def desk(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
-    """The operator's tool on that table."""
+    """The operator's program on that table."""
     return desk_of(game, capsys)
 
 

@@ -241,6 +241,13 @@ def test_nothing_to_reverse_is_said_so(
         reverse(desk, *arguments)
 
 
+def test_a_file_without_an_id_is_said_to_be(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "heists.txt"
+    file.write_text("# none left\n", "utf-8")
+    with pytest.raises(OperatorError, match="names no heist"):
+        reverse(desk, "--file", str(file))
+
+
 def test_a_file_that_is_no_text_is_refused(desk: Desk, tmp_path: Path) -> None:
     file = tmp_path / "heists.bin"
     file.write_bytes(b"\xff\xfe\x00")
