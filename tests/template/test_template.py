@@ -223,6 +223,25 @@ def test_every_route_needs_a_token(combinations: list[Processed]) -> None:
                 assert operation["security"] == [{"PlayerToken": []}], (method, path)
 
 
+def test_nobody_signs_up_alone_or_changes_what_names_them(combinations: list[Processed]) -> None:
+    for processed in combinations:
+        for pool in processed.of_type("AWS::Cognito::UserPool").values():
+            assert pool["AdminCreateUserConfig"] == {"AllowAdminCreateUserOnly": True}
+            assert pool["UserPoolTier"] == "LITE"
+        for client in processed.of_type("AWS::Cognito::UserPoolClient").values():
+            assert client["WriteAttributes"] == ["name"]
+    rule = TEMPLATE["Rules"]["OwnPoolNamesPlayersBySub"]
+    assert rule["RuleCondition"] == {"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}
+    (only,) = rule["Assertions"]
+    assert only["Assert"] == {"Fn::Equals": [{"Ref": "UserIdClaim"}, "sub"]}
+
+
+def test_access_logs_need_no_room_in_the_accounts_log_policy(on_aws: Processed) -> None:
+    assert on_aws.resources["HeistApiLogs"]["Properties"]["LogGroupName"].startswith(
+        "/aws/vendedlogs/"
+    )
+
+
 # --- What must not get lost ----------------------------------------------------------------------
 
 
@@ -294,7 +313,7 @@ def test_the_two_stream_consumers_are_bounded_and_keep_what_fails(on_aws: Proces
 def test_the_table_survives_mistakes(combinations: list[Processed]) -> None:
     for processed in combinations:
         table = processed.resources["Table"]
-        assert table["DeletionPolicy"] == "RetainExceptOnCreate"
+        assert table["DeletionPolicy"] == "Retain"  # a rollback cannot delete what is protected
         assert table["UpdateReplacePolicy"] == "Retain"
         properties = table["Properties"]
         local = processed.parameters["Stage"] == "local"
