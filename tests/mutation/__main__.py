@@ -1,31 +1,29 @@
 """`make mutants`: break the product in every small way, and see that a test or a seed notices.
 
-- rules: what mutmut changes in the rules of the game; the unit tests must notice.
 - condition, operand, version bump, step, change, value, attribute: a part of a write to DynamoDB is
   not sent, or sent wrong; refusal, lost answer: such an answer is taken for a success. Every write
   that the tests make the product send is tried.
-- decision: a decision of the code that sends them is taken away, or turned round.
+- decision: in the rules and use cases, a decision is taken away or turned round, a number changed.
 
-All but the rules are tried on the unit tests, the tests of storage and the seeds that meet them, on
-moto. `python -m tests.mutation condition PLAYER` tries those with all these words in their names.
-Each mutant that nothing notices must stand in survivors.txt with the reason.
+First it sees what each unit test, each test of storage (on moto) and each seed of the simulation
+meets; then those that meet a mutant are run with it, until one fails that does not fail without it.
+`python -m tests.mutation condition PLAYER` tries mutants with all these words in their names.
+Each mutant that nothing notices must be listed in survivors.txt with the reason.
 """
 # ruff: noqa: T201 - a command line
 
-import multiprocessing
 import os
 import sys
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from local.tools import ROOT
 
-from . import rules
-from .code import CodeMutant, code_mutants, modules
-from .requests import Mutant, Place
-from .trial import DECIDING, SEEDS, Met, Trial, observe_seeds, observe_tests, prepare, try_out
+from .code import code_mutants, modules
+from .requests import Place  # noqa: TC001 - see below
+from .trial import DECIDING, AnyMutant, Met, Trial, observe, workers
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
 
@@ -37,14 +35,13 @@ def explained() -> dict[str, str]:
     return {what: why for what, _, why in entries}
 
 
-def trials(tests: dict[str, Met], seeds: dict[str, Met]) -> list[Trial]:
-    """Every mutant with what meets it."""
-    met = [*tests.values(), *seeds.values()]
+def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
+    """Of all that was met, and of all code that decides."""
     counts: dict[Place, set[int]] = defaultdict(set)
     for one in met:
         for place, seen in one.counts.items():
             counts[place].update(seen)
-    every: set[Mutant | CodeMutant] = {
+    every: set[AnyMutant] = {
         mutant
         for one in met
         for call in one.calls
@@ -55,73 +52,52 @@ def trials(tests: dict[str, Met], seeds: dict[str, Met]) -> list[Trial]:
     for package in DECIDING:
         for module in modules(package):
             every.update(code_mutants(module))
+    return sorted(every, key=str)
 
-    def meeting(some: dict[str, Met], mutant: Mutant | CodeMutant) -> list[str]:
+
+def trial(mutant: AnyMutant, tests: Mapping[str, Met], seeds: Mapping[str, Met]) -> Trial:
+    """With whatever meets it."""
+
+    def meeting(some: Mapping[str, Met]) -> list[str]:
         found = [name for name, one in some.items() if one.meets(mutant)]
         return sorted(found, key=lambda name: some[name].seconds)
 
-    return [
-        Trial(
-            mutant,
-            meeting(tests, mutant),
-            # Which lines a seed runs is not known, nor is it needed.
-            range(SEEDS)
-            if isinstance(mutant, CodeMutant)
-            else [int(seed) for seed in meeting(seeds, mutant)],
-        )
-        for mutant in sorted(every, key=str)
-    ]
-
-
-def family(mutant: Mutant | CodeMutant) -> str:
-    return "decision" if isinstance(mutant, CodeMutant) else mutant.family
+    return Trial(mutant, meeting(tests), [int(seed) for seed in meeting(seeds)])
 
 
 def main(words: Sequence[str]) -> int:
     os.chdir(ROOT)
     started, reasons = time.monotonic(), explained()
     tried: Counter[str] = Counter()
-    noticed: Counter[str] = Counter()
+    killed: Counter[str] = Counter()
     unexplained = []
-
-    def note(name: str, kind: str, found: str) -> None:
-        tried[kind] += 1
-        noticed[kind] += bool(found)
-        if not found and not reasons.get(name):
-            unexplained.append(name)
-        print(f"{'killed  ' if found else 'SURVIVED'} {name}", flush=True)
-        if found:
-            print(f"         {found}", flush=True)
-
-    prepare()
-    with multiprocessing.get_context("fork").Pool(os.cpu_count(), maxtasksperchild=1) as pool:
-        tests = pool.apply_async(observe_tests)
-        seeds = pool.apply_async(observe_seeds, (range(SEEDS),))
-        chosen = [
-            trial
-            for trial in trials(tests.get(), seeds.get())
-            if all(word in f"{family(trial.mutant)} {trial.mutant}" for word in words)
+    with workers() as done:
+        tests, seeds = observe(done)
+        trials = [
+            trial(mutant, tests, seeds)
+            for mutant in every_mutant([*tests.values(), *seeds.values()])
+            if all(word in f"{mutant.family} {mutant}" for word in words)
         ]
-        print(f"{len(chosen)} mutants after {time.monotonic() - started:.0f} s", flush=True)
-        for trial, found in pool.imap_unordered(try_out, chosen):
-            note(str(trial.mutant), family(trial.mutant), found)
-    if not words:
-        for name, found in rules.tried():
-            note(name, "rule", found)
-    print(_table(tried, noticed))
+        print(
+            f"{len(trials)} mutants of what {len(tests)} tests and {len(seeds)} seeds meet, after "
+            f"{time.monotonic() - started:.0f} s",
+            flush=True,
+        )
+        for tried_out, found in done(trials):
+            name, family = str(tried_out.mutant), tried_out.mutant.family
+            tried[family] += 1
+            killed[family] += bool(found)
+            if not found and name not in reasons:
+                unexplained.append(name)
+            print(f"{'killed  ' if found else 'SURVIVED'} {name}", flush=True)
+            print(f"         {found or reasons.get(name, 'nothing noticed it')}", flush=True)
+    print(f"\n{'':<14}{'tried':>7}{'killed':>8}{'explained':>11}")
+    for family, count in sorted(tried.items()):
+        print(f"{family:<14}{count:>7}{killed[family]:>8}{count - killed[family]:>11}")
     print(f"{tried.total()} mutants in {time.monotonic() - started:.0f} s")
-    for name in unexplained:
+    for name in sorted(unexplained):
         print(f"NOT EXPLAINED: {name}")
     return 1 if unexplained else 0
-
-
-def _table(tried: Counter[str], noticed: Counter[str]) -> str:
-    lines = [f"{'':<14}{'tried':>7}{'killed':>8}{'explained':>11}"]
-    lines += [
-        f"{kind:<14}{count:>7}{noticed[kind]:>8}{count - noticed[kind]:>11}"
-        for kind, count in sorted(tried.items())
-    ]
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

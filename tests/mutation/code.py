@@ -1,181 +1,173 @@
 """Mutants of the product's code, by its syntax tree: each decision taken away or turned round.
 
-A mutant is compiled when its module is imported; no file is written.
+A mutant is put into the running process: a function gets another body for a while.
 """
 
 import ast
-import importlib.abc
-import importlib.machinery
-import importlib.util
-import sys
-from collections.abc import Iterator, Sequence
+import importlib
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType
 
 from local.tools import ROOT
 
 LAYER = ROOT / "layers" / "heist_core"
 _BOUNDARIES = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt}
+_OPERATORS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult}
+_EXTREMES = {"min": "max", "max": "min"}
+Lines = tuple[int, int]
 
 
 @dataclass(frozen=True, order=True)
 class CodeMutant:
-    """The `number`th mutant of a module; `line` is where, `function` and `change` say what."""
+    """The `number`th mutant of a function; `lines` are those of the statement that it changes."""
 
     module: str
-    number: int
-    line: int
     function: str
+    number: int
+    lines: Lines
     change: str
+    family = "decision"
 
     def __str__(self) -> str:
         return f"{self.module.removeprefix('heist_core.')}.{self.function}: {self.change}"
-
-
-class _Mutate(ast.NodeTransformer):
-    """Counts every possible change, and makes the one that is wanted."""
-
-    def __init__(self, wanted: int | None = None) -> None:
-        self.found: list[tuple[int, str, str]] = []
-        self._wanted = wanted
-        self._inside: list[str] = []
-
-    def _offer(self, old: ast.AST, new: ast.AST, change: str) -> ast.AST:
-        """The new node if it is wanted, else the old one."""
-        self.found.append((getattr(old, "lineno", 0), ".".join(self._inside), change))
-        if self._wanted == len(self.found) - 1:
-            return ast.fix_missing_locations(ast.copy_location(new, old))
-        return old
-
-    def _within(self, node: ast.ClassDef | ast.FunctionDef) -> ast.AST:
-        self._inside.append(node.name)
-        changed = self.generic_visit(node)
-        self._inside.pop()
-        return changed
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        return self._within(node)
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._within(node)
-
-    def _decision(self, node: "ast.If | ast.IfExp") -> ast.AST:
-        if not self._inside:  # imports for types
-            return node
-        self.generic_visit(node)
-        for value in (True, False):
-            test = self._offer(node.test, ast.Constant(value), f"if {_text(node.test)} -> {value}")
-            if isinstance(test, ast.Constant):
-                node.test = test
-                break
-        return node
-
-    def visit_If(self, node: ast.If) -> ast.AST:
-        return self._decision(node)
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.AST:
-        return self._decision(node)
-
-    def visit_comprehension(self, node: ast.comprehension) -> ast.AST:
-        self.generic_visit(node)
-        node.ifs = [
-            self._offer(one, ast.Constant(True), f"for ... if {_text(one)} -> True")  # type: ignore[misc]
-            for one in node.ifs
-        ]
-        return node
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
-        self.generic_visit(node)
-        for number, value in enumerate(node.values):
-            left = [one for n, one in enumerate(node.values) if n != number]
-            rest = left[0] if len(left) == 1 else ast.BoolOp(node.op, left)
-            new = self._offer(node, rest, f"{_text(node)} without {_text(value)}")
-            if new is not node:
-                return new
-        return node
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        self.generic_visit(node)
-        boundary = _BOUNDARIES.get(type(node.ops[0]))
-        if boundary is None:
-            return node
-        new = ast.Compare(node.left, [boundary(), *node.ops[1:]], node.comparators)
-        return self._offer(node, new, f"{_text(node)} -> {_text(new)}")
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        self.generic_visit(node)
-        if isinstance(node.value, ast.Call):
-            return self._offer(node, ast.Pass(), f"without {_text(node)}")
-        return node
-
-    def visit_Return(self, node: ast.Return) -> ast.AST:
-        self.generic_visit(node)
-        match node.value:
-            case ast.Constant(bool(value)):
-                return self._offer(node, ast.Return(ast.Constant(not value)), f"return {not value}")
-        return node
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
-        for part in node.values:
-            if isinstance(part, ast.FormattedValue):
-                left: list[ast.expr] = [one for one in node.values if one is not part]
-                new = self._offer(
-                    node, ast.JoinedStr(left), f"{_text(node)} without {_text(part.value)}"
-                )
-                if new is not node:
-                    return new
-        return node
 
 
 def _text(node: ast.AST) -> str:
     return ast.unparse(node).replace("\n", " ")
 
 
+def _alternatives(node: ast.AST) -> Iterator[tuple[ast.AST, str]]:
+    """What a node could be instead, and what to call that."""
+    match node:
+        case ast.If(test, body, orelse):
+            for value in (True, False):
+                yield ast.If(ast.Constant(value), body, orelse), f"if {_text(test)} -> {value}"
+        case ast.IfExp(test, body=there, orelse=other):
+            yield there, f"if {_text(test)} -> True"
+            yield other, f"if {_text(test)} -> False"
+        case ast.comprehension(target, iterated, ifs, is_async) if ifs:
+            for one in ifs:
+                left = [each for each in ifs if each is not one]
+                new = ast.comprehension(target, iterated, left, is_async)
+                yield new, f"for ... without if {_text(one)}"
+        case ast.BoolOp(op, values):
+            for one in values:
+                rest = [each for each in values if each is not one]
+                new_value = rest[0] if len(rest) == 1 else ast.BoolOp(op, rest)
+                yield new_value, f"{_text(node)} without {_text(one)}"
+        case ast.Compare(left=compared, ops=[first, *more], comparators=comparators):
+            if type(first) in _BOUNDARIES:
+                boundary = _BOUNDARIES[type(first)]()
+                new_compare = ast.Compare(compared, [boundary, *more], comparators)
+                yield new_compare, f"{_text(node)} -> {_text(new_compare)}"
+        case ast.BinOp(a, op, b) if type(op) in _OPERATORS:
+            new_sum = ast.BinOp(a, _OPERATORS[type(op)](), b)
+            yield new_sum, f"{_text(node)} -> {_text(new_sum)}"
+        case ast.Call(ast.Name(name), arguments, keywords) if name in _EXTREMES:
+            new_call = ast.Call(ast.Name(_EXTREMES[name], ast.Load()), arguments, keywords)
+            yield new_call, f"{_text(node)} -> {_text(new_call)}"
+        case ast.Expr(ast.Call()):
+            yield ast.Pass(), f"without {_text(node)}"
+        case ast.Return(ast.Constant(value)) if isinstance(value, bool):
+            yield ast.Return(ast.Constant(not value)), f"return {not value}"
+        case ast.Constant(number) if isinstance(number, int) and not isinstance(number, bool):
+            yield ast.Constant(number + 1), f"{number} -> {number + 1}"
+        case ast.JoinedStr(values):
+            for one in values:
+                if isinstance(one, ast.FormattedValue):
+                    new_text = ast.JoinedStr([each for each in values if each is not one])
+                    yield new_text, f"{_text(node)} without {_text(one.value)}"
+
+
+class _Replace(ast.NodeTransformer):
+    def __init__(self, old: ast.AST, new: ast.AST) -> None:
+        self._old, self._new = old, new
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if node is self._old:
+            return ast.fix_missing_locations(ast.copy_location(self._new, node))
+        changed: ast.AST = self.generic_visit(node)
+        return changed
+
+
+def _functions(tree: ast.AST, inside: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Functions and methods, but for those inside of them."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef):
+            yield f"{inside}{node.name}", node
+        elif isinstance(node, ast.ClassDef):
+            yield from _functions(node, f"{inside}{node.name}.")
+
+
+def _changes(node: ast.AST, at: Lines) -> Iterator[tuple[ast.AST, ast.AST, str, Lines]]:
+    """Every node below with each of its alternatives, its name and the lines of its statement."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.stmt):
+            body = getattr(child, "body", None)
+            at = child.lineno, body[0].lineno - 1 if body else child.end_lineno or child.lineno
+            at = at[0], max(at)
+        for new, change in _alternatives(child):
+            yield child, new, change, at
+        yield from _changes(child, at)
+
+
 def _source(module: str) -> Path:
     return LAYER / Path(*module.split(".")).with_suffix(".py")
 
 
-def modules(package: str) -> Iterator[str]:
+def modules(package: str) -> list[str]:
     """The modules of a package of the layer."""
     folder = _source(package).with_suffix("")
-    return (f"{package}.{path.stem}" for path in sorted(folder.glob("*.py")))
+    return [f"{package}.{path.stem}" for path in sorted(folder.glob("*.py"))]
 
 
 def code_mutants(module: str) -> list[CodeMutant]:
     """Every mutant of a module."""
-    mutate = _Mutate()
-    mutate.visit(ast.parse(_source(module).read_text("utf-8")))
-    return [CodeMutant(module, number, *found) for number, found in enumerate(mutate.found)]
+    tree = ast.parse(_source(module).read_text("utf-8"))
+    return [
+        CodeMutant(module, name, number, lines, change)
+        for name, function in _functions(tree)
+        for number, (_, _, change, lines) in enumerate(_changes(function, (0, 0)))
+    ]
 
 
-class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """While it is first in `sys.meta_path`, the mutant is imported in the module's place."""
-
-    def __init__(self, mutant: CodeMutant) -> None:
-        self._mutant = mutant
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if name != self._mutant.module:
-            return None
-        source = _source(name)
-        return importlib.util.spec_from_file_location(name, source, loader=self)
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        source = _source(self._mutant.module)
-        tree = _Mutate(self._mutant.number).visit(ast.parse(source.read_text("utf-8")))
-        exec(compile(tree, str(source), "exec"), module.__dict__)
+@contextmanager
+def in_place(mutant: CodeMutant) -> Iterator[None]:
+    """The function is the mutant, for everybody who calls it."""
+    source = _source(mutant.module)
+    tree = ast.parse(source.read_text("utf-8"))
+    wanted = dict(_functions(tree))[mutant.function]
+    old, new, _, _ = list(_changes(wanted, (0, 0)))[mutant.number]
+    _Replace(old, new).visit(tree)
+    compiled = compile(tree, str(source), "exec")
+    function = _function(mutant)
+    kept = function.__code__
+    function.__code__ = _code(compiled, mutant.function)
+    try:
+        yield
+    finally:
+        function.__code__ = kept
 
 
-def import_mutant(mutant: CodeMutant) -> None:
-    """From here on this process has the mutant: what was imported is imported anew."""
-    for name in list(sys.modules):
-        ours = name.partition(".")[0] in ("heist_core", "functions", "ops", "tests")
-        if ours and not name.startswith("tests.mutation"):
-            del sys.modules[name]
-    sys.meta_path.insert(0, Mutated(mutant))
+def _function(mutant: CodeMutant) -> FunctionType:
+    found: object = importlib.import_module(mutant.module)
+    for name in mutant.function.split("."):
+        found = inspect.getattr_static(found, name)
+    for wrapped in ("fget", "func", "__func__"):
+        found = getattr(found, wrapped, found)
+    found = inspect.unwrap(found)  # type: ignore[arg-type]
+    assert isinstance(found, FunctionType), mutant
+    return found
+
+
+def _code(within: CodeType, function: str) -> CodeType:
+    inner = [one for one in within.co_consts if isinstance(one, CodeType)]
+    for code in inner:
+        if code.co_qualname == function:
+            return code
+    (owner,) = [code for code in inner if function.startswith(f"{code.co_qualname}.")]
+    return _code(owner, function)

@@ -1,30 +1,36 @@
-"""Runs tests and seeds in their own processes: to see what they cover, and to try mutants."""
+"""Runs tests and seeds under observation and with mutants, each worker in one session of pytest."""
 
+import multiprocessing
 import os
 import signal
-import sys
-import tempfile
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
 import coverage
 import pytest
+from _pytest.runner import runtestprotocol
 
-from .code import LAYER, CodeMutant, import_mutant
+from local.tools import ROOT
+
+from .code import LAYER, CodeMutant, in_place
 from .requests import NEEDS, Calls, Mutant, Place, Watch, mutants_of, places, watching
 
+AnyMutant = Mutant | CodeMutant
+
 SEEDS = 200
-LONGEST_SECONDS = 240
-"""A mutant that keeps the tests busy so long has been noticed."""
-_TESTS = ("tests/unit", "tests/integration", "-k", "not ministack and not dynamodb-local")
-DECIDING = ("heist_core.use_cases",)
+LONGEST_SECONDS = 60
+"""A test or a seed that a mutant keeps busy so long has noticed it."""
+DECIDING = ("heist_core.domain", "heist_core.use_cases")
 """The packages that decide what is written."""
-_OPTIONS = ("-q", "-x", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow")
+_PARTS = 16
+_ARGUMENTS = (
+    *("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow"),
+    *("tests/unit", "tests/integration", "-k", "not ministack and not dynamodb-local"),
+)
 
 
 @dataclass
@@ -40,169 +46,218 @@ class Met:
     """How many alike a write is one of."""
     lines: dict[str, set[int]] = field(default_factory=dict)
 
-    def meets(self, mutant: "Mutant | CodeMutant") -> bool:
+    def meets(self, mutant: AnyMutant) -> bool:
         """Whether it can notice the mutant at all."""
         if isinstance(mutant, CodeMutant):
-            return mutant.line in self.lines.get(mutant.module, ())
+            first, last = mutant.lines
+            return any(first <= line <= last for line in self.lines.get(mutant.module, ()))
         needed = NEEDS.get(mutant.family)
         if needed is not None and mutant.place not in self.failed.get(needed, ()):
             return False
         return any(mutant in call for call in self.calls)
 
 
-class _Observer:
-    """Of the requests, and as a plugin of pytest of the tests."""
-
-    def __init__(self) -> None:
-        self.met: dict[str, Met] = defaultdict(Met)
-        self.current = ""
-        self.failed = ""
-        self._known: Calls = {}
-
-    def sent(self, operation: str, params: Mapping[str, Any]) -> None:
-        met = self.met[self.current]
-        met.calls.add(mutants_of(self._known, operation, params))
-        found = places(operation, params)
-        for place in found:
-            count = max(one.nth for one in found if one.write == place.write)
-            met.counts.setdefault(place, set()).add(count)
-
-    def write_failed(self, how: str, found: list[Place]) -> None:
-        self.met[self.current].failed.setdefault(how, set()).update(found)
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        self.current = item.nodeid
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self.met[report.nodeid].seconds += report.duration
-        if report.failed and not self.failed:
-            self.failed = report.nodeid
-
-
-def prepare() -> None:
-    """Imports what every process needs, once."""
-    with _Quiet():
-        pytest.main(["--collect-only", *_OPTIONS, *_TESTS])
-
-
-class _Quiet:
-    """Nothing that is printed, by whatever way, is shown; `text` is what it was."""
-
-    def __enter__(self) -> Self:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._kept = os.dup(1), os.dup(2)
-        self._file = tempfile.TemporaryFile()
-        for number in (1, 2):
-            os.dup2(self._file.fileno(), number)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._file.seek(0)
-        self.text = self._file.read().decode("utf-8", "replace")
-        self._file.close()
-        for number, kept in zip((1, 2), self._kept, strict=True):
-            os.dup2(kept, number)
-            os.close(kept)
-
-
-def observe_seeds(seeds: Iterable[int]) -> dict[str, Met]:
-    """What each seed meets."""
-    from tests.simulation.simulation import Simulator
-
-    observer, simulator = _Observer(), Simulator()
-    with watching(Watch(observer.sent, observer.write_failed)):
-        for seed in seeds:
-            observer.current, started = str(seed), time.process_time()
-            simulator.run(seed)
-            observer.met[str(seed)].seconds = time.process_time() - started
-    return dict(observer.met)
-
-
-def observe_tests(_: object = None) -> dict[str, Met]:
-    """What each unit test, and each test of storage on moto, meets."""
-    observer = _Observer()
-    with tempfile.TemporaryDirectory() as folder:
-        data, config = Path(folder) / "coverage", Path(folder) / "config"
-        source = ",".join(DECIDING)
-        config.write_text(f"[run]\nsource_pkgs = {source}\ndata_file = {data}\n", "utf-8")
-        options = ["--cov", "--cov-context=test", f"--cov-config={config}", "--cov-report="]
-        with _Quiet() as quiet, watching(Watch(observer.sent, observer.write_failed)):
-            code = pytest.main([*_OPTIONS, *options, *_TESTS], plugins=[observer])
-        if code:
-            raise RuntimeError(f"a test fails without any mutant: {quiet.text[-3000:]}")
-        read = coverage.CoverageData(str(data))
-        read.read()
-        for file in read.measured_files():
-            module = ".".join(Path(file).relative_to(LAYER).with_suffix("").parts)
-            for line, contexts in read.contexts_by_lineno(file).items():
-                for test in {one.partition("|")[0] for one in contexts} - {""}:
-                    observer.met[test].lines.setdefault(module, set()).add(line)
-    observer.met.pop("", None)
-    return dict(observer.met)
-
-
 @dataclass(frozen=True)
 class Trial:
     """A mutant, with the tests and the seeds that may notice it, quickest first."""
 
-    mutant: "Mutant | CodeMutant"
+    mutant: AnyMutant
     tests: Sequence[str]
     seeds: Sequence[int]
-
-
-def try_out(trial: Trial) -> tuple[Trial, str]:
-    """What noticed the mutant; empty if nothing did. Ruins the process for anything else."""
-
-    def too_long(*_: object) -> None:
-        raise _TooLongError
-
-    signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LONGEST_SECONDS)
-    try:
-        with ExitStack() as stack:
-            if isinstance(trial.mutant, CodeMutant):
-                import_mutant(trial.mutant)
-            else:
-                stack.enter_context(watching(Watch(mutant=trial.mutant)))
-            return trial, _first_test(trial.tests) or _first_seed(trial.seeds)
-    except _TooLongError:
-        return trial, f"nothing ended within {LONGEST_SECONDS} s"
 
 
 class _TooLongError(BaseException):
     pass
 
 
-def _first_test(tests: Sequence[str]) -> str:
-    if not tests:
-        return ""
-    observer = _Observer()
-    with _Quiet() as quiet:
-        code = pytest.main([*_OPTIONS, *tests], plugins=[observer])
-    if observer.failed:
-        return observer.failed.removeprefix("tests/")
-    if code == pytest.ExitCode.OK:
-        return ""
-    if "ImportError" in quiet.text or "Error" in quiet.text:
-        return "the tests cannot be imported"
-    raise RuntimeError(f"tests that could not run: {quiet.text[-3000:]}")
+@contextmanager
+def _limited() -> Iterator[None]:
+    def too_long(*_: object) -> None:
+        raise _TooLongError
+
+    before = signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(LONGEST_SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
 
 
-def _first_seed(seeds: Sequence[int]) -> str:
-    if not seeds:
-        return ""
-    from tests.simulation.simulation import Failure, Simulator
+class _Between(pytest.Item):
+    """What runs next, by name: so the fixtures of the session stay, and no others."""
 
-    simulator = Simulator()
-    for seed in seeds:
+    def runtest(self) -> None:
+        pass
+
+
+class Worker:
+    """A plugin that runs, instead of all tests once, what `work` asks it to run."""
+
+    def __init__(self, work: "Callable[[Worker], None]") -> None:
+        self._work = work
+        self._known: Calls = {}
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        from tests.simulation.simulation import Simulator
+
+        self.items = {item.nodeid: item for item in session.items}
+        self._between = _Between.from_parent(session, name="between")
+        self._simulator = Simulator()
+        self._work(self)
+        return True
+
+    def _test(self, name: str) -> str:
+        """How a test failed; empty if it did not."""
+        item: Any = self.items[name]
+        item._initrequest()
+        for report in runtestprotocol(item, log=False, nextitem=self._between):
+            if report.failed:
+                return name.removeprefix("tests/")
+        return ""
+
+    def _seed(self, seed: int) -> str:
+        from tests.simulation.simulation import Failure
+
         try:
-            simulator.run(seed)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it was noticed
+            self._simulator.run(seed)
+        except (Exception, _TooLongError) as error:  # noqa: BLE001 - whatever it is, it was noticed
             text = str(error) if isinstance(error, Failure) else repr(error)
             found = [line for line in text.splitlines() if line.startswith("DEVIATION")]
             return f"seed {seed}: {(found or [text])[0][:120]}"
-    return ""
+        return ""
+
+    def runs(self, tests: Sequence[str], seeds: Sequence[int]) -> Iterator[Callable[[], str]]:
+        yield from (partial(self._test, name) for name in tests)
+        yield from (partial(self._seed, seed) for seed in seeds)
+
+    # Observing
+
+    def observe(self, part: int) -> dict[str, Met]:
+        """What a part of all tests and seeds meets."""
+        tests = list(self.items)[part::_PARTS]
+        seeds = range(part, SEEDS, _PARTS)
+        lines = coverage.Coverage(source_pkgs=DECIDING, data_file=None, config_file=False)
+        lines.start()
+        found = {}
+        for name, run in zip([*tests, *map(str, seeds)], self.runs(tests, seeds), strict=True):
+            lines.switch_context(name)
+            found[name] = self._met(run)
+        lines.stop()
+        data = lines.get_data()
+        for file in data.measured_files():
+            module = os.path.relpath(file, LAYER).removesuffix(".py").replace(os.sep, ".")
+            for line, names in data.contexts_by_lineno(file).items():
+                for name in names:
+                    if name in found:
+                        found[name].lines.setdefault(module, set()).add(line)
+        return found
+
+    def met_by_seed(self, seed: int) -> Met:
+        return self._met(partial(self._seed, seed))
+
+    def _met(self, run: Callable[[], str]) -> Met:
+        met, started = Met(), time.process_time()
+        with watching(Watch(partial(self._sent, met), partial(_failed, met))):
+            if wrong := run():
+                raise RuntimeError(f"without any mutant: {wrong}")
+        met.seconds = time.process_time() - started
+        return met
+
+    def _sent(self, met: Met, operation: str, params: Mapping[str, Any]) -> None:
+        met.calls.add(mutants_of(self._known, operation, params))
+        found = places(operation, params)
+        for place in found:
+            count = max(one.nth for one in found if one.write == place.write)
+            met.counts.setdefault(place, set()).add(count)
+
+    # Trying
+
+    def try_out(self, trial: Trial) -> str:
+        """What noticed the mutant; empty if nothing did."""
+        for run in self.runs(trial.tests, trial.seeds):
+            with _limited(), _with(trial.mutant):
+                found = run()
+            if found:
+                if again := run():
+                    raise RuntimeError(f"after {trial.mutant}, also without it: {again}")
+                return found
+        return ""
+
+
+def _failed(met: Met, how: str, found: list[Place]) -> None:
+    met.failed.setdefault(how, set()).update(found)
+
+
+def _with(mutant: AnyMutant) -> Any:
+    return in_place(mutant) if isinstance(mutant, CodeMutant) else watching(Watch(mutant=mutant))
+
+
+def session(work: Callable[[Worker], None], arguments: Sequence[str] = _ARGUMENTS) -> None:
+    """Run `work` with a worker for the tests of these arguments, in this process."""
+    if pytest.main([*arguments], plugins=[Worker(work)]) != pytest.ExitCode.OK:
+        raise RuntimeError("pytest ended with an error")
+
+
+# All of them, on all cores
+
+
+@dataclass
+class _Pool:
+    tasks: Any
+    results: Any
+
+    def work(self, worker: Worker) -> None:
+        """Until there is no task: a part to observe, or a trial."""
+        for task in iter(self.tasks.get, None):
+            done = worker.try_out(task) if isinstance(task, Trial) else worker.observe(task)
+            self.results.put((task, done))
+
+
+def _process(pool: _Pool) -> None:
+    os.chdir(ROOT)
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    try:
+        session(pool.work)
+    except BaseException as error:
+        pool.results.put((None, repr(error)))
+        raise
+
+
+Done = Callable[[Sequence[Any]], Iterator[tuple[Any, Any]]]
+
+
+@contextmanager
+def workers() -> Iterator[Done]:
+    """Gives what does tasks, in any order: numbers of parts to observe, or trials."""
+    context = multiprocessing.get_context("spawn")
+    pool = _Pool(context.Queue(), context.Queue())
+    count = os.cpu_count() or 1
+    processes = [context.Process(target=_process, args=(pool,)) for _ in range(count)]
+
+    def done(tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        for task in tasks:
+            pool.tasks.put(task)
+        for _ in tasks:
+            task, found = pool.results.get()
+            if task is None:
+                raise RuntimeError(found)
+            yield task, found
+
+    for process in processes:
+        process.start()
+    try:
+        yield done
+    finally:
+        for process in processes:
+            process.terminate()
+
+
+def observe(done: Done) -> tuple[dict[str, Met], dict[str, Met]]:
+    """What every test meets, and what every seed."""
+    met: dict[str, Met] = {}
+    for _, found in done(range(_PARTS)):
+        met |= found
+    seeds = {name: one for name, one in met.items() if name.isdecimal()}
+    return {name: one for name, one in met.items() if name not in seeds}, seeds

@@ -1,14 +1,14 @@
 """Mutants are found, tried and noticed; trying all of them is `make mutants`."""
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.mutation.code import CodeMutant, code_mutants
+from tests.mutation.code import code_mutants
 from tests.mutation.requests import ALONE, Mutant, Place, broken, mutants
-from tests.mutation.trial import Trial, observe_seeds, try_out
+from tests.mutation.trial import Trial, Worker, session
 
 PUT = {
     "TableName": "table",
@@ -76,16 +76,24 @@ def test_requests_that_say_the_same_of_others_are_one_place() -> None:
     )
 
 
-def apart(mutant: Mutant | CodeMutant, tests: Sequence[str], seeds: Sequence[int]) -> str:
-    """What notices the mutant in a process of its own."""
+def tried(find: Callable[[Worker], Trial]) -> str:
+    """What notices a mutant, in a process of its own."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(try_out, (Trial(mutant, tests, seeds),))[1]
+        return pool.apply(_try_out, (find,))
 
 
-@pytest.mark.slow
-def test_the_search_notices_a_condition_that_is_left_out() -> None:
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        met = pool.apply(observe_seeds, (range(15),))
+def _try_out(find: Callable[[Worker], Trial]) -> str:
+    found: list[str] = []
+    session(
+        lambda worker: found.append(worker.try_out(find(worker))),
+        ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "tests/unit/test_notifier.py"],
+    )
+    return found[0]
+
+
+def _a_condition_and_a_seed(worker: Worker) -> Trial:
+    """The seeds that were refused for it, which the tests did not meet."""
+    met = {seed: worker.met_by_seed(seed) for seed in range(15)}
     (mutant,) = {
         mutant
         for one in met.values()
@@ -93,15 +101,20 @@ def test_the_search_notices_a_condition_that_is_left_out() -> None:
         for mutant in call
         if mutant.family == "condition" and "lastRobbedAt" in mutant.place.write
     }
-    seeds = [int(seed) for seed, one in met.items() if one.meets(mutant)]
-    assert apart(mutant, (), seeds).startswith("seed")
+    return Trial(mutant, (), [seed for seed, one in met.items() if one.meets(mutant)])
+
+
+def _a_decision_and_its_tests(worker: Worker) -> Trial:
+    mutants = code_mutants("heist_core.use_cases.notify_players")
+    (mutant,) = [one for one in mutants if "DOUBTFUL_ATTEMPTS -> False" in one.change]
+    return Trial(mutant, list(worker.items), ())
 
 
 @pytest.mark.slow
-def test_the_tests_of_storage_notice_a_decision_that_is_taken_away() -> None:
-    mutant = next(
-        one
-        for one in code_mutants("heist_core.use_cases.notify_players")
-        if "DOUBTFUL_ATTEMPTS -> False" in one.change
-    )
-    assert apart(mutant, ["tests/unit/test_notifier.py"], ()).startswith("unit/test_notifier.py")
+def test_a_seed_notices_a_condition_that_is_left_out() -> None:
+    assert tried(_a_condition_and_a_seed).startswith("seed")
+
+
+@pytest.mark.slow
+def test_a_test_notices_a_decision_that_is_taken_away() -> None:
+    assert tried(_a_decision_and_its_tests).startswith("unit/test_notifier.py")
