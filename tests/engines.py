@@ -6,8 +6,7 @@ does:
 - Concurrency: moto is not concurrent (100 transactions on one item by 16 threads: 97 done, and
   Python errors from inside); the other two did 100 of 100, as AWS would. So races run on those two.
 - Conflicts: none of them ever cancels a transaction with TransactionConflict, they serialize
-  instead. AWS does cancel: tests/unit/test_store_errors.py says what becomes of it,
-  tests/simulation injects it.
+  instead. AWS does cancel: tests/proxies.py does it before an engine, tests/simulation injects it.
 - ClientRequestToken: moto ignores it, MiniStack and DynamoDB Local do not. No test depends on it:
   every repeat is one of the application's own, with a token of its own.
 - Keys of an index: moto takes an `owedBucket` of the wrong type, the other two refuse it, as AWS

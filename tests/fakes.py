@@ -152,6 +152,9 @@ class FakeSes:
         self.loses_reply.strike()
         return {"MessageId": str(len(self.mails))}
 
+    def close(self) -> None:
+        pass
+
     @property
     def client(self) -> SESV2Client:
         return cast("SESV2Client", self)

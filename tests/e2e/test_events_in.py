@@ -66,18 +66,6 @@ def test_a_referral_is_one_token_and_one_notification(world: World) -> None:
     assert (notification["read"], notification["readAt"]) == (False, None)
 
 
-@pytest.mark.parametrize("name", [{}, {"referredUserName": None}])
-def test_a_newcomer_without_a_name_is_someone(world: World, name: dict[str, object]) -> None:
-    player = world.player()
-    world.emit("referrals", "ReferralCompleted", _referral(player.id, unique(), **name))
-    (notification,) = player.inbox(1)
-    assert (
-        notification["message"]
-        == "You earned a Heist Token! Someone joined using your referral code."
-    )
-    assert notification["metadata"] == {"referredUserName": None}
-
-
 def test_one_referred_player_is_one_token_however_often_and_concurrently_reported(
     world: World,
 ) -> None:
@@ -101,17 +89,6 @@ def test_one_referred_player_is_one_token_however_often_and_concurrently_reporte
     assert player.tokens()["totalEarned"] == 2
 
 
-def test_a_second_referrer_of_the_same_newcomer_gets_nothing(world: World) -> None:
-    first, second, newcomer = world.player(), world.player(), unique("new")
-    world.deliver("award_token", "referrals", "ReferralCompleted", _referral(first.id, newcomer))
-    detail = _referral(second.id, newcomer)
-    world.deliver("award_token", "referrals", "ReferralCompleted", detail)
-    assert first.tokens()["balance"] == 1
-    assert second.tokens()["balance"] == 0
-    assert second.notifications()["notifications"] == []
-    assert world.dead_letters("EventsDeadLetterQueueUrl", str(detail["referralId"])) == []
-
-
 def test_first_awards_of_one_referrer_at_the_same_moment_all_count(world: World) -> None:
     player = world.player()
     details = [_referral(player.id, unique("new")) for _ in range(6)]
@@ -119,28 +96,6 @@ def test_first_awards_of_one_referrer_at_the_same_moment_all_count(world: World)
     eventually(player.tokens, lambda tokens: tokens["balance"] >= 6)
     assert len(player.inbox(6)) == 6
     assert player.tokens()["totalEarned"] == 6
-
-
-def test_integer_ids_in_events_are_the_same_players(world: World) -> None:
-    newcomer = int(datetime.now(UTC).timestamp() * 1_000_000)
-    player = world.player()
-    world.deliver("award_token", "referrals", "ReferralCompleted", _referral(player.id, newcomer))
-    world.deliver(
-        "award_token", "referrals", "ReferralCompleted", _referral(player.id, str(newcomer))
-    )
-    assert player.tokens()["totalEarned"] == 1
-
-
-def test_a_self_referral_becomes_a_dead_letter_with_its_reason(world: World) -> None:
-    player = world.player()
-    detail = _referral(player.id, player.id)
-    world.emit("referrals", "ReferralCompleted", detail)
-    entry = world.refused_event(str(detail["referralId"]))
-    assert set(entry) == {"event", "reason"}
-    assert entry["event"]["detail"] == detail
-    assert entry["event"]["source"] == "referrals"
-    assert entry["reason"]
-    assert player.tokens()["totalEarned"] == 0
 
 
 # Bad shapes
@@ -152,69 +107,15 @@ def test_events_of_the_wrong_shape_become_dead_letters_and_change_nothing(world:
     existing, fresh = world.victim(points=100), unique("fresh")
     referral, points = _referral(player.id, unique()), _points(existing)
     user: dict[str, object] = {"userId": existing, "name": "Changed"}
-    bad: list[tuple[str, str, dict[str, object]]] = [
-        *(
-            ("referrals", "ReferralCompleted", detail)
-            for detail in (
-                _without(referral, "referrerUserId"),
-                _without(referral, "referredUserId"),
-                _without(referral, "referralId"),
-                {**referral, "referrerUserId": 1.5},
-                {**referral, "referrerUserId": True},
-                {**referral, "referredUserId": "a b"},
-                {**referral, "referredUserId": None},
-                {**referral, "referredUserId": -1},
-                {**referral, "referredUserId": 2**53},
-                {**referral, "referredUserName": 5},
-            )
-        ),
-        *(
-            ("points", "PointsEarned", detail)
-            for detail in (
-                *(
-                    {**points, "points": value}
-                    for value in (0, -5, 1_000_001, 1.5, "5", True, None)
-                ),
-                _without(points, "points"),
-                *(
-                    {**points, "pointEventType": value}
-                    for value in (
-                        "HEIST_GAIN",
-                        "HEIST_X",
-                        "lower",
-                        "A" * 41,
-                        "",
-                        "A B",
-                        "A-B",
-                        None,
-                        5,
-                    )
-                ),
-                _without(points, "pointEventType"),
-                _without(points, "eventId"),
-                {**points, "eventId": ""},
-                {**points, "eventId": None},
-                {**points, "userId": "#"},
-                {**points, "userId": 1.0},
-                _without(points, "userId"),
-                {**points, "occurredAt": "yesterday"},
-                {**points, "occurredAt": 5},
-            )
-        ),
-        *(
-            ("users", "UserUpserted", detail)
-            for detail in (
-                _without(user, "userId"),
-                {**user, "userId": ""},
-                {**user, "userId": "a/b"},
-                {**user, "name": 5},
-                {**user, "name": ["x"]},
-                {**user, "email": 5},
-                {**user, "emailOptOut": "yes"},
-                {**user, "emailOptOut": 1},
-                {**user, "updatedAt": "soon"},
-            )
-        ),
+    referrals = [_without(referral, "referralId"), {**referral, "referrerUserId": 1.5}]
+    referrals += [{**referral, "referredUserId": player.id}, {**referral, "referredUserName": 5}]
+    earned = [{**points, "points": 0}, {**points, "points": "5"}, _without(points, "eventId")]
+    earned += [{**points, "pointEventType": "HEIST_GAIN"}, {**points, "occurredAt": "yesterday"}]
+    users = [_without(user, "userId"), {**user, "email": 5}, {**user, "updatedAt": "soon"}]
+    bad = [
+        *(("referrals", "ReferralCompleted", detail) for detail in referrals),
+        *(("points", "PointsEarned", detail) for detail in earned),
+        *(("users", "UserUpserted", detail) for detail in users),
     ]
     marked = [(source, kind, {**detail, "marker": unique("bad")}) for source, kind, detail in bad]
     handlers = {"referrals": "award_token", "points": "add_points", "users": "upsert_player"}
@@ -239,13 +140,6 @@ def test_events_of_the_wrong_shape_become_dead_letters_and_change_nothing(world:
     robber = world.robber()
     robber.rob(existing)
     assert robber.inbox(2)[0]["metadata"]["victimName"] is None
-
-
-def test_unknown_members_of_events_are_ignored(world: World) -> None:
-    player = world.player()
-    detail = {**_referral(player.id, unique()), "campaign": {"x": [1.5, None]}}
-    world.deliver("award_token", "referrals", "ReferralCompleted", detail)
-    assert player.tokens()["balance"] == 1
 
 
 @pytest.mark.parametrize(
@@ -282,21 +176,6 @@ def test_an_event_out_is_nobodys_dead_letter(world: World) -> None:
 # PointsEarned
 
 
-def test_points_of_a_player_without_a_profile_are_kept(world: World) -> None:
-    player_id = unique("early")
-    world.emit("points", "PointsEarned", _points(player_id, 150))
-    world.await_points(player_id, 150)
-
-
-@pytest.mark.parametrize("points", [20, 1_000_000])
-def test_the_bounds_of_points_are_accepted(world: World, points: int) -> None:
-    player_id = unique()
-    world.emit(
-        "points", "PointsEarned", _points(player_id, points, pointEventType="A_0" * 13 + "Z")
-    )
-    world.await_points(player_id, points)
-
-
 def test_an_event_id_gives_points_once_over_all_players(world: World) -> None:
     first, second = unique("first"), world.victim(points=50)
     detail = _points(first, 60)
@@ -308,12 +187,6 @@ def test_an_event_id_gives_points_once_over_all_players(world: World) -> None:
     world.deliver("add_points", "points", "PointsEarned", {**detail, "points": 70})
     assert world.points_of(first) == 60
     assert world.points_of(second) == 50
-
-
-def test_points_given_at_the_same_moment_add_up(world: World) -> None:
-    player_id = unique("busy")
-    world.emit("points", "PointsEarned", *(_points(player_id, 10) for _ in range(6)))
-    world.await_points(player_id, 60)
 
 
 def test_points_belong_to_the_season_in_which_they_were_earned(world: World) -> None:
@@ -334,12 +207,6 @@ def test_points_belong_to_the_season_in_which_they_were_earned(world: World) -> 
         at=(first_of_month - timedelta(seconds=1)).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     assert world.points_of(player_id) == 65
-
-
-def test_a_player_with_points_of_another_season_only_exists_with_none_now(world: World) -> None:
-    player_id = unique("past")
-    world.earn(player_id, 900, occurredAt=_from_now(days=-200))
-    assert world.ask(player_id)["code"] == "TARGET_BELOW_MINIMUM"
 
 
 def _from_now(**delta: float) -> str:
@@ -384,8 +251,6 @@ def test_a_large_event_becomes_a_dead_letter_as_large_as_it_came(world: World) -
 
 # UserUpserted; a name shows in the notification of whoever robs its owner
 
-EARLIER, LATER = "2026-01-01T10:00:00.000Z", "2026-01-01T10:00:00.001Z"
-
 
 def _name_seen(world: World, player_id: str) -> str | None:
     """The player's name as a robber is told it; once per player, since it protects them."""
@@ -413,56 +278,6 @@ def test_a_profile_over_the_bus_makes_a_player(world: World) -> None:
     assert _name_seen(world, player_id) == "Nova"
 
 
-def test_an_older_update_never_overwrites_a_newer_one(world: World) -> None:
-    player_id = unique()
-    _upsert(world, player_id, name="Newer", updatedAt=LATER)
-    _upsert(world, player_id, name="Older", updatedAt=EARLIER)
-    assert _name_seen(world, player_id) == "Newer"
-
-
-def test_an_update_of_the_same_moment_overwrites(world: World) -> None:
-    player_id = unique()
-    _upsert(world, player_id, name="First", updatedAt=EARLIER)
-    _upsert(world, player_id, name="Second", updatedAt=EARLIER)
-    assert _name_seen(world, player_id) == "Second"
-
-
-def test_null_removes_a_name(world: World) -> None:
-    player_id = unique()
-    _upsert(world, player_id, name="Gone", updatedAt=EARLIER)
-    _upsert(world, player_id, name=None, updatedAt=LATER)
-    assert _name_seen(world, player_id) is None
-
-
-def test_an_absent_field_stays_as_it_was(world: World) -> None:
-    player_id = unique()
-    _upsert(world, player_id, name="Stays", updatedAt=EARLIER)
-    _upsert(world, player_id, email="stays@example.com", updatedAt=LATER)
-    assert _name_seen(world, player_id) == "Stays"
-
-
-def test_a_removed_name_is_not_brought_back_by_an_older_update(world: World) -> None:
-    player_id = unique()
-    _upsert(world, player_id, name=None, updatedAt=LATER)
-    _upsert(world, player_id, name="Old", updatedAt=EARLIER)
-    assert _name_seen(world, player_id) is None
-
-
-def test_without_updated_at_the_time_of_the_event_counts(world: World) -> None:
-    player_id = unique()
-    event = {"userId": player_id, "name": "Now"}
-    world.deliver("upsert_player", "users", "UserUpserted", event, at="2026-03-01T00:00:00Z")
-    _upsert(world, player_id, name="Before", updatedAt="2026-02-28T23:59:59.999Z")
-    world.deliver(
-        "upsert_player",
-        "users",
-        "UserUpserted",
-        {"userId": player_id, "name": "Much earlier"},
-        at="2026-02-01T00:00:00Z",
-    )
-    assert _name_seen(world, player_id) == "Now"
-
-
 def test_a_date_after_its_event_locks_no_profile(world: World) -> None:
     player_id = unique()
     for at in ("9999-12-31T00:00:00Z", _from_now(minutes=7)):
@@ -472,31 +287,3 @@ def test_a_date_after_its_event_locks_no_profile(world: World) -> None:
         assert "updatedAt" in world.refused_event(marker)["reason"]
     _upsert(world, player_id, name="Ahead", updatedAt=_from_now(minutes=4))
     assert _name_seen(world, player_id) == "Ahead"
-
-
-def test_times_with_another_offset_are_compared_as_moments(world: World) -> None:
-    player_id = unique()
-    _upsert(world, player_id, name="Later", updatedAt="2026-01-01T12:00:00+01:00")
-    _upsert(world, player_id, name="Earlier", updatedAt="2026-01-01T12:30:00+02:00")
-    assert _name_seen(world, player_id) == "Later"
-
-
-@pytest.mark.parametrize(
-    ("sent", "kept"),
-    [
-        ("N" * 100, "N" * 100),
-        ("N" * 101, "N" * 100),
-        ("Eve\r\nBcc: all@example.com", "EveBcc: all@example.com"),
-        ("a\u202eb\u2066c\u200fd\u0000e\u007ff\u0085g", "abcdefg"),
-        ("Ünïcödé 😀 <b>&amp;", "Ünïcödé 😀 <b>&amp;"),
-        ("e\u00advil\ufe0f\u3164 👩🏽\u200d🚀", "evil 👩🏽\u200d🚀"),
-        ("N" * 97 + "👩🏽\u200d🚀", "N" * 97),
-        ("\u0301\u3164", None),
-    ],
-)
-def test_names_are_cut_and_freed_of_what_is_not_shown(
-    world: World, sent: str, kept: str | None
-) -> None:
-    player_id = unique()
-    _upsert(world, player_id, name=sent)
-    assert _name_seen(world, player_id) == kept

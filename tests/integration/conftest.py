@@ -9,6 +9,7 @@ import pytest
 from tests.engines import ENGINES, LARGEST_CROWD, Engine
 from tests.integration.game import Game
 from tests.integration.operators import Desk, desk_of
+from tests.proxies import Conflicts
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -38,6 +39,14 @@ def game(new_game: Callable[[], Game]) -> Game:
 def desk(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
     """The operator's program on that table."""
     return desk_of(game, capsys)
+
+
+@pytest.fixture
+def conflicts(engine: Engine) -> Iterator[Conflicts]:
+    """The engine refuses what meets a transaction under way, as AWS does."""
+    conflicts = Conflicts()
+    with conflicts.before(engine.client):
+        yield conflicts
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 
 from functions.audit_table import app as audit_app
 from heist_core import telemetry, wiring
+from heist_core.domain.errors import Unavailable
 from heist_core.storage import keys
 from tests.builders import bus_event, execute_event, sample, stream_event, stream_record
 from tests.embedded_metrics import counted
@@ -162,8 +163,11 @@ def test_events_refused_and_records_that_fail_or_cannot_be_read_are_counted(
     assert totals(log) == {"EventsRefused": 1, "LeftToSweeper": 1, "RecordsParked": 1}
 
 
-def test_a_record_that_the_notifier_fails_on_is_counted(game: Game, log: StringIO) -> None:
-    record = heist_requested(game, "request-9")
+def test_what_lambda_delivers_again_is_counted(game: Game, log: StringIO) -> None:
+    """The first record that failed and all behind it; of a batch that fails as a whole, all."""
+    first = heist_requested(game, "request-9")
+    game.time.pass_(days=3)
+    batch = stream_event(first, heist_requested(game, "request-10"))
     totals(log)
 
     def refuse(operation: str, request: object) -> None:
@@ -171,8 +175,14 @@ def test_a_record_that_the_notifier_fails_on_is_counted(game: Game, log: StringI
             raise client_error("InternalServerError", 500)
 
     game.tap.before = refuse
-    game.call("notify_players", stream_event(record))
-    assert totals(log) == {"RecordsFailed": 1}
+    assert len(game.call("notify_players", batch)["batchItemFailures"]) == 2
+    assert totals(log) == {"RecordsRedelivered": 2}
+    game.undisturbed()
+    batch["Records"][1]["dynamodb"]["NewImage"].pop("season")
+    game.notifier_queue.fails(client_error("InternalFailure", 500))
+    with pytest.raises(Unavailable):
+        game.call("publish_and_count", batch)
+    assert totals(log) == {"RecordsRedelivered": 2}
 
 
 def test_an_invalid_settings_item_is_counted_by_the_real_wiring(

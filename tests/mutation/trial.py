@@ -95,6 +95,7 @@ class Worker:
     """A plugin that runs, instead of all tests once, what `work` asks it to run."""
 
     def __init__(self, work: "Callable[[Worker], None]") -> None:
+        self.error: Exception | None = None
         self._work = work
         self._known: Calls = {}
 
@@ -104,7 +105,10 @@ class Worker:
         self.items = {item.nodeid: item for item in session.items}
         self._between = _Between.from_parent(session, name="between")
         self._simulator = Simulator()
-        self._work(self)
+        try:
+            self._work(self)
+        except Exception as error:  # noqa: BLE001 - raised by `session`, pytest would only say so
+            self.error = error
         return True
 
     def _test(self, name: str) -> str:
@@ -137,12 +141,14 @@ class Worker:
         """What a part of all tests and seeds meets."""
         tests = list(self.items)[part::_PARTS]
         seeds = range(part, SEEDS, _PARTS)
-        lines = coverage.Coverage(source_pkgs=DECIDING, data_file=None, config_file=False)
+        files = [f"{LAYER / package.replace('.', os.sep)}/*" for package in DECIDING]
+        lines = coverage.Coverage(include=files, data_file=None, config_file=False)
         lines.start()
         found = {}
         for name, run in zip([*tests, *map(str, seeds)], self.runs(tests, seeds), strict=True):
             lines.switch_context(name)
-            found[name] = self._met(run)
+            if met := self._met(run):
+                found[name] = met
         lines.stop()
         data = lines.get_data()
         for file in data.measured_files():
@@ -154,13 +160,16 @@ class Worker:
         return found
 
     def met_by_seed(self, seed: int) -> Met:
-        return self._met(partial(self._seed, seed))
+        met = self._met(partial(self._seed, seed))
+        assert met is not None
+        return met
 
-    def _met(self, run: Callable[[], str]) -> Met:
+    def _met(self, run: Callable[[], str]) -> Met | None:
+        """None: it fails without any mutant, as does what counts the product's calls."""
         met, started = Met(), time.process_time()
         with watching(Watch(partial(self._sent, met), partial(_failed, met))):
-            if wrong := run():
-                raise RuntimeError(f"without any mutant: {wrong}")
+            if run():
+                return None
         met.seconds = time.process_time() - started
         return met
 
@@ -195,8 +204,11 @@ def _with(mutant: AnyMutant) -> Any:
 
 def session(work: Callable[[Worker], None], arguments: Sequence[str] = _ARGUMENTS) -> None:
     """Run `work` with a worker for the tests of these arguments, in this process."""
-    if pytest.main([*arguments], plugins=[Worker(work)]) != pytest.ExitCode.OK:
+    worker = Worker(work)
+    if pytest.main([*arguments], plugins=[worker]) != pytest.ExitCode.OK:
         raise RuntimeError("pytest ended with an error")
+    if worker.error is not None:
+        raise worker.error
 
 
 # All of them, on all cores

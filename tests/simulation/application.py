@@ -58,10 +58,10 @@ from heist_core.use_cases.notify_players import NotifyPlayers
 from heist_core.use_cases.publish_and_count import PublishAndCount
 from heist_core.use_cases.publish_event import PublishEvent
 from heist_core.use_cases.sweep_notifications import SweepNotifications
+from tests.proxies import body_of, reply
 
 from .checker import Answer
 from .engine import REGION, TABLE
-from .faults import body_of, reply
 from .model import Rules
 
 P = ParamSpec("P")
@@ -266,7 +266,7 @@ class Application:
             made.refill()
 
     def _instance(self) -> Instance:
-        table = Table(self._clients.dynamodb, self.table)
+        table = Table(self._clients.dynamodb, self.table, self.time.sleep)
         store = Store(table, self._executor)
         settings = LiveSettings(self._variables, self._settings_age, lambda: None)
         letters = self._letters()

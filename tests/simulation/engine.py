@@ -19,8 +19,7 @@ from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 
 from tests.engines import table_definition
-
-from .faults import Reply, body_of, reply
+from tests.proxies import Reply, body_of, reply
 
 Wire = Mapping[str, Any]
 Changed = Callable[[Wire, Wire | None, Wire | None], None]

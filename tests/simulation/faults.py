@@ -10,17 +10,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from io import BytesIO
-from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
-from botocore.compat import HTTPHeaders
 from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
     ReadTimeoutError,
 )
+
+from tests.proxies import body_of, refusal, reply
 
 from .scheduler import Crashed
 
@@ -73,25 +72,6 @@ _OF_OTHERS = (*_ANY, Fault.LOST, Fault.CUT, Fault.DONE_500, Fault.CRASHED_AFTER)
 _PASSING = frozenset({Fault.PARTIAL, Fault.CRASHED_BEFORE, Fault.CRASHED_AFTER})
 _STICKS = 0.35
 """How often the SDK's own next attempt meets the same fault again."""
-
-
-class Reply(BytesIO):
-    """A body as botocore reads it."""
-
-    def stream(self, **_: object) -> Any:
-        yield self.getvalue()
-
-
-def reply(request: AWSPreparedRequest, status: int, body: object) -> AWSResponse:
-    headers = HTTPHeaders()
-    headers["content-type"] = "application/x-amz-json-1.0"
-    return AWSResponse(request.url, status, headers, Reply(json.dumps(body).encode()))
-
-
-def body_of(request: AWSPreparedRequest) -> dict[str, Any]:
-    assert isinstance(request.body, str | bytes)
-    body: dict[str, Any] = json.loads(request.body)
-    return body
 
 
 @dataclass
@@ -176,14 +156,14 @@ class FaultInjector:
                 return self._throttled(operation, request)
             case Fault.CONFLICT:
                 if operation != "TransactWriteItems":
-                    return _refusal(request, "TransactionConflictException")
+                    return refusal(request, "TransactionConflictException")
                 return self._cancelled(request, ("None", "TransactionConflict"))
             case Fault.IN_PROGRESS:
-                return _refusal(request, "TransactionInProgressException")
+                return refusal(request, "TransactionInProgressException")
             case Fault.PARTIAL:
                 return self._in_part(request, send)
             case Fault.REJECTED:
-                return _refusal(request, "MessageRejected")
+                return refusal(request, "MessageRejected")
             case Fault.LATE:
                 with self._lock:
                     self.late.append((operation, request, send))
@@ -207,15 +187,15 @@ class FaultInjector:
             codes = ("None", "ThrottlingError", "ProvisionedThroughputExceeded")
             return self._cancelled(request, codes)
         if operation == MAILS:
-            return _refusal(request, "TooManyRequestsException", 429)
+            return refusal(request, "TooManyRequestsException", 429)
         code = self.rng.choice(("ThrottlingException", "ProvisionedThroughputExceededException"))
-        return _refusal(request, code)
+        return refusal(request, code)
 
     def _cancelled(self, request: AWSPreparedRequest, codes: tuple[str, ...]) -> AWSResponse:
         count = len(body_of(request)["TransactItems"])
         reasons = [{"Code": self.rng.choice(codes)} for _ in range(count)]
         reasons[self.rng.randrange(count)] = {"Code": codes[-1]}
-        return _refusal(request, "TransactionCanceledException", CancellationReasons=reasons)
+        return refusal(request, "TransactionCanceledException", CancellationReasons=reasons)
 
     def _in_part(self, request: AWSPreparedRequest, send: Send) -> AWSResponse:
         """Answer some of the keys only: the rest is read in a second call, so the read is torn,
@@ -238,12 +218,3 @@ class FaultInjector:
         if held_back:
             answer["UnprocessedKeys"] = {table: {**wanted, "Keys": held_back}}
         return reply(request, 200, answer)
-
-
-def _refusal(
-    request: AWSPreparedRequest, code: str, status: int = 400, **more: object
-) -> AWSResponse:
-    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": "injected", **more}
-    response = reply(request, status, body)
-    response.headers["x-amzn-errortype"] = code
-    return response

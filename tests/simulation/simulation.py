@@ -17,11 +17,12 @@ from heist_core.storage import keys, operator
 from heist_core.storage.audit import audit_items
 from heist_core.use_cases.reverse_heist import ReverseHeist
 from heist_core.use_cases.show_statistics import ShowStatistics
+from tests.proxies import body_of
 
 from .application import CONSUMERS, START, Application, Clients, MovableClock, heist_id, sweep
 from .checker import REVERSAL, Answer, Checker, iso, plain
 from .engine import MotoEngine, Wire
-from .faults import MAILS, FaultInjector, body_of
+from .faults import MAILS, FaultInjector
 from .model import Player, loot, season_of, verdict
 from .scheduler import Crashed, Deviation, Scheduler
 

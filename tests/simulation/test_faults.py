@@ -19,7 +19,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from .faults import Fault, FaultInjector, body_of, reply
+from tests.proxies import body_of, reply
+
+from .faults import Fault, FaultInjector
 from .scheduler import Crashed, Deviation, Scheduler
 
 NOTHING_SENT = (ConnectTimeoutError, EndpointConnectionError)

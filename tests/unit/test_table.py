@@ -143,3 +143,14 @@ def test_every_step_goes_to_the_table(stub: Stubber) -> None:
         {"TransactItems": [{"Put": {"TableName": "the-table", **put}}]},
     )
     table(stub).transact([Step("only", {"Put": put})])
+
+
+def test_a_plain_write_waits_for_a_transaction_on_its_item(stub: Stubber) -> None:
+    waited: list[float] = []
+    waiting = Table(stub.client, "the-table", waited.append)  # type: ignore[arg-type]
+    for _ in range(3):
+        stub.add_client_error("update_item", "TransactionConflictException")
+    stub.add_response("update_item", {"Attributes": {"left": {"N": "1"}}})
+    assert waiting.update(update({"pk": "a", "sk": "b"}, "SET x = y", {})) == {"left": 1}
+    assert len(waited) == 3
+    assert 0 < sum(waited) <= 0.07

@@ -1,7 +1,8 @@
 """Turns records of the table's stream into calls; a bad record stops no other player's."""
 
 import itertools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
@@ -91,7 +92,9 @@ def handle_records(
         undone = [chain[len(did) :] for chain, did in zip(chains, done, strict=True)]
         failed = sorted(itertools.chain.from_iterable(undone))
         fields.update(records=len(records), parked=0)
-        _report(fields, itertools.chain.from_iterable(done), len(failed))
+        # Lambda goes on from the first that failed.
+        again = len(readings) - failed[0] if failed else 0
+        _report(fields, itertools.chain.from_iterable(done), len(failed), again)
     return {
         "batchItemFailures": [
             {"itemIdentifier": _sequence_number(readings[position].record)} for position in failed
@@ -156,14 +159,16 @@ def _do(consumer: Consumer, act: Act, reading: Reading) -> telemetry.Fields:
     return did
 
 
-def _report(fields: telemetry.Fields, done: Iterable[telemetry.Fields], failed: int) -> None:
+def _report(
+    fields: telemetry.Fields, done: Iterable[telemetry.Fields], failed: int, again: int
+) -> None:
     """Sums of what was done, in the invocation's line and as metrics."""
     for did in done:
         for name, number in did.items():
             telemetry.add(fields, name, int(number))
     fields["failed"] = failed
     telemetry.count("RecordsParked", int(fields["parked"]))
-    telemetry.count("RecordsFailed", failed)
+    telemetry.count("RecordsRedelivered", again)
 
 
 def handle_batch(
@@ -176,7 +181,7 @@ def handle_batch(
     It returns what it did about each. If `act` fails, or a record cannot be parked, all are
     delivered again.
     """
-    with telemetry.invocation("batch", consumer.name) as fields:
+    with telemetry.invocation("batch", consumer.name) as fields, _counted_if_it_fails(event):
         records = _records(event)
         facts: list[Fact] = []
         unreadable: list[tuple[object, Malformed]] = []
@@ -195,6 +200,15 @@ def handle_batch(
         fields.update(records=len(records), parked=len(unreadable))
         telemetry.count("RecordsParked", len(unreadable))
     return {"batchItemFailures": [], "parked": len(unreadable)}
+
+
+@contextmanager
+def _counted_if_it_fails(event: Mapping[str, object]) -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        telemetry.count("RecordsRedelivered", len(_records(event)))
+        raise
 
 
 # Records

@@ -1,5 +1,7 @@
 """Hands mails to SES, and tells a certain outcome from a doubtful one."""
 
+import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -28,15 +30,24 @@ _DEFERRED = frozenset(
     }
 )
 _FIRST_SERVER_ERROR = 500
+LONGEST_IDLE_SECONDS = 30.0
+"""After that a connection may be dead without our knowing, as when the instance was frozen."""
 
 
 class Mailer:
     """`client` must make one attempt only: SES cannot tell a repeat from a second mail."""
 
-    def __init__(self, client: "SESV2Client", sender: str) -> None:
-        """`sender` may be empty: then no mail is to be sent."""
+    def __init__(
+        self,
+        client: "SESV2Client",
+        sender: str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`sender` may be empty: then no mail is to be sent. `monotonic` is in seconds."""
         self._client = client
         self._sender = sender
+        self._monotonic = monotonic
+        self._used = monotonic()
 
     @property
     def enabled(self) -> bool:
@@ -44,6 +55,9 @@ class Mailer:
 
     def send(self, to: str, event: MailedEvent, notice: Notice) -> None:
         """Raises MailDeferred, MailRefused or MailDoubtful unless SES took the mail."""
+        if self._monotonic() - self._used > LONGEST_IDLE_SECONDS:
+            self._client.close()  # its idle connections; the next request makes a new one
+        self._used = self._monotonic()
         mail = mail_of(event, notice)
         headers = {"List-Unsubscribe": f"<mailto:{self._sender}?subject=unsubscribe>"}
         if event.correlation_id is not None:

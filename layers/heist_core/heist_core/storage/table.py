@@ -2,16 +2,19 @@
 ours.
 
 Every method may raise:
-- Contention: others won the race, or a conflict or throttle cancelled it. Nothing was written.
+- Contention: others won the race, or a conflict or throttle cancelled it. Nothing was written. A
+  plain write that meets a transaction under way is tried again here, for some milliseconds.
 - Misconfigured: this caller may not do it, or there is no such table. Nothing was written.
 - Unavailable: no definite answer (time-out, connection, 5xx). For writes the outcome is unknown.
 Any other error of DynamoDB is a defect and passes through.
 """
 
+import random
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 from botocore.exceptions import ConnectionError as BotocoreConnectionError
@@ -38,13 +41,15 @@ if TYPE_CHECKING:
     _Page = QueryOutputTypeDef | ScanOutputTypeDef
     _Reason = Mapping[str, object]
 
+T = TypeVar("T")
 Progress = Callable[[int], None]
 """Told how many items were read so far."""
 
 _NO_ANSWER = (HTTPClientError, BotocoreConnectionError, IncompleteReadError, ResponseParserError)
+_CONFLICT = "TransactionConflictException"
 _CONTENDED = frozenset(
     {
-        "TransactionConflictException",
+        _CONFLICT,
         "ProvisionedThroughputExceededException",
         "ThrottlingException",
         "RequestLimitExceeded",
@@ -68,6 +73,8 @@ _MISCONFIGURED = frozenset(
 )
 _DEFECTIVE_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
 _BATCH_ROUNDS = 5
+_CONFLICT_PAUSES = (0.010, 0.020, 0.040, 0.080)
+"""Seconds at most before a plain write is tried again; a transaction takes 10 to 20 ms."""
 SCAN_PAGE = 1000
 
 
@@ -85,10 +92,13 @@ class ConditionFailed(Contention):
 
 
 class Table:
-    """One table of DynamoDB. `client` may be shared between threads."""
+    """One table of DynamoDB. `client` may be shared between threads; `sleep` takes seconds."""
 
-    def __init__(self, client: "DynamoDBClient", name: str) -> None:
+    def __init__(
+        self, client: "DynamoDBClient", name: str, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._client = client
+        self._sleep = sleep
         self.name = name
 
     # Reads, all of them consistent but those of global indexes
@@ -170,15 +180,13 @@ class Table:
 
     def put(self, request: Request) -> None:
         """Raises ConditionFailed."""
-        with _translated():
-            self._client.put_item(**cast("PutItemInputTypeDef", self._addressed(request)))
+        put = cast("PutItemInputTypeDef", self._addressed(request))
+        self._past_conflicts(lambda: self._client.put_item(**put))
 
     def update(self, request: Request) -> Item:
         """The attributes that `ReturnValues` asks for. Raises ConditionFailed."""
-        with _translated():
-            answer = self._client.update_item(
-                **cast("UpdateItemInputTypeDef", self._addressed(request))
-            )
+        update = cast("UpdateItemInputTypeDef", self._addressed(request))
+        answer = self._past_conflicts(lambda: self._client.update_item(**update))
         return from_wire(answer.get("Attributes", {}))
 
     def put_if(self, request: Request) -> bool:
@@ -190,8 +198,22 @@ class Table:
         return _held(self.update, request)
 
     def delete(self, key: Key) -> None:
+        wire = to_wire(key)
+        self._past_conflicts(lambda: self._client.delete_item(TableName=self.name, Key=wire))
+
+    def _past_conflicts(self, write: Callable[[], T]) -> T:
+        """The two functions that read the stream write to the same record at once: a transaction of
+        one must not make the other fail, and its whole batch come again."""
+        for longest in _CONFLICT_PAUSES:
+            try:
+                with _translated():
+                    return write()
+            except Contention as error:
+                if not _is_conflict(error):
+                    raise
+                self._sleep(random.uniform(longest / 2, longest))
         with _translated():
-            self._client.delete_item(TableName=self.name, Key=to_wire(key))
+            return write()
 
     def transact(self, transaction: Transaction) -> None:
         """All steps or none. Raises ConditionFailed, which names the steps that refused."""
@@ -214,6 +236,12 @@ def _held(write: Callable[[Request], object], request: Request) -> bool:
     except ConditionFailed:
         return False
     return True
+
+
+def _is_conflict(error: Contention) -> bool:
+    """Whether a transaction is under way on the item of a plain write."""
+    cause = error.__cause__
+    return isinstance(cause, ClientError) and cause.response["Error"]["Code"] == _CONFLICT
 
 
 @contextmanager
