@@ -346,6 +346,8 @@ def test_another_delivery_between_any_two_calls_doubles_nothing(game: Game, othe
         hit: list[str] = []
 
         def meanwhile(operation: str, request: Mapping[str, Any]) -> None:
+            if operation == "delete_item":  # of an old generation: one more for each fact
+                return
             if next(calls) == number:  # noqa: B023
                 hit.append(operation)  # noqa: B023
                 game.undisturbed()
@@ -617,6 +619,8 @@ def test_the_stream_may_go_on_at_any_call_of_a_rebuild(game: Game) -> None:
         hit: list[str] = []
 
         def meanwhile(operation: str, request: Mapping[str, Any]) -> None:
+            if operation == "delete_item":  # of an old generation: one more for each fact
+                return
             if next(calls) == number:  # noqa: B023
                 hit.append(operation)  # noqa: B023
                 game.undisturbed()
