@@ -411,6 +411,12 @@ def test_notices_of_a_heist_and_of_its_reversal_lie_side_by_side() -> None:
     assert {place["pk"] for place in places} == {f"HEIST#{heist().attempt.id}"}
 
 
+def test_what_is_owed_is_spread_over_the_buckets() -> None:
+    used = {keys.owed_bucket(keys.heist(f"heist-{number}")) for number in range(200)}
+    assert used == set(keys.OWED_BUCKETS)
+    assert keys.SET_ASIDE_BUCKET not in used
+
+
 def test_no_item_outgrows_a_write_unit() -> None:
     """Ids as long as Cognito's, names of the greatest length."""
     name = "N" * 100
