@@ -10,26 +10,31 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 
 def main(command: list[str]) -> None:
-    """Ends with the command's exit status if that ends first, else by SIGKILL with its group."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    """Returns when the command has ended, or was ended, and its group with it."""
+    # A group of its own: this process must outlive it, to see that its ports are free again.
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
 
     def follow() -> None:
         code = process.wait()
         if code:
             print(f"{command[0]} ended with {code}", file=sys.stderr, flush=True)
-        end()
+        end(process)
 
     threading.Thread(target=follow, daemon=True).start()
     sys.stdin.buffer.read()
-    end()
+    end(process)
 
 
-def end() -> None:
-    """Ends this process and all others of its group at once; the emulator's state is not kept."""
-    os.killpg(os.getpgid(0), signal.SIGKILL)
+def end(process: "subprocess.Popen[bytes]") -> None:
+    """Ends the command with all others of its group, and then this process; no state is kept."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    os._exit(0)
 
 
 if __name__ == "__main__":
