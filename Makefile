@@ -46,7 +46,7 @@ redrive: ## redo dead letters, here or STAGE=; DRY=1 REFUSED=1 DOUBTFUL=1
 	@exec ./heist redrive $(if $(STAGE),--stage "$$STAGE") $(call switch,REFUSED,--refused) $(call switch,DOUBTFUL,--doubtful) $(if $(call switch,DRY,dry),,--apply)
 
 test: tools ## the whole test suite, or ONLY=tests/unit, ONLY='-k cooldown'
-	@exec $(BIN)/python -m pytest -q $(or $(ONLY),-n auto --maxprocesses 5 --dist loadgroup --no-loadscope-reorder)
+	@exec $(BIN)/python -m $(if $(ONLY),pytest $(ONLY),local.suites)
 
 simulate: dev ## short games full of faults and races: SEEDS=1000, or SEED=123
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(FIRST),--first "$(FIRST)")

@@ -14,59 +14,6 @@ from heist_core import telemetry
 from tests.aws_models import every_request_checked
 
 TESTS = Path(__file__).parent
-SUITES = ("e2e", "integration", "simulation", "template", "unit")
-"""The longest first, so that short ones fill what is left of the time."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a stack, an engine or a build go to one worker, one after the other."""
-    items.sort(key=lambda item: SUITES.index(_suite(item.nodeid)))
-    for item in items:
-        suite = _suite(item.nodeid)
-        if suite != "unit":
-            engine = getattr(getattr(item, "callspec", None), "params", {}).get("engine")
-            item.add_marker(pytest.mark.xdist_group(f"{suite}-{engine}" if engine else suite))
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A run of everything fails when a suite ran no test."""
-    if _empty_suites(session.config) and not session.exitstatus:
-        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """What it came to, in one plain line at the end."""
-    if (reports := _reports(config)) is None:
-        return
-    if empty := _empty_suites(config):
-        print(f"\nNo test passed in: {', '.join(empty)}")  # noqa: T201
-    counts = {name: len(reports.get(name, ())) for name in ("passed", "failed", "error", "skipped")}
-    print(  # noqa: T201
-        f"{counts['passed']} passed, {counts['failed'] + counts['error']} failed, "
-        f"{counts['skipped']} skipped"
-    )
-
-
-def _empty_suites(config: pytest.Config) -> list[str]:
-    """Suites of which no test passed, if all were asked for."""
-    reports = _reports(config)
-    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-    if reports is None or not everything or config.option.keyword or config.option.markexpr:
-        return []
-    passed = {_suite(report.nodeid) for report in reports.get("passed", ())}
-    return [suite for suite in SUITES if suite not in passed]
-
-
-def _reports(config: pytest.Config) -> dict[str, list[pytest.TestReport]] | None:
-    """All reports by their outcome; None in a worker, which has its own only."""
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
-    return None if terminal is None or hasattr(config, "workerinput") else terminal.stats
-
-
-def _suite(nodeid: str) -> str:
-    """The folder under `tests` that a test is in."""
-    return nodeid.split("/")[1]
 
 
 @pytest.fixture(scope="session", autouse=True)

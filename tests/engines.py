@@ -23,8 +23,8 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,19 +69,16 @@ class Engine:
     name: str
     client: DynamoDBClient
     concurrent: bool
-    in_use: Callable[[], AbstractContextManager[object]] = nullcontext
-    """Around everything that is done with it: moto stands in for AWS no longer than that."""
 
     @contextmanager
     def table(self) -> Iterator[str]:
         """A table of its own for the length of the block."""
         name = f"heist-{uuid.uuid4().hex}"
-        with self.in_use():
-            self.client.create_table(TableName=name, **table_definition())
-            try:
-                yield name
-            finally:
-                self.client.delete_table(TableName=name)
+        self.client.create_table(TableName=name, **table_definition())
+        try:
+            yield name
+        finally:
+            self.client.delete_table(TableName=name)
 
 
 class _Loader(yaml.SafeLoader):
@@ -136,9 +133,10 @@ def _client(endpoint: str | None) -> DynamoDBClient:
 
 @contextmanager
 def moto(home: Path) -> Iterator[Engine]:
-    client = _client(None)
-    yield Engine("moto", client, concurrent=False, in_use=mock_aws)
-    client.close()
+    with mock_aws():
+        client = _client(None)
+        yield Engine("moto", client, concurrent=False)
+        client.close()
 
 
 @contextmanager

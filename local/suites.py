@@ -1,0 +1,95 @@
+"""`make test`: the whole suite, two lanes at a time, and one plain summary at the end."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+from local.console import plain_streams, show
+from local.tools import ROOT
+
+LANES = (("unit", "template", "e2e"), ("simulation", "integration"))
+"""Suites of a lane run one after the other; the two lanes take about as long on two cores."""
+
+
+@dataclass
+class Tally:
+    """What one suite came to; `broken` when a test failed, none ran, or pytest itself failed."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
+    broken: bool = True
+
+
+def main(arguments: list[str]) -> int:
+    """Runs every suite, whatever fails; 1 if one is broken. `arguments` are passed on to pytest."""
+    plain_streams()
+
+    def run_lane(lane: tuple[str, ...]) -> dict[str, Tally]:
+        return {suite: run_suite(suite, arguments) for suite in lane}
+
+    with ThreadPoolExecutor(len(LANES)) as pool:
+        tallies = {
+            suite: tally for lane in pool.map(run_lane, LANES) for suite, tally in lane.items()
+        }
+    total: Counter[str] = Counter()
+    show()
+    for suite, tally in tallies.items():
+        total += tally.counts
+        for reason, times in sorted(tally.skipped.items()):
+            show(f"skipped {times}: {suite}: {reason}")
+    broken = [suite for suite, tally in tallies.items() if tally.broken]
+    if broken:
+        show(f"Not good: {', '.join(broken)}")
+    show(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return 1 if broken else 0
+
+
+def run_suite(suite: str, arguments: list[str]) -> Tally:
+    """Runs one suite, showing each of its lines behind its name."""
+    show(f"{suite:<11} | started")
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [sys.executable, "-m", "pytest", f"tests/{suite}", f"--junitxml={report}"]
+        with subprocess.Popen(
+            [*command, *arguments],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        ) as running:
+            for line in running.stdout or ():
+                show(f"{suite:<11} | {line.rstrip()}")
+        ended = running.returncode in (0, 1) and report.exists()
+        tally = read_report(report) if ended else Tally()
+    verdict = "not good" if tally.broken else "good"
+    show(f"{suite:<11} | {verdict} after {time.monotonic() - started:.0f} s")
+    return tally
+
+
+def read_report(report: Path) -> Tally:
+    """Counts the tests of a JUnit report, and the reasons of those that were skipped."""
+    tally = Tally()
+    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest has just written it
+        skip = case.find("skipped")
+        if skip is not None:
+            tally.counts["skipped"] += 1
+            tally.skipped[skip.get("message") or "no reason given"] += 1
+        elif case.find("failure") is not None or case.find("error") is not None:
+            tally.counts["failed"] += 1
+        else:
+            tally.counts["passed"] += 1
+    tally.broken = not tally.counts["passed"] or bool(tally.counts["failed"])
+    return tally
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
