@@ -53,6 +53,7 @@ class Script:
 
     clock: FakeClock
     record: Heist | RefusedHeist | None = None
+    overlooked: Heist | RefusedHeist | None = None
     attacker: Player = field(default_factory=lambda: player("alice", tokens=1))
     before: list[Player] = field(default_factory=list)
     victim: Player = field(default_factory=lambda: player("bob", points=800))
@@ -78,7 +79,8 @@ class Script:
             raise self.reads.pop(0)
         item = self.settings_item if with_settings else None
         attacker = self.before.pop(0) if self.before else self.attacker
-        return HeistSnapshot(self.record, attacker, self.victim, item)
+        record = self.record if self.calls.count("read") == 1 else self.overlooked or self.record
+        return HeistSnapshot(record, attacker, self.victim, item)
 
     def commit_heist(
         self, heist: Heist, attacker: Player, victim: Player
@@ -497,6 +499,14 @@ def test_a_refusal_after_a_write_whose_fate_is_unknown_is_stored_whatever_was_be
     game.script.commits = [Unavailable()]
     assert code_of(game.execute()) == "NO_TOKENS"
     assert game.script.calls[-1] == "refuse"
+
+
+def test_a_heist_from_just_before_an_erasure_is_never_called_refused() -> None:
+    game = Game()
+    game.script.attacker = replace(player("alice", tokens=1), erased_at=NOW)
+    game.script.overlooked = heist()
+    outcome = game.execute()
+    assert (outcome.result, outcome.replayed) == (game.script.overlooked, True)
 
 
 def test_of_an_erased_player_nothing_is_stored() -> None:

@@ -161,6 +161,9 @@ class ExecuteHeist:
         except HeistRefused as refusal:
             refused = RefusedHeist(attempt, now, refusal)
             if attacker.erased:  # for good, so that it needs no record
+                standing = self._read(attempt).record  # from before: the batch is no snapshot
+                if standing is not None:
+                    return _replay(attempt, standing)
                 return Outcome(refused, replayed=False)
             return self._refuse(refused, first_round=first_round)
         heist = Heist(attempt, plan, attacker.name, victim.name)
