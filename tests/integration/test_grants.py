@@ -28,6 +28,10 @@ POISON = {
 
 
 def every_function_does_all_it_can(game: Game) -> None:
+    held = sample("award_token")
+    held["detail"] = {**held["detail"], "referredUserId": "late"}
+    game.set_settings(HEIST_AWARDS_ENABLED=False)
+    game.call("award_token", held)
     game.set_settings(HEIST_COOLDOWN_HOURS=0, HEIST_TARGET_COOLDOWN_HOURS=0)
     for player in ("alice", "bob"):
         game.give(player, points=900, tokens=4, email=f"{player}@example.com")
