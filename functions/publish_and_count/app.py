@@ -17,7 +17,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
 def _relay(facts: Sequence[Fact], fields: telemetry.Fields) -> Sequence[telemetry.Fields]:
     relayed = wiring.publish_and_count()(facts)
     fields.update(published=len(relayed.published), counted=relayed.counted, left=relayed.left)
-    telemetry.count("LeftToSweeper", relayed.left)
+    telemetry.count_even_none("LeftToSweeper", relayed.left)
     for defect in relayed.defects:
         telemetry.logger().error(
             "left to the sweeper", exc_info=defect, extra={"function": "publish_and_count"}

@@ -38,7 +38,8 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
         fields.update(settled=swept.settled, waiting=swept.waiting, parked=swept.set_aside)
         fields["awarded"] = swept.awarded
         fields["trimmed"] = wiring.keep_statistics().trim(out_of_time)
-        telemetry.count("OwedSettledBySweeper", swept.settled)
+        telemetry.count_even_none("OwedSettledBySweeper", swept.settled)
+        telemetry.count_even_none("OwedAfterSweep", swept.waiting)
         telemetry.count("TokensAwarded", swept.awarded)
         telemetry.count("RecordsParked", swept.set_aside)
         telemetry.count_mails(swept.mails)

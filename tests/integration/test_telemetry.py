@@ -115,6 +115,7 @@ def test_a_heist_and_what_it_led_to_are_counted(game: Game, log: StringIO) -> No
         "HeistsSucceeded": 1,
         "PointsStolen": 40,
         "OwedSettledBySweeper": 1,
+        "OwedAfterSweep": 0,
         "InboxItems": 2,
         "MailsSent": 2,
     }
@@ -163,6 +164,21 @@ def test_events_refused_and_records_that_fail_or_cannot_be_read_are_counted(
     assert totals(log) == {"EventsRefused": 1, "LeftToSweeper": 1, "RecordsParked": 1}
 
 
+def test_a_sweep_tells_what_it_did_and_what_is_left_nothing_too(game: Game, log: StringIO) -> None:
+    """Or an alarm could not tell a stream that works from a sweeper that says nothing."""
+    swept = ("OwedSettledBySweeper", "OwedAfterSweep")
+    game.sweep()
+    told = totals(log)
+    assert [(name in told, told[name]) for name in swept] == [(True, 0), (True, 0)]
+
+    heist_requested(game, "request-11")
+    totals(log)
+    game.time.pass_(minutes=2)
+    game.bridge.fails(client_error("InternalFailure", 500))
+    game.sweep()
+    assert [totals(log)[name] for name in swept[1:]] == [1]
+
+
 def test_what_lambda_delivers_again_is_counted(game: Game, log: StringIO) -> None:
     """The first record that failed and all behind it; of a batch that fails as a whole, all."""
     first = heist_requested(game, "request-9")
@@ -182,7 +198,7 @@ def test_what_lambda_delivers_again_is_counted(game: Game, log: StringIO) -> Non
     game.notifier_queue.fails(client_error("InternalFailure", 500))
     with pytest.raises(Unavailable):
         game.call("publish_and_count", batch)
-    assert totals(log) == {"RecordsRedelivered": 2}
+    assert totals(log) == {"RecordsRedelivered": 2, "LeftToSweeper": 0}
 
 
 def test_an_invalid_settings_item_is_counted_by_the_real_wiring(

@@ -7,6 +7,7 @@ import ast
 import json
 import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -333,9 +334,19 @@ def alarms(processed: Processed) -> dict[str, Any]:
     return processed.of_type("AWS::CloudWatch::Alarm")
 
 
+def metrics_of(alarm: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The one metric of an alarm, or those that its expression takes."""
+    if "Metrics" not in alarm:
+        return [alarm]
+    return [one["MetricStat"]["Metric"] for one in alarm["Metrics"] if "MetricStat" in one]
+
+
 def runbook_name(alarm: str) -> str:
-    """Alarms that each function has share a line."""
-    return "ErrorsAlarm" if alarm.removesuffix("ErrorsAlarm") + "Function" in FUNCTIONS else alarm
+    """Alarms that several functions have share a line."""
+    for kind in ("ErrorsAlarm", "LetterLostAlarm"):
+        if alarm.removesuffix(kind) + "Function" in FUNCTIONS:
+            return kind
+    return alarm
 
 
 def test_every_alarm_has_its_meaning_and_a_runbook_line(on_aws: Processed) -> None:
@@ -382,10 +393,10 @@ def test_every_function_is_watched_for_errors_and_the_account_for_throttling(
     watched = {
         alarm["Dimensions"][0]["Value"]
         for alarm in alarms(on_aws).values()
-        if alarm["MetricName"] == "Errors"
+        if alarm.get("MetricName") == "Errors"
     }
     assert watched == {f"${{{name}}}" for name in FUNCTIONS}
-    (throttles,) = (a for a in alarms(on_aws).values() if a["MetricName"] == "Throttles")
+    (throttles,) = (a for a in alarms(on_aws).values() if a.get("MetricName") == "Throttles")
     assert "Dimensions" not in throttles
 
 
@@ -407,8 +418,11 @@ def test_metrics_behind_the_alarms_lie_in_the_places_where_they_are_written(
     on_aws: Processed,
 ) -> None:
     for name, alarm in alarms(on_aws).items():
-        if alarm["Namespace"] == NAMESPACE:
-            assert alarm["Dimensions"] == [{"Name": "service", "Value": "${AWS::StackName}"}], name
+        for metric in metrics_of(alarm):
+            if metric["Namespace"] == NAMESPACE:
+                assert metric["Dimensions"] == [
+                    {"Name": "service", "Value": "${AWS::StackName}"}
+                ], name
     for name in FUNCTIONS:
         assert variables(name, on_aws)["POWERTOOLS_SERVICE_NAME"] == "${AWS::StackName}"
 
@@ -427,10 +441,73 @@ def dashboard(processed: Processed) -> list[dict[str, Any]]:
     return widgets
 
 
+STREAM_TELLS = ("IteratorAge", "LeftToSweeper")
+SWEEPER_TELLS = ("OwedSettledBySweeper", "OwedAfterSweep")
+
+
+def test_no_alarm_on_the_stream_takes_silence_for_good_news(on_aws: Processed) -> None:
+    """A mapping that is disabled or denied tells nothing: the alarm stays as it was, and what the
+    sweeper has to do instead, which it always tells, raises another."""
+    about = {alarm.get("MetricName"): alarm for alarm in alarms(on_aws).values()}
+    for metric in (*STREAM_TELLS, *SWEEPER_TELLS):
+        assert about[metric]["TreatMissingData"] == "ignore", metric
+    (silent,) = (a for a in alarms(on_aws).values() if a.get("MetricName") == "Invocations")
+    assert silent["TreatMissingData"] == "breaching"
+    assert silent["Dimensions"][0]["Value"] == "${SweepNotificationsFunction}"
+
+
+def test_missing_data_is_good_only_where_a_metric_is_told_when_it_happens(
+    on_aws: Processed,
+) -> None:
+    good = {
+        alarm.get("MetricName", name)
+        for name, alarm in alarms(on_aws).items()
+        if alarm["TreatMissingData"] == "notBreaching"
+    }
+    assert good == {
+        *("InvariantViolations", "SettingsInvalid", "MailsUndelivered"),
+        *("Errors", "Throttles", "5xx", "DestinationDeliveryFailures"),
+        *("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"),
+        "NothingDeliveredAlarm",  # no heist
+    }
+
+
+def test_heists_without_a_single_notice_from_the_stream_raise_an_alarm(on_aws: Processed) -> None:
+    """Notices that are missing are zero; heists that are missing are no heists."""
+    alarm = alarms(on_aws)["NothingDeliveredAlarm"]
+    told, *metrics = alarm["Metrics"]
+    assert told["Expression"] == "IF(heists > 0 AND FILL(inbox, 0) < 1, 1, 0)"
+    assert {each["Id"]: each["MetricStat"]["Metric"]["MetricName"] for each in metrics} == {
+        "heists": "HeistsSucceeded",
+        "inbox": "InboxItems",
+    }
+
+
+def test_every_function_with_a_destination_is_watched_for_what_did_not_arrive_there(
+    on_aws: Processed,
+) -> None:
+    with_destination = {
+        each["FunctionName"]
+        for kind in ("EventSourceMapping", "EventInvokeConfig")
+        for each in on_aws.of_type(f"AWS::Lambda::{kind}").values()
+        if each.get("DestinationConfig")
+    }
+    watched = {
+        alarm["Dimensions"][0]["Value"]
+        for alarm in alarms(on_aws).values()
+        if alarm.get("MetricName") == "DestinationDeliveryFailures"
+    }
+    assert watched == with_destination
+    assert len(watched) == 5
+
+
 def metrics_named_in_template(processed: Processed) -> set[str]:
     """Those of our own namespace, in alarms and on the dashboard."""
     named = {
-        each["MetricName"] for each in alarms(processed).values() if each["Namespace"] == NAMESPACE
+        watched["MetricName"]
+        for alarm in alarms(processed).values()
+        for watched in metrics_of(alarm)
+        if watched["Namespace"] == NAMESPACE
     }
     for widget in dashboard(processed):
         before: list[Any] = []
@@ -457,7 +534,7 @@ def metrics_written_by_the_code() -> set[str]:
             if (
                 isinstance(node, ast.Call)
                 and node.args
-                and re.search(r"\b_?count(_by)?$", ast.unparse(node.func))
+                and re.search(r"\b_?count(_even_none)?$", ast.unparse(node.func))
             ):
                 names = [one for one in ast.walk(node.args[0]) if isinstance(one, ast.Constant)]
                 written |= {str(one.value) for one in names if str(one.value)[:1].isupper()}

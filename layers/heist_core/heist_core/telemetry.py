@@ -44,16 +44,22 @@ def count(name: str, value: int = 1, **dimension: str) -> None:
 
     A `dimension` beside the service, `code="NO_TOKENS"`, has the metric written at once.
     """
-    if not value:
+    if not dimension:
+        if value:
+            count_even_none(name, value)
         return
-    with suppress(Exception):
-        if dimension:
-            with single_metric(name, MetricUnit.Count, value, namespace=NAMESPACE) as metric:
-                for key, text in dimension.items():
-                    metric.add_dimension(key, text)
-        else:
-            with _counting:
-                metrics().add_metric(name, MetricUnit.Count, value)
+    with (
+        suppress(Exception),
+        single_metric(name, MetricUnit.Count, value, namespace=NAMESPACE) as metric,
+    ):
+        for key, text in dimension.items():
+            metric.add_dimension(key, text)
+
+
+def count_even_none(name: str, value: int) -> None:
+    """Add to a metric, a zero too: its alarm can tell that nothing happened from silence."""
+    with suppress(Exception), _counting:
+        metrics().add_metric(name, MetricUnit.Count, value)
 
 
 def _write_metrics() -> None:
