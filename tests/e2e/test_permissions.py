@@ -329,6 +329,18 @@ def point_types_are_seeded(world: World) -> bool:
     return bool(answer["Status"] == "SUCCESS")
 
 
+def history_is_listed(world: World) -> bool:
+    """A page, and one heist of it."""
+    robber = world.robber()
+    heist_id = robber.rob(world.victim())["heistId"]
+    page, one = robber.get("/heists"), robber.get(f"/heists/{heist_id}")
+    return bool(
+        (page.status, one.status) == (200, 200)
+        and [each["heistId"] for each in page.body["heists"]] == [heist_id]
+        and one.body == page.body["heists"][0]
+    )
+
+
 def damage_is_found(world: World) -> bool:
     """Scan finds a suspect, whose state and ledger are then read at one moment."""
     table, damaged = world.outputs["TableName"], unique("damaged")
@@ -349,6 +361,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "check_target": targets_are_checked,
     "list_notifications": inbox_is_listed,
     "mark_notifications_read": inbox_is_marked_read,
+    "list_heists": history_is_listed,
     "award_token": tokens_are_awarded,
     "upsert_player": players_are_updated,
     "add_points": points_are_added,

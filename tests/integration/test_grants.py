@@ -60,7 +60,11 @@ def every_function_does_all_it_can(game: Game) -> None:
                     game.call(name, stream_event(*records, POISON))
     game.once_before("query", game.settings_are_due)  # a run is long enough to read them twice
     game.sweep()
-    poisoned = game.item(keys.heist(won.body["heistId"]))
+    heist_id = won.body["heistId"]
+    history = api_event("list_heists", path={"heistId": heist_id})
+    for route in ("/api/heist/heists", "/api/heist/heists/{heistId}"):
+        assert game.request("list_heists", {**history, "routeKey": f"GET {route}"}).status == 200
+    poisoned = game.item(keys.heist(heist_id))
     assert poisoned is not None
     game.put(
         {

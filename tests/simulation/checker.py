@@ -336,8 +336,9 @@ class Checker:
         self._same(f"heist {heist_id}", {name: record.get(name) for name in expected}, expected)
         self.counts["successes"] += 1
         self._await_players(attacker, victim)
-        for player, points in ((attacker, stolen), (victim, -stolen)):
-            self._due[f"LEDGER#{player}", f"{season}#HEIST#{heist_id}"] = points
+        for player, word, points in ((attacker, "GAIN", stolen), (victim, "LOSS", -stolen)):
+            entry = f"{season}#{word}#{record['createdAt']}#{heist_id}"
+            self._due[f"LEDGER#{player}", entry] = points
 
     def _refusal(
         self, heist_id: str, attempt: Attempt, victim: str, at: datetime, record: Item

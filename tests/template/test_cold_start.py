@@ -42,6 +42,7 @@ SEQUENTIAL_CALLS = {
     "check_target": (2, 1),
     "get_tokens": (1, 1),
     "list_notifications": (2, 1),
+    "list_heists": (4, 2),
 }
 
 

@@ -141,7 +141,7 @@ ALICE, BOB, HEIST = "PLAYER#alice/STATE", "PLAYER#bob/STATE", "HEIST#h1/HEIST"
         ),
         (change(HEIST, "pointsStolen", "x"), "can be read"),
         (drop(BOB), "has a state"),
-        (drop("LEDGER#bob/2026-11#HEIST#h1"), "has a gain and a loss in the ledger"),
+        (drop(f"LEDGER#bob/2026-11#LOSS#{AT}#h1"), "has a gain and a loss in the ledger"),
         (drop(HEIST), "a ledger entry has its heist"),
         (drop("POINTS#e-bob/POINTS"), "has one ledger entry"),
         (drop("REFERRAL#zed/REFERRAL"), "one token per referral"),

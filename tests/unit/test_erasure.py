@@ -63,7 +63,7 @@ def test_names_and_network_are_taken_out_of_records(
         ({key: value for key, value in HEIST.items() if not key.endswith("Name")}, "bob"),
         ({key: value for key, value in REFERRAL.items() if key not in NAMING}, "eve"),
         ({**keys.player("alice"), "name": "Alice"}, "alice"),
-        ({**keys.ledger_entry("alice", "2026-11", Source.HEIST, "1"), "points": 3}, "alice"),
+        ({**keys.ledger_entry("alice", "2026-11", Source.EVENT, "1"), "points": 3}, "alice"),
         (told(heist(), "bob"), "carol"),
         (told(replace(heist(), attacker_name=None), "bob"), "alice"),
         ({**told(heist(), "bob"), "metadata": "?"}, "alice"),

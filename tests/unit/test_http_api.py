@@ -21,6 +21,7 @@ from heist_core.domain.errors import (
     Issue,
     Misconfigured,
     NotAnOperator,
+    NotFound,
     RateLimited,
     Unavailable,
 )
@@ -47,6 +48,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
     HeistRefused: (HeistRefused("NO_TOKENS", "You need at least 1 Heist Token"), 400),
     CallerUnknown: (CallerUnknown(), 403),
     NotAnOperator: (NotAnOperator(), 403),
+    NotFound: (NotFound("There is no such thing"), 404),
     IdempotencyMismatch: (IdempotencyMismatch(), 422),
     RateLimited: (RateLimited(17, "Too many of them"), 429),
     Unavailable: (Unavailable(), 503),

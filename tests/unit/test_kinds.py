@@ -32,7 +32,10 @@ KEYS: dict[Kind, tuple[Key, ...]] = {
         for subject in (HEIST, keys.reversal("h1"), keys.referral("carol"))
     ),
     Kind.INBOX: (keys.inbox_item("alice", "0000000001"),),
-    Kind.LEDGER: tuple(keys.ledger_entry("alice", "2026-11", source, "1") for source in Source),
+    Kind.LEDGER: (
+        *(keys.ledger_entry("alice", "2026-11", source, "1") for source in Source),
+        keys.heist_entry("alice", "2026-11", Source.GAIN, NOW, "h1"),
+    ),
     Kind.POINTS_EVENT: (keys.points_event("order-1"),),
     Kind.RATE: (keys.rate("alice", "EXECUTE", NOW), keys.rate("alice", "CHECK", NOW)),
     Kind.POINT_TYPE: (keys.point_type("HEIST_GAIN"), keys.point_type("NOTICE")),

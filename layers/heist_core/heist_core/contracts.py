@@ -23,6 +23,7 @@ DEFAULT_PAGE = 50
 
 # Texts, compiled when first used: a function uses one or two of these.
 _POSITION = r"[0-9]{10}-[0-9a-f]{8}"
+_SEASON = r"[0-9]{4}-(0[1-9]|1[0-2])"
 _WHOLE_NUMBER = r"[0-9]{1,3}"
 _IDEMPOTENCY_KEY = r"[ -~]{1,128}"
 _REPEATED = r"(.{1,128}?)(?:, ?\1)+"
@@ -35,6 +36,18 @@ def _limit(value: object) -> int:
     if not re.fullmatch(_WHOLE_NUMBER, text) or not 1 <= int(text) <= 100:
         raise ValueError("must be an integer from 1 to 100")
     return int(text)
+
+
+def _season(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(_SEASON, value):
+        raise ValueError("must be a month as YYYY-MM")
+    return value
+
+
+def _role(value: object) -> str:
+    if value not in ("all", "attacker", "victim"):
+        raise ValueError("must be all, attacker or victim")
+    return str(value)
 
 
 def _flag(value: object) -> bool:
@@ -71,6 +84,15 @@ class NotificationsQuery(Wire):
     unreadOnly: Annotated[bool, BeforeValidator(_flag)] = False
     limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_PAGE
     cursor: Annotated[str, BeforeValidator(_cursor)] = Field(default="")
+
+
+class HeistsQuery(Wire):
+    """Absent: `season` is that of the cursor, else the current one."""
+
+    role: Annotated[str, BeforeValidator(_role)] = "all"
+    season: Annotated[str | None, BeforeValidator(_season)] = None
+    limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_PAGE
+    cursor: str | None = None
 
 
 class MarkReadRequest(Wire):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .messaging.dead_letters import DeadLetters
     from .settings import LiveSettings
     from .storage.audit import Audit, Violation
+    from .storage.history import History
     from .storage.statistics import StatisticsStore
     from .storage.table import Progress
     from .use_cases.add_points import AddPoints
@@ -100,6 +101,13 @@ def _table() -> Table:
 @functools.cache
 def store() -> Store:
     return Store(_table(), ThreadPoolExecutor(_THREADS))
+
+
+@functools.cache
+def history() -> "History":
+    from .storage.history import History
+
+    return History(_table(), ThreadPoolExecutor(_THREADS))
 
 
 @functools.cache

@@ -28,6 +28,10 @@ class CallerUnknown(HeistCoreError):
     """The verified token does not name a player."""
 
 
+class NotFound(HeistCoreError):
+    """There is nothing of that name, as far as the caller may know."""
+
+
 class NotAnOperator(HeistCoreError):
     """The caller's verified token does not say that they are an operator."""
 

@@ -19,6 +19,7 @@ from heist_core.domain.errors import (
     InvalidInput,
     Issue,
     NotAnOperator,
+    NotFound,
     RateLimited,
     Unavailable,
 )
@@ -87,6 +88,8 @@ def error_response(error: HeistCoreError) -> Response:
             return Response(_failure("FORBIDDEN", "The token does not name a player"), 403)
         case NotAnOperator():
             return Response(_failure("FORBIDDEN", "Only operators may see this"), 403)
+        case NotFound():
+            return Response(_failure("NOT_FOUND", str(error)), 404)
         case IdempotencyMismatch():
             message = "This Idempotency-Key was used with another target"
             return Response(_failure("IDEMPOTENCY_MISMATCH", message), 422)

@@ -143,7 +143,7 @@ class Audit:
         points = number(item, "points")
         self.players[player_id].ledger[season] += points
         match source:
-            case Source.HEIST:
+            case Source.GAIN | Source.LOSS:
                 self.heist_entries[source_id][player_id] = points
             case Source.REVERSAL:
                 self.reversal_entries[source_id][player_id] = points

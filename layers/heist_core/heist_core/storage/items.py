@@ -235,18 +235,20 @@ def heist_from(item: Item) -> Heist | RefusedHeist:
 def heist_ledger_items(heist: Heist) -> tuple[Item, Item]:
     """The attacker's HEIST_GAIN and the victim's HEIST_LOSS."""
 
-    def entry(player_id: str, point_event_type: str, points: int) -> Item:
+    def entry(player_id: str, other_id: str, source: Source, points: int) -> Item:
         return {
-            **keys.ledger_entry(player_id, heist.season, Source.HEIST, heist.heist_id),
-            "pointEventType": point_event_type,
+            **keys.heist_entry(player_id, heist.season, source, heist.at, heist.heist_id),
+            "pointEventType": f"HEIST_{source}",
             "points": points,
             "heistId": heist.heist_id,
+            "otherId": other_id,
             "occurredAt": to_iso(heist.at),
         }
 
+    stolen = heist.plan.points_stolen
     return (
-        entry(heist.attacker_id, "HEIST_GAIN", heist.plan.points_stolen),
-        entry(heist.victim_id, "HEIST_LOSS", -heist.plan.points_stolen),
+        entry(heist.attacker_id, heist.victim_id, Source.GAIN, stolen),
+        entry(heist.victim_id, heist.attacker_id, Source.LOSS, -stolen),
     )
 
 

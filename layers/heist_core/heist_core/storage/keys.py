@@ -103,7 +103,8 @@ def inbox_tag(notice_key: Key) -> str:
 class Source(StrEnum):
     """What a ledger entry's points are from."""
 
-    HEIST = "HEIST"
+    GAIN = "GAIN"
+    LOSS = "LOSS"
     REVERSAL = "REVERSAL"
     EVENT = "EVENT"
     IMPORT = "IMPORT"
@@ -115,14 +116,22 @@ def ledger(player_id: str) -> str:
 
 
 def ledger_entry(player_id: str, season: str, source: Source, source_id: str) -> Key:
-    """`source_id`: that of the heist (of its reversal, too) or event; `OPENING` of an import."""
+    """`source_id`: that of the reversed heist or of the event; `OPENING` of an import."""
     return Kind.LEDGER.key(player_id, sort=f"{season}#{source}#{source_id}")
+
+
+def heist_entry(player_id: str, season: str, source: Source, at: datetime, heist_id: str) -> Key:
+    """Of a gain or a loss; those of a season lie in order of time."""
+    return ledger_entry(player_id, season, source, f"{to_iso(at)}#{heist_id}")
 
 
 def ledger_entry_of(item: Mapping[str, object]) -> tuple[str, Source, str]:
     """Season, source and the source's id. Raises ValueError."""
-    season, source, source_id = str(item["sk"]).split("#", 2)
-    return season, Source(source), source_id
+    season, word, source_id = str(item["sk"]).split("#", 2)
+    source = Source(word)
+    if source in (Source.GAIN, Source.LOSS):
+        _, _, source_id = source_id.partition("#")
+    return season, source, source_id
 
 
 def points_event(event_id: str) -> Key:

@@ -76,6 +76,8 @@ _BATCH_ROUNDS = 5
 _CONFLICT_PAUSES = (0.010, 0.020, 0.040, 0.080)
 """Seconds at most before a plain write is tried again; a transaction takes 10 to 20 ms."""
 SCAN_PAGE = 1000
+KEYS_AT_ONCE = 100
+"""Of a batch of reads: DynamoDB's own limit."""
 
 
 class ConditionFailed(Contention):

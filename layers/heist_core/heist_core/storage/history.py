@@ -1,0 +1,109 @@
+"""What a player looks back on: the heists of a season that they were part of."""
+
+from collections.abc import Collection, Sequence
+from concurrent.futures import Executor
+from itertools import islice
+from typing import NamedTuple
+
+from heist_core.domain.heist import Heist
+from heist_core.domain.history import Entry, Role
+
+from . import items, keys
+from .items import Item, to_wire
+from .keys import Key, Source
+from .table import KEYS_AT_ONCE, Table
+
+_SOURCES = {Role.ATTACKER: Source.GAIN, Role.VICTIM: Source.LOSS}
+
+
+class Page(NamedTuple):
+    """`last`: the position that the next page is before; None when nothing older follows."""
+
+    entries: Sequence[Entry]
+    last: str | None
+
+
+class History:
+    """`executor` runs overlapping calls. Every method may raise Unavailable."""
+
+    def __init__(self, table: Table, executor: Executor) -> None:
+        self._table = table
+        self._executor = executor
+
+    def page(
+        self,
+        player_id: str,
+        season: str,
+        roles: Collection[Role],
+        before: str | None,
+        limit: int,
+    ) -> Page:
+        """The newest of a player's heists, in two steps: the ledger's entries, then the records.
+
+        A position is when a heist happened, as stored, and its id. Whose data was erased has none.
+        """
+
+        def entries(role: Role) -> list[str]:
+            return self._positions(player_id, season, _SOURCES[role], before, limit + 1)
+
+        state = self._executor.submit(self._table.get, keys.player(player_id))
+        found = sorted(one for of in self._executor.map(entries, roles) for one in of)[::-1]
+        if items.player_from(player_id, state.result()).erased:
+            return Page([], None)
+        page = found[:limit]
+        wanted = [position.partition("#")[2] for position in page]
+        records = self._records([key for one in wanted for key in _records_of(one)])
+        return Page(
+            [entry for one in wanted if (entry := _entry(player_id, one, records))],
+            page[-1] if len(found) > limit else None,
+        )
+
+    def one(self, player_id: str, heist_id: str) -> Entry | None:
+        """A heist that happened and that this player was part of; None for any other id."""
+        state = keys.player(player_id)
+        found = self._records([state, *_records_of(heist_id)])
+        if items.player_from(player_id, found.get(_place(state))).erased:
+            return None
+        return _entry(player_id, heist_id, found)
+
+    def _positions(
+        self, player_id: str, season: str, source: Source, before: str | None, limit: int
+    ) -> list[str]:
+        """Newest first."""
+        first = keys.ledger_entry(player_id, season, source, "")
+        last = before or "~"  # which is above all that a moment and an id are made of
+        found = self._table.query(
+            {
+                "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+                "ExpressionAttributeValues": to_wire(
+                    {":pk": first["pk"], ":first": first["sk"], ":last": first["sk"] + last}
+                ),
+                "ProjectionExpression": "sk",
+                "ConsistentRead": True,
+                "ScanIndexForward": False,
+                "Limit": limit + 1,  # the one at `before` is in it
+            }
+        )
+        positions = (str(item["sk"]).removeprefix(first["sk"]) for item in found)
+        return list(islice((one for one in positions if one != before), limit))
+
+    def _records(self, wanted: Sequence[Key]) -> dict[str, Item]:
+        parts = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
+        found = self._executor.map(self._table.get_all, parts)
+        return {_place(item): item for of in found for item in of}
+
+
+def _records_of(heist_id: str) -> tuple[Key, Key]:
+    return keys.heist(heist_id), keys.reversal(heist_id)
+
+
+def _entry(player_id: str, heist_id: str, records: dict[str, Item]) -> Entry | None:
+    record, reversal = (records.get(_place(key)) for key in _records_of(heist_id))
+    heist = None if record is None else items.heist_from(record)
+    if not isinstance(heist, Heist) or player_id not in heist.parties:
+        return None
+    return Entry(player_id, heist, None if reversal is None else items.reversal_from(reversal))
+
+
+def _place(key: Item) -> str:
+    return f"{key['pk']}/{key['sk']}"
