@@ -17,7 +17,7 @@ _DATE_IN_PACKAGES = 315_532_800  # 1980-01-01 UTC, what SAM's and Lambda's zip f
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """The built functions and the layer's folder of packages."""
+    """The built functions and the layer's folder of libraries."""
 
     root: Path
     layer: Path
@@ -34,7 +34,7 @@ def as_on_lambda(target: Path) -> Artifact:
     for path in [*target.rglob("*"), target]:
         os.utime(path, (_DATE_IN_PACKAGES, _DATE_IN_PACKAGES))
         path.chmod(0o555 if path.is_dir() else 0o444)
-    return Artifact(target, target / "HeistCoreLayer" / "python")
+    return Artifact(target, target / "LibrariesLayer" / "python")
 
 
 def with_fresh_byte_code(artifact: Artifact, target: Path) -> Artifact:
@@ -45,7 +45,7 @@ def with_fresh_byte_code(artifact: Artifact, target: Path) -> Artifact:
     for cache in list(target.rglob("__pycache__")):
         shutil.rmtree(cache)
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(target)], check=True)
-    return Artifact(target, target / "HeistCoreLayer" / "python")
+    return Artifact(target, target / "LibrariesLayer" / "python")
 
 
 def zipped_megabytes(roots: Iterable[Path], without: Iterable[str], scratch: Path) -> float:

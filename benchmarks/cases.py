@@ -118,7 +118,8 @@ def handler_alone(artifact: Artifact) -> Case:
 
 def handler_on_powertools(artifact: Artifact) -> Case:
     """The same, on all of Powertools."""
-    folders = (HERE / "stacks", peers(), artifact.layer)
+    execute = artifact.function("execute_heist")
+    folders = (HERE / "stacks", peers(), execute, artifact.layer)
     return Case("handler_on_powertools.handler", _EXECUTE, folders, _TRACING_OFF)
 
 

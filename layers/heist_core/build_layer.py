@@ -1,6 +1,12 @@
-"""Builds the layer: its pinned dependencies, trimmed, beside the package, as byte code.
+"""Builds what is deployed: the layer of libraries, and each function's package.
 
-Run by the Makefile beside this file, with any Python >= 3.11 that has pip. The target is named by
+    build_layer.py TARGET           the pinned libraries, trimmed, as byte code
+    build_layer.py TARGET app.py    a function's module beside the code that all share, as byte code
+
+The shared code is in every package, not in the layer: Lambda replaces a function's code and its
+layers one after the other, and a new core would be called by an old module in between.
+
+Run by `make`, with any Python >= 3.11, which needs pip for the layer. The target is named by
 environment variables, with the template's defaults:
 
 LAMBDA_PYTHON  minor version of the functions' runtime (template parameter PythonRuntime)
@@ -66,7 +72,7 @@ ROOT_CERTIFICATES = {
 }
 
 
-def main(target: Path) -> None:
+def layer(target: Path) -> None:
     """Builds the layer's `python` folder at `target`; raises CalledProcessError when pip fails."""
     python = os.environ.get("LAMBDA_PYTHON", "3.13")
     architecture = os.environ.get("LAMBDA_ARCH", "arm64")
@@ -74,15 +80,20 @@ def main(target: Path) -> None:
     cache = cache_for(python, architecture)
     if cache and cache.exists():
         shutil.copytree(cache, target)
-    else:
-        install(target, python, architecture)
-        trim(target)
-        compile_all(target, python)
-        if cache:
-            keep(target, cache)
-    package = target / "heist_core"
-    shutil.copytree(HERE / "heist_core", package, ignore=shutil.ignore_patterns("__pycache__"))
-    compile_all(package, python)
+        return
+    install(target, python, architecture)
+    trim(target)
+    compile_all(target, python)
+    if cache:
+        keep(target, cache)
+
+
+def package(target: Path, module: Path) -> None:
+    """Puts a function's module and the shared code into the folder `target`."""
+    shutil.copy(module, target)
+    shared = target / "heist_core"
+    shutil.copytree(HERE / "heist_core", shared, ignore=shutil.ignore_patterns("__pycache__"))
+    compile_all(target, os.environ.get("LAMBDA_PYTHON", "3.13"))
 
 
 def cache_for(python: str, architecture: str) -> Path | None:
@@ -193,7 +204,7 @@ def trim_certificates(path: Path) -> None:
 def compile_all(target: Path, python: str) -> None:
     """Compiles to byte code, if the target's Python is on this machine.
 
-    Lambda unpacks layers read-only with dates of 1980, so byte code that is checked by date is
+    Lambda unpacks its files read-only with dates of 1980, so byte code that is checked by date is
     never used, and Lambda cannot write its own: unchecked byte code cuts a cold start to a third.
     """
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -206,4 +217,7 @@ def compile_all(target: Path, python: str) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    if len(sys.argv) > 2:
+        package(Path(sys.argv[1]), Path(sys.argv[2]))
+    else:
+        layer(Path(sys.argv[1]))

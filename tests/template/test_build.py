@@ -28,7 +28,7 @@ UNCHECKED_HASH = 1  # PEP 552: byte code that is taken without looking at its so
 IMPORT = """
 import importlib.util, json, sys
 layer, *functions = sys.argv[1:]
-sys.path.insert(0, layer)
+sys.path[:0] = functions[0], layer
 for folder in functions:
     spec = importlib.util.spec_from_file_location("app", folder + "/app.py")
     module = importlib.util.module_from_spec(spec)
@@ -91,7 +91,7 @@ def built() -> Path:
 
 @pytest.fixture(scope="session")
 def layer(built: Path) -> Path:
-    return built / "HeistCoreLayer" / "python"
+    return built / "LibrariesLayer" / "python"
 
 
 def functions_in(built: Path) -> list[Path]:
@@ -125,18 +125,29 @@ def test_every_request_goes_where_it_goes_with_all_of_botocores_data(layer: Path
     assert len(trimmed) > 20
 
 
-def test_a_function_is_one_module_and_its_byte_code(built: Path) -> None:
+def sources(folder: Path) -> dict[str, bytes]:
+    """The modules of a folder, and what is in them."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.py")}
+
+
+def test_a_function_and_all_it_calls_of_ours_are_replaced_in_one_step(
+    built: Path, layer: Path
+) -> None:
+    """Lambda changes a function's code and its layers one after the other: a core in the layer
+    would for a moment be called by the module before it, or by the one after it."""
+    shared = sources(ROOT / "layers" / "heist_core" / "heist_core")
     for folder in functions_in(built):
-        files = {path.name.split(".")[0] for path in folder.rglob("*") if path.is_file()}
-        assert files == {"app"}, folder
+        assert sources(folder / "heist_core") == shared, folder
+        assert sources(folder).keys() == {"app.py", *(f"heist_core/{name}" for name in shared)}
+    assert not (layer / "heist_core").exists()
 
 
 def test_all_of_it_is_byte_code_that_lambda_takes_unchecked(built: Path, layer: Path) -> None:
     """Lambda dates its files 1980: byte code that is checked by date would never be used."""
     tag = sys.implementation.cache_tag
-    sources = [path for root in (layer, *functions_in(built)) for path in root.rglob("*.py")]
-    assert len(sources) > 100
-    for source in sources:
+    modules = [path for root in (layer, *functions_in(built)) for path in root.rglob("*.py")]
+    assert len(modules) > 100
+    for source in modules:
         compiled = source.parent / "__pycache__" / f"{source.stem}.{tag}.pyc"
         header = compiled.read_bytes()[4:8]
         assert int.from_bytes(header, "little") == UNCHECKED_HASH, compiled
@@ -178,11 +189,10 @@ def test_an_endpoint_that_is_not_trusted_is_told_and_sent_nothing_unless_a_bundl
 
 
 def test_every_operation_that_the_code_calls_is_in_the_layer() -> None:
-    sources = (ROOT / "layers" / "heist_core" / "heist_core").rglob("*.py")
     called = {
         name.title().replace("_", "")
-        for source in sources
-        for name in re.findall(r"\b_?client\.([a-z_]+)\(", source.read_text("utf-8"))
+        for source in sources(ROOT / "layers" / "heist_core" / "heist_core").values()
+        for name in re.findall(r"\b_?client\.([a-z_]+)\(", source.decode())
         if name != "close"  # the client's own
     }
     assert len(called) > 5

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 OF_THE_CONTRACT = ("run", "demo", "test", "check", "deploy", "redrive", "help")
-COPY = "import pathlib, sys; pathlib.Path(sys.argv[1]).mkdir(); open(sys.argv[1] + '/app.py', 'w')"
+BUILD = "import sys; open(sys.argv[1] + '/told', 'w').write(' '.join(sys.argv[2:]))"
 RECORD = '#!/bin/sh\nprintf "%s\\n" "$@"\n'
 
 
@@ -119,24 +119,33 @@ def test_what_is_said_to_the_program_reaches_it_untouched(checkout: Path, reason
 
 
 @pytest.mark.parametrize(
-    ("part", "target"),
-    [("layers/heist_core", "build-HeistCoreLayer"), ("functions", "build-GetTokensFunction")],
+    ("part", "target", "told"),
+    [
+        ("layers/heist_core", "build-LibrariesLayer", ""),
+        ("functions", "build-GetTokensFunction", "app.py"),
+    ],
 )
-def test_what_sam_builds_is_built_at_an_odd_path(checkout: Path, part: str, target: str) -> None:
-    shutil.copy(ROOT / part / "Makefile", checkout)
-    (checkout / "app.py").touch()
-    (checkout / "build_layer.py").write_text(COPY, "utf-8")
+def test_what_sam_builds_is_built_at_an_odd_path(
+    checkout: Path, part: str, target: str, told: str
+) -> None:
+    """The layer in a copy of its folder, a function in one that has not even the Makefile."""
+    sources = checkout / "layers" / "heist_core"
+    sources.mkdir(parents=True)
+    (sources / "build_layer.py").write_text(BUILD, "utf-8")
+    (checkout / part).mkdir(exist_ok=True)
+    makefile = shutil.copy(ROOT / part / "Makefile", checkout / part)
+    elsewhere = checkout / "a copy"
+    artifacts = checkout / "artifacts"
+    for folder in (elsewhere, artifacts, artifacts / "python"):
+        folder.mkdir()
     python = checkout / "python"
     python.symlink_to(sys.executable)
-    artifacts = checkout / "artifacts"
-    artifacts.mkdir()
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
     built = make(
-        target,
-        folder=checkout,
+        *("--makefile", str(makefile), target),
+        folder=elsewhere if part == "functions" else sources,
         PYTHON=str(python),
         ARTIFACTS_DIR=str(artifacts),
-        LAMBDA_PYTHON=version,
     )
     assert built.returncode == 0, built.stderr
-    assert list(artifacts.rglob("app*.py*")), built.stdout
+    (found,) = artifacts.rglob("told")
+    assert found.read_text("utf-8") == told
