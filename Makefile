@@ -18,7 +18,7 @@ switch = $(if $(filter-out 1 yes true 0 no false,$($1)),$(error \
   $1 is a switch: 1, yes or true is on; empty, 0, no or false is off; not "$($1)"))$(if $(filter 1 yes true,$($1)),$2)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test simulate stress bench bench-growth bench-load hot-victim mutants check format redrive deploy lock clean tools python
+.PHONY: help run demo mails logs env test simulate stress bench bench-growth cost bench-load hot-victim mutants check format redrive deploy lock clean tools python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -60,6 +60,9 @@ bench: tools ## what it costs, beside its budgets (docs/performance.md)
 
 bench-growth: tools ## what it costs at 10³ to 10⁶ players: 15 minutes
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.growth
+
+cost: dev ## dollars a month: PLAYERS=1000000 DIGEST=0.5 TIER= DRAW=
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.cost $(if $(PLAYERS),--players "$(PLAYERS)") $(if $(DIGEST),--digest "$(DIGEST)") $(if $(TIER),--tier "$(TIER)") $(if $(DRAW),--draw "$(DRAW)")
 
 bench-load: tools ## many clients at once against one, and nothing lost
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.load

@@ -8,14 +8,37 @@ from typing import NamedTuple
 import pytest
 
 from heist_core.domain.notices import notices_of
+from heist_core.storage import keys
 from local.console import ProblemError
-from tests.builders import award
+from tests.builders import award, stream_event, stream_record
 from tests.engines import ministack
+from tests.integration.game import Game
 
 from .growth import SIZES, game_on, grow_to, growth
-from .write_units import metered
+from .write_units import Meter, metered
 
 _SIZES = SIZES[:2]
+
+
+def usual_heist(game: Game, meter: Meter) -> dict[str, float]:
+    """Write units of all that the second heist of a robber causes, alone in its batches, by part.
+
+    The first is cheaper: there is no place among the robbers yet to move from.
+    """
+    for name, points in (("alice", 0), ("bob", 800), ("carol", 800)):
+        game.give(name, points=points, name=name.title(), email=f"{name}@example.com")
+    game.give("alice", tokens=2)
+    for victim in ("bob", "carol"):
+        meter.take()
+        answer = game.rob("alice", victim)
+        assert answer.status == 200, answer
+        item = game.item(keys.heist(answer.body["heistId"]))
+        assert item is not None
+        record = stream_event(stream_record(item))
+        for consumer in ("notify_players", "publish_and_count"):
+            game.call(consumer, record)
+        game.time.pass_(hours=25)
+    return dict(meter.parts)
 
 
 class Capacity(NamedTuple):

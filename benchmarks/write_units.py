@@ -1,21 +1,70 @@
-"""Budgets 7 and 10: what each operation costs, as an engine reports it with its indexes."""
+"""Budgets 7 and 10: what each operation costs, as an engine reports it with its indexes.
+
+Where the engines charge nothing and AWS does, this does as AWS: a write whose condition fails, and
+a read of what is not there (both in AWS's developer guide, "Read and write operations").
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+from heist_core.storage.keys import Kind, kind_of
+from heist_core.storage.wire import from_wire
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 _READS = ("GetItem", "BatchGetItem", "Query", "TransactGetItems")
+_WRITE_BYTES, _READ_BYTES = 1024, 4096
+_STATISTICS = {Kind.DAY, Kind.ROBBER, Kind.HOLDING, Kind.BALANCES}
+
+
+def size_of(value: object) -> int:
+    """Bytes of a typed item or attribute as DynamoDB counts them (numbers at their most)."""
+    if isinstance(value, Mapping) and len(value) == 1 and next(iter(value)).isupper():
+        ((kind, content),) = value.items()
+        if kind == "N":
+            return len(str(content)) // 2 + 2
+        if kind in ("M", "L"):
+            return 3 + size_of(content)
+        return size_of(content)
+    if isinstance(value, Mapping):
+        return sum(len(str(name).encode()) + size_of(inner) for name, inner in value.items())
+    if isinstance(value, list):
+        return sum(1 + size_of(inner) for inner in value)
+    return len(value.encode()) if isinstance(value, str) else 1
+
+
+def units(item: object, bytes_of_a_unit: int) -> int:
+    """What an item costs; one that is not there costs one unit, too."""
+    return max(1, -(-size_of(item or {}) // bytes_of_a_unit))
+
+
+def part_of(operation: str, params: Mapping[str, Any]) -> str:
+    """What a write is for, by the kinds of items that it writes."""
+    requests = [params]
+    if operation == "TransactWriteItems":
+        requests = [request for action in params["TransactItems"] for request in action.values()]
+    keys = [request["Item"] if "Item" in request else request["Key"] for request in requests]
+    kinds = {kind_of(from_wire(key)) for key in keys}
+    if Kind.PLAYER in kinds:
+        return "transaction"
+    if kinds & _STATISTICS:
+        return "statistics"
+    if Kind.INBOX in kinds or (kinds == {Kind.NOTICE} and "Item" in params):
+        return "notices"
+    parts = {Kind.RATE: "rate counter", Kind.NOTICE: "mails"}
+    return "+".join(sorted({parts.get(kind, "marker") for kind in kinds if kind}))
 
 
 class Meter:
     """Units that a client consumed since the last `take`, by operation, and bytes of bodies."""
 
     def __init__(self) -> None:
+        self.parts: dict[str, float] = defaultdict(float)
+        """Write units by what they were for."""
         self.writes: dict[str, float] = defaultdict(float)
         self.reads: dict[str, float] = defaultdict(float)
         self.calls: dict[str, int] = defaultdict(int)
@@ -25,25 +74,71 @@ class Meter:
     def take(self) -> tuple[float, float, int]:
         """Write units, read units and calls; and begin again."""
         taken = sum(self.writes.values()), sum(self.reads.values()), sum(self.calls.values())
+        self.parts.clear()
         self.writes.clear()
         self.reads.clear()
         self.calls.clear()
         self.sent = self.received = 0
         return taken
 
-    def _ask(self, params: dict[str, Any], **_: object) -> None:
+    def _ask(self, params: dict[str, Any], context: dict[str, Any], **_: object) -> None:
         params["ReturnConsumedCapacity"] = "INDEXES"
+        context["metered"] = params
 
     def _send(self, request: Any, **_: object) -> None:
         self.sent += len(request.body)
 
-    def _read(self, parsed: Mapping[str, Any], model: Any, http_response: Any, **_: object) -> None:
+    def _read(
+        self,
+        parsed: Mapping[str, Any],
+        model: Any,
+        http_response: Any,
+        context: Mapping[str, Any],
+        **_: object,
+    ) -> None:
         self.received += len(http_response.content)
+        self.calls[model.name] += 1
+        params = context["metered"]
         consumed = parsed.get("ConsumedCapacity") or []
         listed = consumed if isinstance(consumed, list) else [consumed]
-        self.calls[model.name] += 1
-        to = self.writes if model.name in _WRITES else self.reads
-        to[model.name] += sum(one["CapacityUnits"] for one in listed)
+        reported = sum(one["CapacityUnits"] for one in listed)
+        if model.name in _WRITES:
+            spent = reported + _refused(parsed)
+            self.writes[model.name] += spent
+            self.parts[part_of(model.name, params)] += spent
+        else:
+            self.reads[model.name] += max(reported, sum(_read_units(model.name, params, parsed)))
+
+
+def _refused(parsed: Mapping[str, Any]) -> float:
+    """Of a write whose condition failed: by the item that stands there, where the answer has it,
+    else one; in a transaction twice, for each of its items."""
+    code = parsed.get("Error", {}).get("Code")
+    if code == "ConditionalCheckFailedException":
+        return units(parsed.get("Item"), _WRITE_BYTES)
+    if code == "TransactionCanceledException":
+        reasons = parsed.get("CancellationReasons", ())
+        return sum(2 * units(reason.get("Item"), _WRITE_BYTES) for reason in reasons)
+    return 0
+
+
+def _read_units(
+    operation: str, params: Mapping[str, Any], parsed: Mapping[str, Any]
+) -> Iterable[float]:
+    """What AWS charges at least, by sizes: the engines leave out what is not there."""
+    if operation == "BatchGetItem":
+        for table, asked in params["RequestItems"].items():
+            found = parsed.get("Responses", {}).get(table, [])
+            missing = len(asked["Keys"]) - len(found)
+            share = 1 if asked.get("ConsistentRead") else 0.5
+            yield from (share * units(item, _READ_BYTES) for item in [*found, *[None] * missing])
+        return
+    share = 1 if params.get("ConsistentRead") else 0.5
+    if operation == "GetItem":
+        yield share * units(parsed.get("Item"), _READ_BYTES)
+    elif operation == "Query":
+        read = cast("list[object]", parsed.get("Items", []))
+        yield share * max(1, -(-sum(map(size_of, read)) // _READ_BYTES))
 
 
 @contextmanager

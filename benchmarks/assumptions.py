@@ -1,0 +1,102 @@
+"""What the cost model assumes, each figure with its source. `make cost` turns it into dollars.
+
+Prices are list prices of us-east-1 on demand, without free tiers, noted on 2026-11-27. "Counted"
+is a figure that tests/integration/test_write_units.py holds to an engine.
+"""
+
+from typing import NamedTuple
+
+# One day of an active player. There is no traffic yet: a sensible guess, to be replaced by yours.
+ACTIVE_ON_A_DAY = 0.10  # of all players; guess
+ACTIVE_IN_A_MONTH = 0.30  # of all players; guess: each of them then plays on ten days
+DAYS = 30
+TOKENS = 0.10  # awards; guess: one referral in ten days of play
+HEISTS = TOKENS  # a heist costs a token, so in the long run there are as many
+REFUSALS = HEISTS / 2  # guess
+CAN_ROBS = 2  # guess
+TOKEN_LOOKS = 2  # guess
+INBOX_LOOKS = 2  # guess
+POLLS = 20  # of the number of unread; COST budget 11
+POINTS_EVENTS = 5  # COST budget 11
+PROFILES = 0.05  # changes of name or address; guess
+MARKS = 2 * HEISTS + TOKENS  # every notice is read, one at a time
+BUSIEST_HOUR = 0.1  # of the day; guess
+KEPT_MONTHS = 12  # the age of the table whose storage is priced
+
+# Dollars. Pages of AWS: dynamodb, lambda, api-gateway, cognito, ses, eventbridge, cloudwatch, kms.
+WRITE_UNIT = 0.625e-6
+READ_UNIT = 0.125e-6
+STORED_GB = 0.25
+RECOVERY_GB = 0.20  # point-in-time recovery, of the table's size
+API_CALL = 1.0e-6
+LAMBDA_CALL = 0.20e-6
+LAMBDA_GB_SECOND = 13.3334e-6  # arm64
+MAIL = 0.10e-3
+EVENT = 1.0e-6  # of a bus of one's own, by whoever puts it
+LOG_GB = 0.50
+ALARM = 0.10
+METRIC = 0.30
+DASHBOARD = 3.00
+KEY = 1.00
+SIGN_IN_TIERS = {  # Cognito: up to so many players in a month, dollars each
+    "LITE": ((10_000, 0.0), (100_000, 0.0055), (1_000_000, 0.0046), (10_000_000, 0.00325),
+             (float("inf"), 0.0025)),
+    "ESSENTIALS": ((10_000, 0.0), (float("inf"), 0.015)),
+}  # fmt: skip
+
+# What stands in template.yaml.
+ALARMS = 31
+METRICS = 45  # names in docs/metrics.md, with their dimensions
+ROUTE_METRICS = 0  # DetailedRouteMetrics is off; 4 for each route when on
+SWEEPS = 12 * 24 * DAYS
+API_GB, EVENT_GB, NOTIFIER_GB = 1.0, 0.5, 1.729
+
+# Seconds of a function; estimates from instructions (docs/performance.md) and 5 to 10 ms a call.
+API_SECONDS = 0.05
+LIGHT_SECONDS = 0.02  # one read, no pydantic
+EVENT_SECONDS = 0.05
+NOTIFIER_SECONDS = 0.22  # one heist alone: 12 calls, two of them SES's
+PUBLISHER_SECONDS = 0.12
+LOG_BYTES = 700  # of an invocation; counted by hand
+
+PLAYER_BYTES = 1_500  # estimate: state, rate items, statistics
+FACT_BYTES = 3_000  # estimate: of a heist or award with ledger, notices and inbox items
+ENTRY_BYTES = 400  # estimate: of a points event with its ledger entry
+
+
+class Code(NamedTuple):
+    """Units of DynamoDB that a version of the code uses, alone in its batches."""
+
+    tier: str
+    """Of Cognito."""
+    heist: dict[str, float]
+    """Write units of all that a robber's second heist causes, by part. Counted."""
+    heist_reads: float = 12  # counted
+    award_writes: float = 18  # counted: 5 and its notice 6, published and counted 7
+    award_reads: float = 8  # counted
+    refusal_writes: float = 8  # counted
+    refusal_reads: float = 6  # counted
+    points_writes: float = 6  # counted
+    profile_writes: float = 1  # counted
+    mark_writes: float = 2  # counted
+    mark_reads: float = 2  # counted
+    poll_reads: float = 2  # counted
+    poll_seconds: float = API_SECONDS
+    inbox_reads: float = 2  # counted
+    notifier_gb: float = NOTIFIER_GB
+
+
+BEFORE = Code(
+    "ESSENTIALS",  # what a pool gets that names none
+    {
+        "rate counter": 1,
+        "transaction": 11,
+        "notices": 10,
+        "mails": 4,
+        "marker": 4,
+        "statistics": 12,
+    },
+)
+"""The code of 2026-11-25, before any of it was made cheaper. A poll was a page of the inbox."""
+
+NOW = BEFORE._replace(tier="LITE")
