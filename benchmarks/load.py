@@ -150,7 +150,7 @@ def endow(store: Store, players: Sequence[str], tokens: int) -> None:
 
     def give(player: str) -> None:
         now = datetime.now(UTC)
-        store.commit_points(EarnedPoints(f"start-{player}", player, POINTS, "START", now))
+        store.commit_points(EarnedPoints(f"start-{player}", player, POINTS, "START", now), now)
         for number in range(tokens):
             friend = f"friend-{number}-of-{player}"
             store.commit_award(Award(friend, player, friend, None, now))

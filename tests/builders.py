@@ -33,6 +33,11 @@ def rules(
     percentage: int = 5,
     maximum: int = 100,
     minimum: int = 20,
+    max_robberies_per_season: int = 0,
+    max_loss_percentage: int = 100,
+    pair_cooldown_hours: int = 0,
+    newcomer_hours: int = 0,
+    passive_lock_hours: int = 24,
 ) -> Settings:
     """The default rules, but for what is named."""
     return Settings(
@@ -42,6 +47,11 @@ def rules(
         steal_percentage=percentage,
         max_steal_points=maximum,
         min_target_points=minimum,
+        max_robberies_per_season=max_robberies_per_season,
+        max_loss_percentage=max_loss_percentage,
+        pair_cooldown_hours=pair_cooldown_hours,
+        newcomer_hours=newcomer_hours,
+        passive_lock_hours=passive_lock_hours,
     )
 
 

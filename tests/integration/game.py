@@ -183,7 +183,7 @@ class Game:
         """What a player has, by the ways of the application."""
         if points:
             self.store.commit_points(
-                earned(player_id, points, f"order-{next(self._ids)}", self.time())
+                earned(player_id, points, f"order-{next(self._ids)}", self.time()), self.time()
             )
         for _ in range(tokens):
             self.store.commit_award(award(player_id, f"friend-{next(self._ids)}", at=self.time()))
@@ -196,6 +196,7 @@ class Game:
                     name=profile.name.updated(name, self.time()),
                     email=profile.email.updated(email, self.time()),
                 ),
+                self.time(),
             )
 
     def player(self, player_id: str) -> Player:

@@ -160,7 +160,7 @@ def test_of_fifty_deliveries_of_points_at_once_one_counts(
 ) -> None:
     def deliver(number: int) -> bool:
         return until_uncontended(
-            lambda: game.store.commit_points(earned("bob", 800, "e1")), FakeClock().clock
+            lambda: game.store.commit_points(earned("bob", 800, "e1"), NOW), FakeClock().clock
         )
 
     assert list(crowd.map(deliver, range(50))).count(True) == 1
@@ -235,8 +235,8 @@ def test_a_profile_is_saved_only_over_the_version_seen(game: Game, seen_version:
     game.give("bob", points=1)
     game.give("bob", points=1)
     with pytest.raises(Contention):
-        game.store.save_profile(Player("bob", version=seen_version), Profile())
-    game.store.save_profile(Player("bob", version=2), Profile(name=Dated("Bob", NOW)))
+        game.store.save_profile(Player("bob", version=seen_version), Profile(), NOW)
+    game.store.save_profile(Player("bob", version=2), Profile(name=Dated("Bob", NOW)), NOW)
     assert game.player("bob").version == 3
 
 

@@ -347,11 +347,11 @@ def test_the_store_itself_refuses_a_player_no_longer_at_the_version_seen(playing
     playing.give("bob", tokens=1)
     heist = Heist(attempt("alice", "bob"), plan, None, None)
     with pytest.raises(Contention):
-        playing.store.commit_heist(heist, alice, bob)
+        playing.store.commit_heist(heist, alice, bob, HOUR)
     bob = playing.player("bob")
     playing.give("alice", points=1)
     with pytest.raises(Contention):
-        playing.store.commit_heist(heist, alice, bob)
+        playing.store.commit_heist(heist, alice, bob, HOUR)
     assert playing.heist(heist.attempt.id) is None
 
 

@@ -241,7 +241,7 @@ def committed(game: Game) -> Heist:
     event = heist("a", "b", at=game.time())
     for player_id in ("a", "b"):
         email = Dated(f"{player_id}@example.com", NOW)
-        game.store.save_profile(Player(player_id), Profile(email=email))
+        game.store.save_profile(Player(player_id), Profile(email=email), NOW)
     game.put(items.heist_item(event))
     return event
 

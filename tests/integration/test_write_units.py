@@ -58,7 +58,7 @@ def test_a_heist_an_award_and_points(game: Game, meter: Meter) -> None:
     meter.take()
     assert game.store.commit_award(award("alice", "new-friend"))
     assert meter.take() == (AWARD, 0, 1)
-    assert game.store.commit_points(earned("bob", 5, "order-77"))
+    assert game.store.commit_points(earned("bob", 5, "order-77"), game.time())
     assert meter.take() == (6, 0, 1)
 
 

@@ -119,7 +119,7 @@ def variables(function: str, processed: Processed) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_the_nine_settings_are_on_every_function(name: str, on_aws: Processed) -> None:
+def test_the_settings_are_on_every_function(name: str, on_aws: Processed) -> None:
     for setting in DECLARED:
         expected = PARAMETERS[setting.title().replace("_", "")]["Default"]
         assert variables(name, on_aws)[setting] == expected

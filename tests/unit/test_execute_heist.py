@@ -83,7 +83,7 @@ class Script:
         return HeistSnapshot(record, attacker, self.victim, item)
 
     def commit_heist(
-        self, heist: Heist, attacker: Player, victim: Player
+        self, heist: Heist, attacker: Player, victim: Player, pair_cooldown: timedelta
     ) -> Heist | RefusedHeist | None:
         self._called("commit")
         return _next(self.commits, None)

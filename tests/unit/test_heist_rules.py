@@ -9,12 +9,14 @@ from hypothesis import strategies as st
 
 from heist_core.domain.errors import HeistRefused
 from heist_core.domain.heist import plan_heist, steal_amount
-from heist_core.domain.player import Player
+from heist_core.domain.player import Losses, Player, Preferences
 from heist_core.domain.settings import Settings
+from heist_core.domain.times import to_iso
 from tests.builders import HOUR, MILLISECOND, NOW, player, rules
 
 ATTACKER = player("alice", tokens=1, points=100)
 VICTIM = player("bob", points=800)
+PASSIVE = Preferences(passive=True)
 
 
 def refusal(
@@ -43,9 +45,23 @@ def test_a_permitted_heist_takes_the_percentage_and_spends_one_token() -> None:
 def test_the_first_check_that_refuses_gives_the_code() -> None:
     """Everything is wrong; correcting one thing after the other shows the order of the checks."""
     just_now = NOW - HOUR
-    game = rules(enabled=False, percentage=1, minimum=50)
+    game = rules(
+        enabled=False,
+        percentage=1,
+        minimum=50,
+        max_robberies_per_season=1,
+        pair_cooldown_hours=2,
+        newcomer_hours=2,
+    )
     attacker = player("alice", last_heist_at=just_now, last_robbed_at=just_now, version=0)
-    attacker = replace(attacker, blocked_at=just_now)
+    attacker = replace(
+        attacker,
+        blocked_at=just_now,
+        first_seen_at=just_now,
+        preferences=PASSIVE,
+        losses={"2026-11": Losses(1, 5)},
+        victims={"bob": just_now},
+    )
     victim = attacker
     codes = [refusal(attacker, victim, game).code]
 
@@ -53,29 +69,48 @@ def test_the_first_check_that_refuses_gives_the_code() -> None:
     codes.append(refusal(attacker, victim, game).code)
     attacker = victim = replace(attacker, blocked_at=None)
     codes.append(refusal(attacker, victim, game).code)
+    attacker = victim = replace(attacker, preferences=Preferences())
+    codes.append(refusal(attacker, victim, game).code)
     attacker = victim = replace(attacker, tokens=1)
     codes.append(refusal(attacker, victim, game).code)
     attacker = victim = replace(attacker, last_heist_at=None)
+    codes.append(refusal(attacker, victim, game).code)
+    attacker = replace(attacker, first_seen_at=None)
+    victim = replace(victim, preferences=PASSIVE)
     codes.append(refusal(attacker, victim, game).code)
     victim = replace(victim, id="bob")
     codes.append(refusal(attacker, victim, game).code)
     victim = replace(victim, version=1)
     codes.append(refusal(attacker, victim, game).code)
+    victim = replace(victim, preferences=Preferences())
+    codes.append(refusal(attacker, victim, game).code)
+    victim = replace(victim, first_seen_at=None)
+    codes.append(refusal(attacker, victim, game).code)
     victim = replace(victim, points={"2026-11": 50})
     codes.append(refusal(attacker, victim, game).code)
     victim = replace(victim, last_robbed_at=None)
+    codes.append(refusal(attacker, victim, game).code)
+    victim = replace(victim, losses={})
+    codes.append(refusal(attacker, victim, game).code)
+    attacker = replace(attacker, victims={})
     codes.append(refusal(attacker, victim, game).code)
     victim = replace(victim, points={"2026-11": 100})
 
     assert codes == [
         "FEATURE_DISABLED",
         "ATTACKER_BLOCKED",
+        "ATTACKER_PASSIVE",
         "NO_TOKENS",
         "COOLDOWN_ACTIVE",
+        "ATTACKER_NEW",
         "SELF_TARGET",
         "TARGET_NOT_FOUND",
+        "TARGET_PASSIVE",
+        "TARGET_NEW",
         "TARGET_BELOW_MINIMUM",
         "TARGET_PROTECTED",
+        "TARGET_LOSS_LIMIT",
+        "PAIR_COOLDOWN",
         "STEAL_TOO_SMALL",
     ]
     assert plan_heist(attacker, victim, game, NOW).points_stolen == 1
@@ -288,3 +323,126 @@ def test_whatever_is_stored_a_plan_never_goes_below_zero(
     assert plan.tokens_left >= 0
     assert plan.points_stolen >= 1
     assert plan.victim_points_after >= 0
+
+
+# Fair play
+
+
+def test_the_texts_of_fair_play() -> None:
+    passive = refusal(replace(ATTACKER, preferences=PASSIVE))
+    assert (passive.message, passive.details) == ("You are in passive mode", {})
+    passive = refusal(victim=replace(VICTIM, preferences=PASSIVE))
+    assert passive.message == "This player does not take part in heists at the moment"
+    assert passive.details == {}
+    robbed = replace(VICTIM, losses={"2026-11": Losses(1, 5)})
+    limited = refusal(victim=robbed, game=rules(max_robberies_per_season=1))
+    assert limited.message == "This player has lost enough this season"
+    assert limited.details == {"seasonEndsAt": "2026-12-01T00:00:00.000Z"}
+
+
+def test_who_is_hidden_robs_and_is_robbed() -> None:
+    hidden = Preferences(hidden=True)
+    attacker, victim = (replace(each, preferences=hidden) for each in (ATTACKER, VICTIM))
+    assert plan_heist(attacker, victim, rules(), NOW).points_stolen == 40
+
+
+@pytest.mark.parametrize(("left", "hours"), HOURS_LEFT)
+def test_waits_of_fair_play_name_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
+    game = rules(pair_cooldown_hours=24, newcomer_hours=24)
+    since = NOW - 24 * HOUR + left
+    noun = "hour" if hours == 1 else "hours"
+    ends_at = to_iso(since + 24 * HOUR)
+    new = refusal(replace(ATTACKER, first_seen_at=since), game=game)
+    assert (new.code, new.details) == ("ATTACKER_NEW", {"newcomerUntil": ends_at})
+    assert new.message == f"You can perform your first heist in {hours} {noun}"
+    new = refusal(victim=replace(VICTIM, first_seen_at=since), game=game)
+    assert (new.code, new.details) == ("TARGET_NEW", {"newcomerUntil": ends_at})
+    assert new.message == f"This player is new and is protected for {hours} more {noun}"
+    again = refusal(replace(ATTACKER, victims={"bob": since}), game=game)
+    assert (again.code, again.details) == ("PAIR_COOLDOWN", {"pairEndsAt": ends_at})
+    assert again.message == f"You can rob this player again in {hours} {noun}"
+
+
+def test_waits_of_fair_play_are_over_exactly_at_their_end() -> None:
+    game = rules(pair_cooldown_hours=24, newcomer_hours=24)
+    since = NOW - 24 * HOUR
+    attacker = replace(ATTACKER, first_seen_at=since, victims={"bob": since})
+    victim = replace(VICTIM, first_seen_at=since)
+    assert plan_heist(attacker, victim, game, NOW).points_stolen == 40
+
+
+def test_by_default_nothing_of_fair_play_stands_in_the_way() -> None:
+    attacker = replace(ATTACKER, first_seen_at=NOW, victims={"bob": NOW})
+    victim = replace(VICTIM, first_seen_at=NOW, losses={"2026-11": Losses(1000, 10**6)})
+    assert plan_heist(attacker, victim, rules(), NOW).points_stolen == 40
+    poor = replace(victim, points={})
+    assert refusal(victim=poor, game=rules(minimum=0)).code == "STEAL_TOO_SMALL"
+
+
+def test_a_player_from_before_first_sight_was_kept_is_not_new() -> None:
+    assert plan_heist(ATTACKER, VICTIM, rules(newcomer_hours=8760), NOW).points_stolen == 40
+
+
+def test_other_victims_of_the_attacker_are_free() -> None:
+    attacker = replace(ATTACKER, victims={"carol": NOW})
+    assert plan_heist(attacker, VICTIM, rules(pair_cooldown_hours=24), NOW).points_stolen == 40
+
+
+def test_a_victim_may_be_robbed_so_often_in_a_season_and_no_more() -> None:
+    game = rules(max_robberies_per_season=3)
+    twice = replace(VICTIM, losses={"2026-11": Losses(2, 99)})
+    assert plan_heist(ATTACKER, twice, game, NOW).points_stolen == 40
+    for robberies in (3, 4):
+        often = replace(VICTIM, losses={"2026-11": Losses(robberies, 99)})
+        assert refusal(victim=often, game=game).code == "TARGET_LOSS_LIMIT"
+    earlier = replace(VICTIM, losses={"2026-10": Losses(3, 99)})
+    assert plan_heist(ATTACKER, earlier, game, NOW).points_stolen == 40
+
+
+@pytest.mark.parametrize(
+    ("points", "lost", "stolen"),
+    [
+        (800, 0, 40),
+        (800, 40, 40),  # 84 of 840 at most
+        (760, 80, 4),
+        (756, 84, 0),
+        (757, 83, 1),
+        (750, 90, 0),  # a setting that was changed since
+        (9, 0, 0),
+    ],
+)
+def test_a_victim_loses_at_most_a_share_of_what_they_would_have(
+    points: int, lost: int, stolen: int
+) -> None:
+    game = rules(minimum=0, max_loss_percentage=10)
+    victim = replace(player("bob", points=points), losses={"2026-11": Losses(1, lost)})
+    if stolen:
+        plan = plan_heist(ATTACKER, victim, game, NOW)
+        assert (plan.points_stolen, plan.victim_points_after) == (stolen, points - stolen)
+    else:
+        assert refusal(victim=victim, game=game).code == "TARGET_LOSS_LIMIT"
+
+
+@given(
+    points=st.integers(0, 10**7),
+    lost=st.integers(0, 10**7),
+    percentage=st.integers(1, 99),
+    share=st.integers(1, 100),
+)
+def test_no_heist_takes_more_than_is_left_to_lose(
+    points: int, lost: int, percentage: int, share: int
+) -> None:
+    game = rules(percentage=percentage, minimum=0, max_loss_percentage=share)
+    victim = replace(player("bob", points=points), losses={"2026-11": Losses(3, lost)})
+    left = (points + lost) * share // 100 - lost
+    try:
+        plan = plan_heist(ATTACKER, victim, game, NOW)
+    except HeistRefused as refused:
+        if refused.code == "TARGET_LOSS_LIMIT":
+            assert share < 100
+            assert left < 1
+        else:
+            assert steal_amount(points, game) < 1
+    else:
+        assert plan.points_stolen == min(steal_amount(points, game), left)
+        assert plan.points_stolen >= 1

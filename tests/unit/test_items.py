@@ -153,7 +153,7 @@ def test_no_item_is_a_player_never_heard_of() -> None:
 
 def test_a_profile_written_whole_reads_back_whole() -> None:
     """`profile_attributes` names every attribute that `player_from` reads, so none can linger."""
-    request = save_profile(player(), Profile())
+    request = save_profile(player(), Profile(), NOW)
     for name in ("name", "email", "emailOptOut", "nameAt", "emailAt", "emailOptOutAt"):
         assert f"#{name}" in str(request["UpdateExpression"]).partition("REMOVE")[2]
 

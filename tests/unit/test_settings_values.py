@@ -1,4 +1,4 @@
-"""The nine settings: refused by name when invalid, overridden live by the settings item."""
+"""The settings: refused by name when invalid, overridden live by the settings item."""
 
 from decimal import Decimal
 
@@ -22,6 +22,11 @@ INTEGERS = {
     "HEIST_MAX_STEAL_POINTS": (1, 1_000_000),
     "HEIST_MIN_TARGET_POINTS": (0, 1_000_000),
     "HEIST_RATE_LIMIT_PER_MINUTE": (1, 1_000_000),
+    "HEIST_MAX_ROBBERIES_PER_SEASON": (0, 1000),
+    "HEIST_MAX_LOSS_PERCENTAGE": (1, 100),
+    "HEIST_PAIR_COOLDOWN_HOURS": (0, 8760),
+    "HEIST_NEWCOMER_HOURS": (0, 8760),
+    "HEIST_PASSIVE_LOCK_HOURS": (0, 8760),
 }
 SWITCHES = ("HEIST_ENABLED", "HEIST_EMAIL_ENABLED", "HEIST_AWARDS_ENABLED")
 NO_INTEGERS: tuple[object, ...] = (
@@ -80,6 +85,11 @@ def test_the_defaults_are_the_guides(monkeypatch: pytest.MonkeyPatch) -> None:
         "HEIST_EMAIL_ENABLED": True,
         "HEIST_AWARDS_ENABLED": True,
         "HEIST_RATE_LIMIT_PER_MINUTE": 10,
+        "HEIST_MAX_ROBBERIES_PER_SEASON": 0,
+        "HEIST_MAX_LOSS_PERCENTAGE": 100,
+        "HEIST_PAIR_COOLDOWN_HOURS": 0,
+        "HEIST_NEWCOMER_HOURS": 0,
+        "HEIST_PASSIVE_LOCK_HOURS": 24,
     }
 
 

@@ -16,7 +16,7 @@ from heist_core.domain.notices import notices_of
 from heist_core.storage import items, keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
-from tests.builders import NOW, award, earned, heist, player, refused
+from tests.builders import HOUR, NOW, award, earned, heist, player, refused
 from tests.fakes import SameThread, Tap, Tapped
 
 HEIST, ALICE, BOB = heist(), player("alice"), player("bob")
@@ -55,7 +55,7 @@ def db(client: DynamoDBClient) -> Iterator[Stubbed]:
 
 
 def commit(db: Stubbed) -> Heist | RefusedHeist | None:
-    return db.store.commit_heist(HEIST, ALICE, BOB)
+    return db.store.commit_heist(HEIST, ALICE, BOB, HOUR)
 
 
 FAILED = "ConditionalCheckFailed"
@@ -109,7 +109,7 @@ def test_an_award_or_event_that_exists_is_no_contention(db: Stubbed) -> None:
     with pytest.raises(Contention):
         db.store.commit_award(award())
     db.cancelled(FAILED, "None", "None")
-    assert not db.store.commit_points(earned())
+    assert not db.store.commit_points(earned(), NOW)
 
 
 def test_a_notice_that_exists_is_no_position_that_is_taken(db: Stubbed) -> None:
@@ -127,7 +127,7 @@ def test_a_notice_that_exists_is_no_position_that_is_taken(db: Stubbed) -> None:
 CALLS: dict[str, Callable[[Store], object]] = {
     "put_item": lambda store: store.record_refusal(refused()),
     "update_item": lambda store: store.count_check("alice", NOW, 1),
-    "transact_write_items": lambda store: store.commit_heist(HEIST, ALICE, BOB),
+    "transact_write_items": lambda store: store.commit_heist(HEIST, ALICE, BOB, HOUR),
     "get_item": lambda store: store.player("alice"),
     "batch_get_item": lambda store: store.read_for_heist("h", "alice", "bob", with_settings=True),
     "query": lambda store: store.unread_count("alice", NOW),

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from .errors import HeistRefused
-from .player import Player
+from .player import Losses, Player
 from .settings import Settings
-from .times import season_of, to_iso
+from .times import end_of, season_end, season_of, to_iso
 
 _HOUR = timedelta(hours=1)
 
@@ -118,20 +118,37 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
         raise HeistRefused("FEATURE_DISABLED", "Heist feature is currently disabled")
     if attacker.blocked:
         raise HeistRefused("ATTACKER_BLOCKED", "You cannot take part in heists")
+    if attacker.preferences.passive:
+        raise HeistRefused("ATTACKER_PASSIVE", "You are in passive mode")
     if attacker.tokens < 1 or attacker.erased:
         raise HeistRefused("NO_TOKENS", "You need at least 1 Heist Token")
-    if attacker.last_heist_at is not None:
-        ends_at = attacker.last_heist_at + rules.cooldown
-        if now < ends_at:
-            raise HeistRefused(
-                "COOLDOWN_ACTIVE",
-                f"You can perform another heist in {plural(_hours_left(ends_at, now), 'hour')}",
-                {"cooldownEndsAt": to_iso(ends_at)},
-            )
+    if ends_at := end_of(attacker.last_heist_at, rules.cooldown, now):
+        raise HeistRefused(
+            "COOLDOWN_ACTIVE",
+            f"You can perform another heist in {plural(_hours_left(ends_at, now), 'hour')}",
+            {"cooldownEndsAt": to_iso(ends_at)},
+        )
+    if ends_at := end_of(attacker.first_seen_at, rules.newcomer, now):
+        raise HeistRefused(
+            "ATTACKER_NEW",
+            f"You can perform your first heist in {plural(_hours_left(ends_at, now), 'hour')}",
+            {"newcomerUntil": to_iso(ends_at)},
+        )
     if attacker.id == victim.id:
         raise HeistRefused("SELF_TARGET", "You cannot rob yourself")
     if not victim.can_be_robbed:
         raise HeistRefused("TARGET_NOT_FOUND", "Target user not found")
+    if victim.preferences.passive:
+        raise HeistRefused(
+            "TARGET_PASSIVE", "This player does not take part in heists at the moment"
+        )
+    if ends_at := end_of(victim.first_seen_at, rules.newcomer, now):
+        raise HeistRefused(
+            "TARGET_NEW",
+            "This player is new and is protected for "
+            f"{plural(_hours_left(ends_at, now), 'more hour')}",
+            {"newcomerUntil": to_iso(ends_at)},
+        )
     season = season_of(now)
     victim_points = victim.points_in(season)
     if victim_points < rules.min_target_points:
@@ -139,16 +156,29 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
             "TARGET_BELOW_MINIMUM",
             f"Target must have at least {plural(rules.min_target_points, 'point')}",
         )
-    if victim.last_robbed_at is not None:
-        ends_at = victim.last_robbed_at + rules.protection
-        if now < ends_at:
-            raise HeistRefused(
-                "TARGET_PROTECTED",
-                "This player was recently robbed and is protected for "
-                f"{plural(_hours_left(ends_at, now), 'more hour')}",
-                {"protectionEndsAt": to_iso(ends_at)},
-            )
+    if ends_at := end_of(victim.last_robbed_at, rules.protection, now):
+        raise HeistRefused(
+            "TARGET_PROTECTED",
+            "This player was recently robbed and is protected for "
+            f"{plural(_hours_left(ends_at, now), 'more hour')}",
+            {"protectionEndsAt": to_iso(ends_at)},
+        )
     stolen = steal_amount(victim_points, rules)
+    left = _left_to_lose(victim_points, victim.losses_in(season), rules)
+    if left is not None:
+        if left < 1:
+            raise HeistRefused(
+                "TARGET_LOSS_LIMIT",
+                "This player has lost enough this season",
+                {"seasonEndsAt": to_iso(season_end(season))},
+            )
+        stolen = min(stolen, left)
+    if ends_at := end_of(attacker.victims.get(victim.id), rules.pair_cooldown, now):
+        raise HeistRefused(
+            "PAIR_COOLDOWN",
+            f"You can rob this player again in {plural(_hours_left(ends_at, now), 'hour')}",
+            {"pairEndsAt": to_iso(ends_at)},
+        )
     if stolen < 1:
         raise HeistRefused("STEAL_TOO_SMALL", "Insufficient points to steal")
     return HeistPlan(
@@ -160,6 +190,19 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
         tokens_left=attacker.tokens - 1,
         cooldown_ends_at=now + rules.cooldown,
     )
+
+
+def _left_to_lose(points: int, losses: Losses, rules: Settings) -> int | None:
+    """How many points more a victim may lose in a season; None without a limit.
+
+    A share of all that they would have without heists on them, rounded down.
+    """
+    most = rules.max_robberies_per_season
+    if most and losses.robberies >= most:
+        return 0
+    if rules.max_loss_percentage == 100:
+        return None
+    return (points + losses.points) * rules.max_loss_percentage // 100 - losses.points
 
 
 def _hours_left(ends_at: datetime, now: datetime) -> int:

@@ -3,11 +3,16 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Generic, TypeVar
+
+from .times import season_of
 
 PLAYER_ID = re.compile(r"[A-Za-z0-9._:@|-]{1,64}")
 LARGEST_INTEGER_ID = 2**53 - 1
+VICTIMS_REMEMBERED = 200
+SEASONS_COUNTED = 2
+"""At the edge of a season, clocks may still differ on which one it is."""
 
 T = TypeVar("T")
 
@@ -56,6 +61,25 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
+class Losses:
+    """How often a player was robbed in a season, and of how many points; what was reversed does not
+    count."""
+
+    robberies: int = 0
+    points: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a player chose. `email` holds how to be told by kind of mail, where they ever chose."""
+
+    passive: bool = False
+    passive_switched_at: datetime | None = None
+    hidden: bool = False
+    email: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Player:
     """Everything that a heist's rules look at, as one version. Version 0: never heard of."""
 
@@ -70,8 +94,15 @@ class Player:
     last_robbed_at: datetime | None = None
     blocked_at: datetime | None = None
     erased_at: datetime | None = None
+    first_seen_at: datetime | None = None
+    """When the first event about them came; None for who was here before that was kept."""
     points: Mapping[str, int] = field(default_factory=dict)
+    losses: Mapping[str, Losses] = field(default_factory=dict)
+    """Of the last seasons in which they were robbed."""
+    victims: Mapping[str, datetime] = field(default_factory=dict)
+    """Whom they robbed, and when last, as far as it is remembered."""
     profile: Profile = Profile()
+    preferences: Preferences = Preferences()
 
     @property
     def exists(self) -> bool:
@@ -99,3 +130,41 @@ class Player:
     def points_in(self, season: str) -> int:
         """Points of a season; a season never played is 0."""
         return self.points.get(season, 0)
+
+    def losses_in(self, season: str) -> Losses:
+        return self.losses.get(season, Losses())
+
+    def losses_after_heist(self, season: str, stolen: int) -> Mapping[str, Losses]:
+        """`losses` once they are robbed of so many points more.
+
+        A season is counted from its beginning or not at all: whoever was robbed in it before
+        there were counters has none until the next.
+        """
+        begun = self.last_robbed_at is not None and season_of(self.last_robbed_at) == season
+        if begun and season not in self.losses:
+            return self.losses
+        before = self.losses_in(season)
+        after = Losses(before.robberies + 1, before.points + stolen)
+        return dict(sorted({**self.losses, season: after}.items())[-SEASONS_COUNTED:])
+
+    def losses_after_reversal(self, season: str, returned: int) -> Mapping[str, Losses]:
+        """`losses` once a heist on them is reversed, if its season is still counted."""
+        if season not in self.losses:
+            return self.losses
+        before = self.losses[season]
+        return {**self.losses, season: Losses(before.robberies - 1, before.points - returned)}
+
+    def victims_after_heist(
+        self, victim_id: str, at: datetime, kept: timedelta
+    ) -> Mapping[str, datetime]:
+        """`victims` once they rob one more, each as long as `kept` says.
+
+        Of more than 200 the oldest are forgotten first.
+        """
+        recent = {
+            victim: robbed_at
+            for victim, robbed_at in {**self.victims, victim_id: at}.items()
+            if at < robbed_at + kept
+        }
+        newest = sorted(recent, key=lambda victim: (recent[victim], victim))[-VICTIMS_REMEMBERED:]
+        return {victim: recent[victim] for victim in newest}

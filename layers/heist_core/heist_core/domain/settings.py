@@ -13,7 +13,7 @@ def _number(default: int, lowest: int, highest: int) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The nine settings; the variable of each is `HEIST_` and its name in capitals."""
+    """The settings; the variable of each is `HEIST_` and its name in capitals."""
 
     enabled: bool = True
     cooldown_hours: int = _number(24, 0, 8760)
@@ -24,6 +24,11 @@ class Settings:
     email_enabled: bool = True
     awards_enabled: bool = True
     rate_limit_per_minute: int = _number(10, 1, HIGHEST)
+    max_robberies_per_season: int = _number(0, 0, 1000)
+    max_loss_percentage: int = _number(100, 1, 100)
+    pair_cooldown_hours: int = _number(0, 0, 8760)
+    newcomer_hours: int = _number(0, 0, 8760)
+    passive_lock_hours: int = _number(24, 0, 8760)
 
     @property
     def cooldown(self) -> timedelta:
@@ -32,3 +37,15 @@ class Settings:
     @property
     def protection(self) -> timedelta:
         return timedelta(hours=self.target_cooldown_hours)
+
+    @property
+    def pair_cooldown(self) -> timedelta:
+        return timedelta(hours=self.pair_cooldown_hours)
+
+    @property
+    def newcomer(self) -> timedelta:
+        return timedelta(hours=self.newcomer_hours)
+
+    @property
+    def passive_lock(self) -> timedelta:
+        return timedelta(hours=self.passive_lock_hours)

@@ -60,6 +60,21 @@ def from_rfc3339(text: str) -> datetime:
     return moment
 
 
+def end_of(since: datetime | None, lasting: timedelta, now: datetime) -> datetime | None:
+    """When that ends which began at `since`; None if it never began, or is over.
+
+    It is over exactly at its end.
+    """
+    ends_at = None if since is None else since + lasting
+    return ends_at if ends_at is not None and now < ends_at else None
+
+
 def season_of(moment: datetime) -> str:
     """The calendar month in UTC, `YYYY-MM`, that points of this moment belong to."""
     return to_milliseconds(moment).strftime("%Y-%m").zfill(7)
+
+
+def season_end(season: str) -> datetime:
+    """The first moment that does not belong to a season any more."""
+    year, month = map(int, season.split("-"))
+    return datetime(year + month // 12, month % 12 + 1, 1, tzinfo=UTC)

@@ -3,6 +3,7 @@
 Every reader raises Malformed, naming the attribute, when an item is not what it should be.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar, assert_never
@@ -14,7 +15,7 @@ from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import InboxItem, Metadata, Notice, NoticeType
 from heist_core.domain.owed import MAIL_AGAIN, Owed
-from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.player import Dated, Losses, Player, Preferences, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import from_iso, season_of, to_iso
 
@@ -99,21 +100,63 @@ def player_from(player_id: str, item: Item | None) -> Player:
         last_robbed_at=_optional_moment(item, "lastRobbedAt"),
         blocked_at=_optional_moment(item, "blockedAt"),
         erased_at=_optional_moment(item, "erasedAt"),
+        first_seen_at=_optional_moment(item, "firstSeenAt"),
         points={
             name.removeprefix(SEASON_PREFIX): _integer(item, name)
             for name in item
             if name.startswith(SEASON_PREFIX)
         },
+        losses=_losses_from(_optional(item, "losses", dict) or {}),
+        victims=_victims_from(_optional(item, "victims", dict) or {}),
         profile=Profile(
             name=_dated(item, "name", str),
             email=_dated(item, "email", str),
             email_opt_out=_dated(item, "emailOptOut", bool),
         ),
+        preferences=Preferences(
+            passive=_optional(item, "passive", bool) or False,
+            passive_switched_at=_optional_moment(item, "passiveSwitchedAt"),
+            hidden=_optional(item, "hidden", bool) or False,
+            email=_optional(item, "emailChoices", dict) or {},
+        ),
     )
+
+
+def _losses_from(stored: Item) -> dict[str, Losses]:
+    return {
+        season: Losses(_integer(losses, "robberies"), _integer(losses, "points"))
+        for season in stored
+        for losses in [_required(stored, season, dict)]
+    }
+
+
+def losses_attribute(losses: Mapping[str, Losses]) -> dict[str, object]:
+    return {
+        season: {"robberies": each.robberies, "points": each.points}
+        for season, each in losses.items()
+    }
+
+
+def _victims_from(stored: Item) -> dict[str, datetime]:
+    return {victim: _moment(stored, victim) for victim in stored}
+
+
+def victims_attribute(victims: Mapping[str, datetime]) -> dict[str, object]:
+    return {victim: to_iso(robbed_at) for victim, robbed_at in victims.items()}
 
 
 def _dated(item: Item, name: str, kind: type[T]) -> Dated[T]:
     return Dated(_optional(item, name, kind), _optional_moment(item, name + "At"))
+
+
+def preferences_attributes(preferences: Preferences) -> dict[str, object]:
+    """Every attribute of preferences; None for those that are to be absent."""
+    return {
+        "passive": preferences.passive or None,
+        "passiveSwitchedAt": _iso(preferences.passive_switched_at),
+        "hidden": preferences.hidden or None,
+        "emailChoices": dict(preferences.email) or None,
+    }
 
 
 def profile_attributes(profile: Profile) -> dict[str, object]:

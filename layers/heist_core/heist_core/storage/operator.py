@@ -58,6 +58,7 @@ def commit_reversal(
 ) -> Transaction:
     """The reversal, both players, both ledger entries and the operator's action, or nothing."""
     season = {"#season": items.season_attribute(reversal.season)}
+    losses = victim.losses_after_reversal(reversal.season, reversal.points_returned)
     changes = "SET #season = :points"
     values: dict[str, object] = {
         ":points": reversal.attacker_points_after,
@@ -90,8 +91,13 @@ def commit_reversal(
             {
                 "Update": update(
                     keys.player(victim.id),
-                    "SET #season = :points ADD version :one",
-                    {":points": reversal.victim_points_after, ":one": 1, ":seen": victim.version},
+                    "SET #season = :points, losses = :losses ADD version :one",
+                    {
+                        ":points": reversal.victim_points_after,
+                        ":losses": items.losses_attribute(losses),
+                        ":one": 1,
+                        ":seen": victim.version,
+                    },
                     condition="version = :seen",
                     names=season,
                 )
@@ -176,14 +182,15 @@ def freeze(player: Player, at: datetime, action: Action) -> Transaction:
 
     A player never heard of gets a state that says so, against events that come late.
     """
-    profile = [f"#{name}" for name in items.profile_attributes(player.profile)]
-    names = {f"#{name}": name for name in items.profile_attributes(player.profile)}
+    attributes = items.profile_attributes(player.profile)
+    attributes |= items.preferences_attributes(player.preferences)
+    names = {f"#{name}": name for name in (*attributes, "victims")}
     values: dict[str, object] = {":at": to_iso(at), ":one": 1}
     condition = "attribute_not_exists(version)"
     if player.exists:
         values[":seen"] = player.version
         condition = "version = :seen"
-    changes = f"SET erasedAt = :at REMOVE blockedAt, {', '.join(profile)} ADD version :one"
+    changes = f"SET erasedAt = :at REMOVE blockedAt, {', '.join(names)} ADD version :one"
     request = update(keys.player(player.id), changes, values, condition=condition, names=names)
     return (Step("player", {"Update": request}), record_action(action))
 

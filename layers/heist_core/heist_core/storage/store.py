@@ -6,7 +6,7 @@ Every method raises what `table` does: Contention, Misconfigured, Unavailable.
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -16,7 +16,7 @@ from heist_core.domain.facts import Event, Fact, MailedEvent
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailRecord
 from heist_core.domain.notices import InboxItem, Notice
-from heist_core.domain.player import Player, Profile
+from heist_core.domain.player import Player, Preferences, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
@@ -102,14 +102,15 @@ class Store:
         )
 
     def commit_heist(
-        self, heist: Heist, attacker: Player, victim: Player
+        self, heist: Heist, attacker: Player, victim: Player, pair_cooldown: timedelta
     ) -> Heist | RefusedHeist | None:
         """Commit, or return the outcome that already stands under this id.
 
-        None: committed. Raises Contention when a player is no longer at the version seen.
+        `pair_cooldown` is how long the attacker's victims are remembered. None: committed. Raises
+        Contention when a player is no longer at the version seen.
         """
         try:
-            self._table.transact(transactions.commit_heist(heist, attacker, victim))
+            self._table.transact(transactions.commit_heist(heist, attacker, victim, pair_cooldown))
         except ConditionFailed as refusal:
             standing = refusal.failed.get("heist")
             if standing is None:
@@ -185,13 +186,18 @@ class Store:
         players = {player_id: _player(found, player_id) for player_id in player_ids}
         return players, found.get(keys.SETTINGS["pk"])
 
-    def save_profile(self, seen: Player, profile: Profile) -> None:
+    def save_profile(self, seen: Player, profile: Profile, now: datetime) -> None:
         """Raises Contention when the player is no longer at the version seen."""
-        self._table.update(transactions.save_profile(seen, profile))
+        self._table.update(transactions.save_profile(seen, profile, now))
+
+    def save_preferences(self, seen: Player, preferences: Preferences, now: datetime) -> None:
+        """Raises Contention when the player is no longer at the version seen."""
+        self._table.update(transactions.save_preferences(seen, preferences, now))
 
     def commit_award(self, award: Award) -> bool:
         """False: this referred player has earned somebody a token already. Raises Erased."""
-        return self._once(transactions.commit_award(award), "referral", player="referrer")
+        to_known, to_new = (transactions.commit_award(award, to_new=new) for new in (False, True))
+        return self._credit_once(to_known, to_new, "referral", "referrer")
 
     def hold_award(self, award: Award) -> bool:
         """False: this referred player has earned somebody a token already, or one is held."""
@@ -199,15 +205,19 @@ class Store:
 
     def release_award(self, award: Award) -> bool:
         """Give the token of a held award. False: it is not held any more. Raises Erased."""
-        return self._once(transactions.release_award(award), "referral", player="referrer")
+        to_known, to_new = (transactions.release_award(award, to_new=new) for new in (False, True))
+        return self._credit_once(to_known, to_new, "referral", "referrer")
 
     def settings_item(self) -> Item | None:
         """What operators set over the variables."""
         return self._table.get(keys.SETTINGS)
 
-    def commit_points(self, earned: EarnedPoints) -> bool:
+    def commit_points(self, earned: EarnedPoints, now: datetime) -> bool:
         """False: this event was counted already. Raises Erased."""
-        return self._once(transactions.commit_points(earned), "event", player="player")
+        to_known, to_new = (
+            transactions.commit_points(earned, seen_at=seen_at) for seen_at in (None, now)
+        )
+        return self._credit_once(to_known, to_new, "event", "player")
 
     def seed_point_type(self, name: str, description: str) -> None:
         self._table.update(transactions.seed_point_type(name, description))
@@ -412,17 +422,31 @@ class Store:
         newest = next(self._table.query(request), None)
         return 0 if newest is None else int(str(newest["sk"]))
 
-    def _once(self, transaction: Transaction, arbiter: str, player: str = "") -> bool:
-        """False: the arbiter's condition failed. Raises Erased when that of `player` failed."""
+    def _once(self, transaction: Transaction, arbiter: str) -> bool:
+        """False: the arbiter's condition failed."""
         try:
             self._table.transact(transaction)
         except ConditionFailed as refusal:
             if arbiter in refusal.failed:
                 return False
-            if player in refusal.failed:
-                raise Erased from refusal
             raise
         return True
+
+    def _credit_once(
+        self, to_known: Transaction, to_new: Transaction, arbiter: str, player: str
+    ) -> bool:
+        """As `_once`, with a step on a `player` who may be new.
+
+        Nobody is read first, since hardly anybody is new. Raises Erased.
+        """
+        try:
+            return self._once(to_known, arbiter)
+        except ConditionFailed as refusal:
+            if player not in refusal.failed:
+                raise
+            if refusal.failed[player] is not None:
+                raise Erased from refusal
+        return self._once(to_new, arbiter)
 
 
 def _player(found: Mapping[str, Item], player_id: str) -> Player:

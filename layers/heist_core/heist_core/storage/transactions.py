@@ -11,20 +11,24 @@ from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice
-from heist_core.domain.player import Player, Profile
+from heist_core.domain.player import Player, Preferences, Profile
 from heist_core.domain.times import season_of, to_iso
 
 from . import items, keys
+from .wire import Item
 from .writes import Request, Step, Transaction, put, put_new, update
 
-NOT_ERASED = "attribute_not_exists(erasedAt)"
 _RATE_ITEMS_KEPT = timedelta(hours=1)
 
 
-def commit_heist(heist: Heist, attacker: Player, victim: Player) -> Transaction:
+def commit_heist(
+    heist: Heist, attacker: Player, victim: Player, pair_cooldown: timedelta
+) -> Transaction:
     """The heist record, both players and both ledger entries, or nothing (SPEC section 3)."""
     plan = heist.plan
     at = to_iso(plan.at)
+    victims = attacker.victims_after_heist(victim.id, plan.at, pair_cooldown)
+    losses = victim.losses_after_heist(plan.season, plan.points_stolen)
     season = {"#season": items.season_attribute(plan.season)}
     gain, loss = items.heist_ledger_items(heist)
     return (
@@ -35,8 +39,11 @@ def commit_heist(heist: Heist, attacker: Player, victim: Player) -> Transaction:
                 "Update": update(
                     keys.player(attacker.id),
                     "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
-                    "lastSpentAt = :at, lastHeistAt = :at ADD version :one",
+                    "lastSpentAt = :at, lastHeistAt = :at"
+                    + (", victims = :victims" if victims else " REMOVE victims")
+                    + " ADD version :one",
                     {
+                        ":victims": items.victims_attribute(victims) if victims else None,
                         ":points": plan.attacker_points_after,
                         ":tokens": plan.tokens_left,
                         ":spent": attacker.tokens_spent + 1,
@@ -54,8 +61,9 @@ def commit_heist(heist: Heist, attacker: Player, victim: Player) -> Transaction:
             {
                 "Update": update(
                     keys.player(victim.id),
-                    "SET #season = :points, lastRobbedAt = :at ADD version :one",
+                    "SET #season = :points, lastRobbedAt = :at, losses = :losses ADD version :one",
                     {
+                        ":losses": items.losses_attribute(losses),
                         ":points": plan.victim_points_after,
                         ":at": at,
                         ":one": 1,
@@ -76,26 +84,47 @@ def record_refusal(refused: RefusedHeist) -> Request:
     return put_new(items.refused_heist_item(refused))
 
 
-def commit_award(award: Award) -> Transaction:
+def commit_award(award: Award, *, to_new: bool) -> Transaction:
     """One token, and the record that makes it the only one for this referred player."""
     return (
         Step("referral", {"Put": put_new(items.award_item(award))}),
-        _one_token(award),
+        _one_token(award, to_new=to_new),
     )
 
 
-def _one_token(award: Award) -> Step:
-    return Step(
-        "referrer",
-        {
-            "Update": update(
-                keys.player(award.referrer_id),
-                "SET lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one",
-                {":at": to_iso(award.at), ":one": 1},
-                condition=NOT_ERASED,
-            )
-        },
+def _one_token(award: Award, *, to_new: bool) -> Step:
+    request = _credited(
+        keys.player(award.referrer_id),
+        "lastEarnedAt = :at",
+        "tokens :one, tokensEarned :one",
+        {":at": to_iso(award.at)},
+        seen_at=award.at if to_new else None,
     )
+    return Step("referrer", {"Update": request})
+
+
+def _credited(
+    player: keys.Key, changes: str, additions: str, values: Item, seen_at: datetime | None
+) -> Request:
+    """What nothing can stand against but an erasure.
+
+    `seen_at`: nobody has heard of this player before. None: the player is there, and is not erased;
+    the refusal brings what is there, if anything.
+    """
+    sets = [changes] if changes else []
+    condition = "attribute_exists(version) AND attribute_not_exists(erasedAt)"
+    if seen_at is not None:
+        sets.append("firstSeenAt = :seenAt")
+        condition = "attribute_not_exists(version)"
+    return {
+        **update(
+            player,
+            (f"SET {', '.join(sets)} " if sets else "") + f"ADD {additions}, version :one",
+            {**values, ":one": 1, ":seenAt": None if seen_at is None else to_iso(seen_at)},
+            condition=condition,
+        ),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
 
 
 def hold_award(award: Award) -> Request:
@@ -103,7 +132,7 @@ def hold_award(award: Award) -> Request:
     return put_new(items.held_award_item(award))
 
 
-def release_award(award: Award) -> Transaction:
+def release_award(award: Award, *, to_new: bool) -> Transaction:
     """One token for an award that is held, dated now; its notice and event are owed from now on."""
     subject = keys.referral(award.referred_id)
     marker = items.owing(subject, award.at)
@@ -124,34 +153,41 @@ def release_award(award: Award) -> Transaction:
                 )
             },
         ),
-        _one_token(award),
+        _one_token(award, to_new=to_new),
     )
 
 
-def commit_points(earned: EarnedPoints) -> Transaction:
-    """Points of one event, once, with their ledger entry."""
+def commit_points(earned: EarnedPoints, *, seen_at: datetime | None) -> Transaction:
+    """Points of one event, once, with their ledger entry. `seen_at`: see `_credited`."""
+    request = _credited(
+        keys.player(earned.player_id),
+        "",
+        "#season :points",
+        {":points": earned.points},
+        seen_at=seen_at,
+    )
     season = items.season_attribute(season_of(earned.occurred_at))
+    request["ExpressionAttributeNames"] = {"#season": season}
     return (
         Step("event", {"Put": put_new(items.points_event_item(earned))}),
-        Step(
-            "player",
-            {
-                "Update": update(
-                    keys.player(earned.player_id),
-                    "ADD #season :points, version :one",
-                    {":points": earned.points, ":one": 1},
-                    condition=NOT_ERASED,
-                    names={"#season": season},
-                )
-            },
-        ),
+        Step("player", {"Update": request}),
         Step("ledger", {"Put": put(items.earned_ledger_item(earned))}),
     )
 
 
-def save_profile(seen: Player, profile: Profile) -> Request:
+def save_profile(seen: Player, profile: Profile, now: datetime) -> Request:
     """Replace the profile of a player that is still at the version seen (or still absent)."""
-    attributes = items.profile_attributes(profile)
+    return _replaced(seen, items.profile_attributes(profile), now)
+
+
+def save_preferences(seen: Player, preferences: Preferences, now: datetime) -> Request:
+    """Replace the preferences of a player that is still at the version seen (or still absent)."""
+    return _replaced(seen, items.preferences_attributes(preferences), now)
+
+
+def _replaced(seen: Player, attributes: dict[str, object], now: datetime) -> Request:
+    if not seen.exists:
+        attributes["firstSeenAt"] = to_iso(now)
     names = {f"#{name}": name for name in attributes}
     kept = [name for name, value in attributes.items() if value is not None]
     removed = [name for name, value in attributes.items() if value is None]

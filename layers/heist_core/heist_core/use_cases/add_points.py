@@ -32,7 +32,9 @@ class AddPoints:
     def __call__(self, earned: EarnedPoints) -> Adding:
         """Raises Contention or Unavailable."""
         try:
-            added = until_uncontended(lambda: self.store.commit_points(earned), self.clock)
+            added = until_uncontended(
+                lambda: self.store.commit_points(earned, self.clock.now()), self.clock
+            )
         except Erased:
             return Adding.ERASED
         return Adding.ADDED if added else Adding.KNOWN

@@ -155,9 +155,9 @@ class ExecuteHeist:
         if snapshot.record is not None:
             return _replay(attempt, snapshot.record)
         now = self.clock.now()
-        attacker, victim = snapshot.attacker, snapshot.victim
+        attacker, victim, rules = snapshot.attacker, snapshot.victim, self.settings.current
         try:
-            plan = plan_heist(attacker, victim, self.settings.current, now)
+            plan = plan_heist(attacker, victim, rules, now)
         except HeistRefused as refusal:
             refused = RefusedHeist(attempt, now, refusal)
             if attacker.erased:  # for good, so that it needs no record
@@ -167,7 +167,7 @@ class ExecuteHeist:
                 return Outcome(refused, replayed=False)
             return self._refuse(refused, first_round=first_round)
         heist = Heist(attempt, plan, attacker.name, victim.name)
-        standing = self.store.commit_heist(heist, attacker, victim)
+        standing = self.store.commit_heist(heist, attacker, victim, rules.pair_cooldown)
         return Outcome(heist, replayed=False) if standing is None else _replay(attempt, standing)
 
     def _refuse(self, refused: RefusedHeist, *, first_round: bool) -> Outcome | None:

@@ -34,9 +34,10 @@ class UpsertPlayer:
         seen = self.store.player(update.userId)
         if seen.erased:
             return False
-        profile = _merged(seen.profile, update, at, self.clock.now())
+        now = self.clock.now()
+        profile = _merged(seen.profile, update, at, now)
         if profile != seen.profile or not seen.exists:
-            self.store.save_profile(seen, profile)
+            self.store.save_profile(seen, profile, now)
         return True
 
 
