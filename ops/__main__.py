@@ -14,6 +14,7 @@ from botocore.exceptions import ConnectionError as BotocoreConnectionError
 from heist_core.domain.errors import Malformed, Misconfigured, Unavailable
 from ops import (
     actions,
+    adopt,
     audit,
     block,
     config,
@@ -34,10 +35,11 @@ from ops import (
 from ops.command import Command
 from ops.importer import command as importer
 from ops.output import Output, plain
-from ops.target import OperatorError, find_target
+from ops.target import OperatorError, find_stage, find_target
 
 COMMANDS: dict[str, Command] = {
     "actions": actions,
+    "adopt": adopt,
     "audit": audit,
     "block": block,
     "config": config,
@@ -56,6 +58,9 @@ COMMANDS: dict[str, Command] = {
     "smoke": smoke,
     "unblock": unblock,
 }
+
+BEFORE_THE_STACK: tuple[Command, ...] = (adopt,)
+"""They work on a stage that has no stack yet."""
 
 _PROJECT = f"{Path(__file__).parent.parent}{os.sep}"
 
@@ -99,8 +104,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser().parse_args(arguments)
     out = Output(as_json=options.json)
     try:
-        target = find_target(options.stage)
-        code = COMMANDS[options.command].run(target, options, out)
+        command = COMMANDS[options.command]
+        find = find_stage if command in BEFORE_THE_STACK else find_target
+        code = command.run(find(options.stage), options, out)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return 130

@@ -10,8 +10,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from heist_core.storage.audit import audit_table
 from heist_core.storage.table import Table
+from ops.audit import audit_copy, tell_cut
 from ops.command import add_change_arguments, agreed
 from ops.output import Output
 from ops.target import OperatorError, Target
@@ -53,20 +53,23 @@ def _status(client: "DynamoDBClient", table: str) -> str:
 
 
 def drill(client: "DynamoDBClient", source: str, out: Output, *, keep: bool) -> int:
-    """Restore, audit, delete; the number of violations in the copy."""
+    """Restore, audit, delete; the number of violations in the copy that the table has, too."""
     began = time.monotonic()
     copy = restore(client, source, out)
     seconds = round(time.monotonic() - began)
     out.line(f"restored {copy} in {seconds} s")
     kept = keep
     try:
-        audit, violations = audit_table(Table(client, copy), rounds=1, progress=out.items_read)
+        audit, violations, cut = audit_copy(
+            Table(client, copy), Table(client, source), progress=out.items_read
+        )
         kept = keep or bool(violations)
     finally:  # a copy holds everybody's data, and costs
         if not kept:
             client.delete_table(TableName=copy)
     for violation in violations:
         out.line(str(violation))
+    tell_cut(cut, out)
     out.line(f"{audit.items} items, {len(audit.players)} players, {len(audit.heists)} heists")
     out.line(f"{len(violations)} violations")
     out.line(f"{'kept' if kept else 'deleted'} {copy}")
@@ -77,6 +80,7 @@ def drill(client: "DynamoDBClient", source: str, out: Output, *, keep: bool) -> 
             "seconds": seconds,
             "items": audit.items,
             "violations": [asdict(violation) for violation in violations],
+            "inTheCopyAlone": [asdict(violation) for violation in cut],
         }
     )
     return len(violations)

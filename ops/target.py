@@ -24,6 +24,7 @@ from heist_core.storage.table import Table
 from heist_core.use_cases.clock import Clock
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
@@ -62,6 +63,10 @@ class Target:
     @cached_property
     def lambdas(self) -> "LambdaClient":
         return self.session.client("lambda", endpoint_url=self.endpoint)
+
+    @cached_property
+    def cloudformation(self) -> "CloudFormationClient":
+        return self.session.client("cloudformation", endpoint_url=self.endpoint)
 
     @cached_property
     def sqs(self) -> "SQSClient":
@@ -123,6 +128,11 @@ class Target:
 def find_target(stage: str) -> Target:
     """The deployment of a stage, or the running local one. Raises OperatorError without one."""
     return _deployed(stage) if stage and stage != "local" else _local()
+
+
+def find_stage(stage: str) -> Target:
+    """The same, without outputs: the stage's stack need not be there."""
+    return Target(stage, {}, boto3.Session(), None) if stage and stage != "local" else _local()
 
 
 def _local() -> Target:

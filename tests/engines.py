@@ -32,7 +32,6 @@ from typing import Any
 import boto3
 import pytest
 import urllib3
-import yaml
 from botocore.config import Config
 from moto import mock_aws
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,6 +39,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 from local.console import ProblemError
 from local.emulator import free_port, running_emulator
 from local.tools import ENVIRONMENTS, ROOT
+from ops.template import load
 
 DYNAMODB_LOCAL = "3.1.0"
 LARGEST_CROWD = 64
@@ -81,13 +81,6 @@ class Engine:
             self.client.delete_table(TableName=name)
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short functions as nothing: the table's keys and indexes use none."""
-
-
-_Loader.add_multi_constructor("!", lambda *_: None)
-
-
 @functools.cache
 def forget_aws_settings() -> None:
     """Takes this machine's AWS variables away from this process: a forgotten double fails instead
@@ -100,8 +93,7 @@ def forget_aws_settings() -> None:
 def table_definition() -> dict[str, Any]:
     """The table of template.yaml, as `create_table` takes it; tests/integration/stream.py plays the
     stream, since no engine does what Lambda makes of one."""
-    template = yaml.load((ROOT / "template.yaml").read_text("utf-8"), _Loader)
-    properties = template["Resources"]["Table"]["Properties"]
+    properties = load()["Resources"]["Table"]["Properties"]
     return {
         name: properties[name]
         for name in (

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, NamedTuple
 
-from tests.template.processed import as_list, combinations, decided, expanded, load
+from ops.template import load
+from tests.template.processed import as_list, combinations, decided, expanded
 
 TABLE, QUEUES = "${Table.Arn}", ("EventsDeadLetterQueue", "NotifierDeadLetterQueue")
 IDENTITY = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/example.com"

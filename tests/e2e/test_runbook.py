@@ -63,7 +63,7 @@ def here(command: str) -> str:
     """For the local stack, which other tests use, too: what would change their game is only shown,
     and what they left behind may be found."""
     command = command.replace(" --stage prod", "").replace("heist-core-prod", STACK)
-    if command.startswith(("./heist config --set", "./heist reverse")):
+    if command.startswith(("./heist config --set", "./heist reverse", "./heist adopt")):
         command = command.replace(" --apply", "").replace(" --ask", "")
     if command.startswith(("./heist audit", "./heist drill", "./heist redrive")):
         command += " || [ $? = 1 ]"

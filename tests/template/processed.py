@@ -17,12 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from local.tools import ENVIRONMENTS
-
-ROOT = Path(__file__).parents[2]
-TEMPLATE = ROOT / "template.yaml"
+from ops.template import TEMPLATE, load
 
 # Each parameter that decides a condition, off and on.
 SWITCHES: dict[str, tuple[str, str]] = {
@@ -47,29 +43,6 @@ undecided = {name: {"Ref": name} for name in template["Parameters"]}
 translator = Translator({}, Parser(), boto_session=session)
 json.dump(translator.translate(template, undecided), sys.stdout)
 """
-
-
-class Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms as their long ones: `!Ref x` as {"Ref": "x"}."""
-
-
-def _long_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    name = suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}"
-    if isinstance(node, yaml.MappingNode):
-        return {name: loader.construct_mapping(node, deep=True)}
-    if isinstance(node, yaml.SequenceNode):
-        return {name: loader.construct_sequence(node, deep=True)}
-    assert isinstance(node, yaml.ScalarNode)
-    return {name: loader.construct_scalar(node)}
-
-
-Loader.add_multi_constructor("!", _long_form)
-
-
-def load(path: Path = TEMPLATE) -> dict[str, Any]:
-    """A template as it is written, short forms as long ones."""
-    template: dict[str, Any] = yaml.load(path.read_text("utf-8"), Loader)
-    return template
 
 
 # --- AWS::LanguageExtensions -------------------------------------------------------------------
