@@ -341,6 +341,12 @@ def history_is_listed(world: World) -> bool:
     )
 
 
+def preferences_are_kept(world: World) -> bool:
+    player = world.player()
+    put = player.put("/preferences", {"passive": True, "email": {"token": "daily"}})
+    return bool(put.status == 200 and player.get("/preferences").body == put.body)
+
+
 def damage_is_found(world: World) -> bool:
     """Scan finds a suspect, whose state and ledger are then read at one moment."""
     table, damaged = world.outputs["TableName"], unique("damaged")
@@ -362,6 +368,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "list_notifications": inbox_is_listed,
     "mark_notifications_read": inbox_is_marked_read,
     "list_heists": history_is_listed,
+    "manage_preferences": preferences_are_kept,
     "award_token": tokens_are_awarded,
     "upsert_player": players_are_updated,
     "add_points": points_are_added,

@@ -200,6 +200,10 @@ class Player:
             "POST", path, encoded, {"Content-Type": "application/json", **(headers or {})}
         )
 
+    def put(self, path: str, body: object) -> Reply:
+        encoded = json.dumps(body).encode()
+        return self.call("PUT", path, encoded, {"Content-Type": "application/json"})
+
     def execute(self, target: object, key: str | None = None) -> Reply:
         headers = {} if key is None else {"Idempotency-Key": key}
         return self.post("/execute", {"targetUserId": target}, headers)

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 FUNCTIONS = (
     *("get_tokens", "execute_heist", "check_target"),
     *("list_notifications", "mark_notifications_read", "list_heists"),
+    "manage_preferences",
     *("award_token", "upsert_player", "add_points"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
     *("audit_table", "show_statistics"),

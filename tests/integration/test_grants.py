@@ -64,6 +64,10 @@ def every_function_does_all_it_can(game: Game) -> None:
     history = api_event("list_heists", path={"heistId": heist_id})
     for route in ("/api/heist/heists", "/api/heist/heists/{heistId}"):
         assert game.request("list_heists", {**history, "routeKey": f"GET {route}"}).status == 200
+    game.settings_are_due()
+    for route in ("GET", "PUT"):
+        chosen = {**sample("manage_preferences"), "routeKey": f"{route} /api/heist/preferences"}
+        assert game.request("manage_preferences", chosen).status == 200
     poisoned = game.item(keys.heist(heist_id))
     assert poisoned is not None
     game.put(

@@ -32,6 +32,8 @@ def test_a_game_can_be_played_with_nothing_but_the_samples(game: Game) -> None:
     assert listed.status == 200
     marked = Answer(game.call("mark_notifications_read", sample("mark_notifications_read")))
     assert (marked.status, marked.body["updated"]) == (200, 1)
+    chosen = Answer(game.call("manage_preferences", sample("manage_preferences")))
+    assert (chosen.status, chosen.body["email"]["robbed"]) == (200, "daily")
     game.assert_sound(ALICE, BOB)
 
 

@@ -43,6 +43,7 @@ SEQUENTIAL_CALLS = {
     "get_tokens": (1, 1),
     "list_notifications": (2, 1),
     "list_heists": (4, 2),
+    "manage_preferences": (2, 2),
 }
 
 

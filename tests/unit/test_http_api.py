@@ -22,6 +22,7 @@ from heist_core.domain.errors import (
     Misconfigured,
     NotAnOperator,
     NotFound,
+    PassiveLocked,
     RateLimited,
     Unavailable,
 )
@@ -31,7 +32,7 @@ from heist_core.http.ceiling import Ceiling
 from heist_core.storage.table import ConditionFailed
 from heist_core.tally import COUNTED_AT_ONCE
 from heist_core.use_cases.execute_heist import Outcome
-from tests.builders import Event, api_event, execute_event, heist
+from tests.builders import NOW, Event, api_event, execute_event, heist
 from tests.fakes import LambdaContext
 
 # Errors
@@ -49,6 +50,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
     CallerUnknown: (CallerUnknown(), 403),
     NotAnOperator: (NotAnOperator(), 403),
     NotFound: (NotFound("There is no such thing"), 404),
+    PassiveLocked: (PassiveLocked("Not yet", NOW), 409),
     IdempotencyMismatch: (IdempotencyMismatch(), 422),
     RateLimited: (RateLimited(17, "Too many of them"), 429),
     Unavailable: (Unavailable(), 503),

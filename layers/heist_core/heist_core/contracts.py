@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -15,7 +16,8 @@ from pydantic import (
 )
 
 from .domain.errors import InvalidInput, Issue
-from .domain.player import canonical_player_id
+from .domain.player import Preferences, canonical_player_id
+from .domain.preferences import EMAIL_CHOICES
 
 BODY_LIMIT = 8 * 1024
 NESTING_LIMIT = 16
@@ -62,7 +64,14 @@ def _cursor(value: object) -> str:
     return value.partition("-")[0]
 
 
+def _email_choice(value: object) -> str:
+    if value not in EMAIL_CHOICES:
+        raise ValueError("must be instant, daily or off")
+    return str(value)
+
+
 PlayerId = Annotated[str, BeforeValidator(canonical_player_id)]
+EmailChoice = Annotated[str, BeforeValidator(_email_choice)]
 
 # Requests
 
@@ -125,6 +134,39 @@ class MarkReadRequest(Wire):
     def last(self) -> tuple[str, str] | None:
         """Position and tag; None for a text that no notification has as id."""
         return parse_notification_id(self.upTo)
+
+
+class EmailRequest(Wire):
+    """A kind of mail that is misspelt would stay as it is, unnoticed: so it is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    robbed: EmailChoice = ""
+    success: EmailChoice = ""
+    reversed: EmailChoice = ""
+    token: EmailChoice = ""
+
+
+class PreferencesRequest(Wire):
+    """What is absent stays as it is; null is not absent."""
+
+    passive: bool = False
+    hidden: bool = False
+    email: EmailRequest = Field(default=EmailRequest.model_construct())
+
+    @property
+    def names_any(self) -> bool:
+        """Whether it sets anything at all."""
+        return bool(self.model_fields_set - {"email"} or self.email.model_fields_set)
+
+    def applied_to(self, preferences: Preferences) -> Preferences:
+        named = self.model_fields_set
+        return replace(
+            preferences,
+            passive=self.passive if "passive" in named else preferences.passive,
+            hidden=self.hidden if "hidden" in named else preferences.hidden,
+            email={**preferences.email, **self.email.model_dump(exclude_unset=True)},
+        )
 
 
 # Parsing

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .use_cases.check_target import CheckTarget
     from .use_cases.execute_heist import ExecuteHeist
     from .use_cases.keep_statistics import KeepStatistics
+    from .use_cases.manage_preferences import ManagePreferences
     from .use_cases.mark_notifications_read import MarkNotificationsRead
     from .use_cases.notify_players import NotifyPlayers
     from .use_cases.publish_and_count import PublishAndCount
@@ -207,6 +208,12 @@ def keep_statistics() -> "KeepStatistics":
     from .use_cases.keep_statistics import KeepStatistics
 
     return KeepStatistics(statistics_store(), clock())
+
+
+def manage_preferences() -> "ManagePreferences":
+    from .use_cases.manage_preferences import ManagePreferences
+
+    return ManagePreferences(store(), settings(), clock())
 
 
 def mark_notifications_read() -> "MarkNotificationsRead":

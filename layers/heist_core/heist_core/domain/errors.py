@@ -1,6 +1,7 @@
 """What can go wrong, as data. The HTTP status of each lives in `http.api`, nowhere else."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 
@@ -44,6 +45,14 @@ class HeistRefused(HeistCoreError):
         self.code = code
         self.message = message
         self.details = dict(details or {})
+
+
+class PassiveLocked(HeistCoreError):
+    """Passive mode may not be switched yet."""
+
+    def __init__(self, message: str, until: datetime) -> None:
+        super().__init__(message)
+        self.until = until
 
 
 class IdempotencyMismatch(HeistCoreError):

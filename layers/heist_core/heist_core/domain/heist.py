@@ -1,14 +1,12 @@
 """The rules of a heist, as facts in and a plan (or a refusal) out."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from .errors import HeistRefused
 from .player import Losses, Player
 from .settings import Settings
-from .times import end_of, season_end, season_of, to_iso
-
-_HOUR = timedelta(hours=1)
+from .times import end_of, hours_left, season_end, season_of, to_iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,13 +123,13 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
     if ends_at := end_of(attacker.last_heist_at, rules.cooldown, now):
         raise HeistRefused(
             "COOLDOWN_ACTIVE",
-            f"You can perform another heist in {plural(_hours_left(ends_at, now), 'hour')}",
+            f"You can perform another heist in {plural(hours_left(ends_at, now), 'hour')}",
             {"cooldownEndsAt": to_iso(ends_at)},
         )
     if ends_at := end_of(attacker.first_seen_at, rules.newcomer, now):
         raise HeistRefused(
             "ATTACKER_NEW",
-            f"You can perform your first heist in {plural(_hours_left(ends_at, now), 'hour')}",
+            f"You can perform your first heist in {plural(hours_left(ends_at, now), 'hour')}",
             {"newcomerUntil": to_iso(ends_at)},
         )
     if attacker.id == victim.id:
@@ -146,7 +144,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
         raise HeistRefused(
             "TARGET_NEW",
             "This player is new and is protected for "
-            f"{plural(_hours_left(ends_at, now), 'more hour')}",
+            f"{plural(hours_left(ends_at, now), 'more hour')}",
             {"newcomerUntil": to_iso(ends_at)},
         )
     season = season_of(now)
@@ -160,7 +158,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
         raise HeistRefused(
             "TARGET_PROTECTED",
             "This player was recently robbed and is protected for "
-            f"{plural(_hours_left(ends_at, now), 'more hour')}",
+            f"{plural(hours_left(ends_at, now), 'more hour')}",
             {"protectionEndsAt": to_iso(ends_at)},
         )
     stolen = steal_amount(victim_points, rules)
@@ -176,7 +174,7 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
     if ends_at := end_of(attacker.victims.get(victim.id), rules.pair_cooldown, now):
         raise HeistRefused(
             "PAIR_COOLDOWN",
-            f"You can rob this player again in {plural(_hours_left(ends_at, now), 'hour')}",
+            f"You can rob this player again in {plural(hours_left(ends_at, now), 'hour')}",
             {"pairEndsAt": to_iso(ends_at)},
         )
     if stolen < 1:
@@ -203,10 +201,6 @@ def _left_to_lose(points: int, losses: Losses, rules: Settings) -> int | None:
     if rules.max_loss_percentage == 100:
         return None
     return (points + losses.points) * rules.max_loss_percentage // 100 - losses.points
-
-
-def _hours_left(ends_at: datetime, now: datetime) -> int:
-    return -((now - ends_at) // _HOUR)
 
 
 def plural(count: int, noun: str) -> str:

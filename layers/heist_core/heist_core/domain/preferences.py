@@ -1,10 +1,14 @@
-"""Passive mode: when a player may go in and out of it."""
+"""What players choose: the defaults, and when they may go in and out of passive mode."""
 
 from datetime import datetime
 
 from .player import Player
 from .settings import Settings
 from .times import end_of
+
+EMAIL_DEFAULTS = {"robbed": "instant", "success": "instant", "reversed": "instant", "token": "off"}
+"""How players who never chose are told by mail, by kind."""
+EMAIL_CHOICES = ("instant", "daily", "off")
 
 
 def passive_locked_until(player: Player, rules: Settings, now: datetime) -> datetime | None:

@@ -69,6 +69,11 @@ def end_of(since: datetime | None, lasting: timedelta, now: datetime) -> datetim
     return ends_at if ends_at is not None and now < ends_at else None
 
 
+def hours_left(ends_at: datetime, now: datetime) -> int:
+    """Until a moment, rounded up."""
+    return -((now - ends_at) // timedelta(hours=1))
+
+
 def season_of(moment: datetime) -> str:
     """The calendar month in UTC, `YYYY-MM`, that points of this moment belong to."""
     return to_milliseconds(moment).strftime("%Y-%m").zfill(7)

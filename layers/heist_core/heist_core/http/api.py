@@ -20,10 +20,12 @@ from heist_core.domain.errors import (
     Issue,
     NotAnOperator,
     NotFound,
+    PassiveLocked,
     RateLimited,
     Unavailable,
 )
 from heist_core.domain.player import canonical_player_id
+from heist_core.domain.times import to_iso
 from heist_core.variables import in_sam_local, variable
 
 from .ceiling import Ceiling, rate_limit_at_deployment
@@ -90,6 +92,9 @@ def error_response(error: HeistCoreError) -> Response:
             return Response(_failure("FORBIDDEN", "Only operators may see this"), 403)
         case NotFound():
             return Response(_failure("NOT_FOUND", str(error)), 404)
+        case PassiveLocked():
+            details = {"lockedUntil": to_iso(error.until)}
+            return Response({**_failure("PASSIVE_LOCKED", str(error)), "details": details}, 409)
         case IdempotencyMismatch():
             message = "This Idempotency-Key was used with another target"
             return Response(_failure("IDEMPOTENCY_MISMATCH", message), 422)
