@@ -2,7 +2,7 @@
 #
 # PYTHON      any Python from 3.11 on; the environments under .local/env are made with it
 # LOCAL_PORT  where `make run` listens (4566)
-# STAGE       what `make deploy` deploys (dev), and where `make redrive` works (the local stack)
+# STAGE       what `make deploy` deploys (dev); where `make redrive` and `preflight` work (locally)
 
 PYTHON ?= python3
 ENV := .local/env
@@ -18,7 +18,7 @@ switch = $(if $(filter-out 1 yes true 0 no false,$($1)),$(error \
   $1 is a switch: 1, yes or true is on; empty, 0, no or false is off; not "$($1)"))$(if $(filter 1 yes true,$($1)),$2)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test simulate stress bench bench-growth cost bench-load hot-victim mutants check format redrive deploy lock clean tools python
+.PHONY: help run demo mails logs env test simulate stress bench bench-growth cost bench-load hot-victim mutants check format redrive preflight deploy lock clean tools python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,9 @@ check: tools checkov ## formatting, lint, types, imports, template, OpenAPI
 format: dev ## format, and mend what the linter can
 	$(BIN)/ruff check --fix --quiet --exit-zero .
 	$(BIN)/ruff format .
+
+preflight: ## look at the account before deploying: STAGE=
+	@exec ./heist preflight $(if $(STAGE),--stage "$$STAGE")
 
 deploy: export STAGE ?= dev
 deploy: sam ## to AWS: make deploy STAGE=dev

@@ -25,6 +25,7 @@ from ops import (
     export,
     heists,
     player,
+    preflight,
     rebuild_stats,
     redrive,
     report,
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Command] = {
     "heists": heists,
     "import": importer,
     "player": player,
+    "preflight": preflight,
     "rebuild-stats": rebuild_stats,
     "redrive": redrive,
     "report": report,
@@ -59,7 +61,7 @@ COMMANDS: dict[str, Command] = {
     "unblock": unblock,
 }
 
-BEFORE_THE_STACK: tuple[Command, ...] = (adopt,)
+BEFORE_THE_STACK: tuple[Command, ...] = (adopt, preflight)
 """They work on a stage that has no stack yet."""
 
 _PROJECT = f"{Path(__file__).parent.parent}{os.sep}"
