@@ -1,8 +1,8 @@
 """`make mutants`: break the product in every small way, and see that a test or a seed notices.
 
 - condition, operand, version bump, step, change, value, attribute: a part of a write to DynamoDB is
-  not sent, or sent wrong; refusal, lost answer: such an answer is taken for a success. Every write
-  that the tests make the product send is tried.
+  not sent, or sent wrong; lost answer: no answer is taken for a success. Every write that the tests
+  make the product send is tried.
 - decision: in the rules and use cases, a decision is taken away or turned round, a number changed.
 
 First it sees what each unit test, each test of storage (on moto) and each seed of the simulation
@@ -22,7 +22,7 @@ from pathlib import Path
 from local.tools import ROOT
 
 from .code import code_mutants, modules
-from .requests import Place  # noqa: TC001 - see below
+from .requests import ANY, Mutant, Place
 from .trial import DECIDING, AnyMutant, Met, Trial, observe, workers
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
@@ -40,14 +40,18 @@ def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
     counts: dict[Place, set[int]] = defaultdict(set)
     for one in met:
         for place, seen in one.counts.items():
-            counts[place].update(seen)
+            counts[Place(place.write, place.transaction)].update(seen)
+    # As many as there happen to be, in a transaction that is a list: broken wherever they stand.
+    lists = {place.write for place, seen in counts.items() if len(seen) > 1}
+
+    def is_one_of_its_kind(mutant: Mutant) -> bool:
+        place = mutant.place
+        if mutant.family in ("condition", "operand"):
+            return (place.transaction == ANY) == (place.write in lists)
+        return place.write not in lists or place.nth == 0
+
     every: set[AnyMutant] = {
-        mutant
-        for one in met
-        for call in one.calls
-        for mutant in call
-        # Of as many writes as there happen to be, the first stands for all.
-        if mutant.place.nth == 0 or len(counts[mutant.place]) == 1
+        mutant for one in met for call in one.calls for mutant in call if is_one_of_its_kind(mutant)
     }
     for package in DECIDING:
         for module in modules(package):

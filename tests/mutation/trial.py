@@ -52,7 +52,7 @@ class Met:
             first, last = mutant.lines
             return any(first <= line <= last for line in self.lines.get(mutant.module, ()))
         needed = NEEDS.get(mutant.family)
-        if needed is not None and mutant.place not in self.failed.get(needed, ()):
+        if needed is not None and not any(map(mutant.is_at, self.failed.get(needed, ()))):
             return False
         return any(mutant in call for call in self.calls)
 
@@ -147,8 +147,11 @@ class Worker:
         found = {}
         for name, run in zip([*tests, *map(str, seeds)], self.runs(tests, seeds), strict=True):
             lines.switch_context(name)
-            if met := self._met(run):
+            met = self._met(run)
+            if met is not None:
                 found[name] = met
+            elif name.isdecimal():
+                raise RuntimeError(f"seed {name} fails without any mutant")
         lines.stop()
         data = lines.get_data()
         for file in data.measured_files():

@@ -47,12 +47,12 @@ class MotoEngine:
     def __init__(self) -> None:
         self.changed: Changed = lambda *_: None
         self.committed: Callable[[], None] = lambda: None
-        self._backend = dynamodb_backends[ACCOUNT][REGION]
         self._definition = table_definition()
         self._tokens: set[str] = set()
         self._copy: dict[tuple[str, str], Wire] = {}
 
     def reset(self) -> None:
+        self._backend = dynamodb_backends[ACCOUNT][REGION]  # another one since moto was started
         self._backend.tables.clear()
         self._tokens.clear()
         self._copy.clear()
