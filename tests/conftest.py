@@ -33,6 +33,12 @@ def _no_real_aws() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _logger_of_the_session(_no_real_aws: None) -> None:
+    """It writes to what is standard output when it is made: of one test, that would be closed."""
+    telemetry.logger()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _every_request_checked() -> Iterator[None]:
     with every_request_checked():
         yield

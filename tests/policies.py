@@ -8,9 +8,9 @@ template uses of IAM's language, and nothing else.
 import fnmatch
 import functools
 import re
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from ops.template import load
@@ -119,10 +119,10 @@ def _on_aws() -> Any:
 
 
 class Guard:
-    """Refuses what the role of the function that this thread is calling does not allow."""
+    """Refuses what the role of the function that is being called does not allow."""
 
     def __init__(self) -> None:
-        self._thread = threading.local()
+        self._role: ContextVar[str | None] = ContextVar("role", default=None)
         self.used: set[Use] = set()
 
     def calling(self, folder: str) -> AbstractContextManager[None]:
@@ -135,16 +135,15 @@ class Guard:
 
     @contextmanager
     def _as(self, role: str | None) -> Iterator[None]:
-        before = getattr(self._thread, "role", None)
-        self._thread.role = role
+        before = self._role.set(role)
         try:
             yield
         finally:
-            self._thread.role = before
+            self._role.reset(before)
 
     def __call__(self, operation: str, request: Mapping[str, Any]) -> None:
         """Raises AccessDeniedError."""
-        role: str | None = getattr(self._thread, "role", None)
+        role = self._role.get()
         if role is None:
             return
         for access in accesses(operation, request):

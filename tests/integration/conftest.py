@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.engines import ENGINES, LARGEST_CROWD, Engine
-from tests.integration.game import Game
+from tests.integration.game import Crowd, Game
 from tests.integration.operators import Desk, desk_of
 from tests.proxies import Conflicts
 
@@ -54,5 +54,5 @@ def crowd(engine: Engine) -> Iterator[ThreadPoolExecutor]:
     """Threads that race each other; only on engines that can bear it."""
     if not engine.concurrent:
         pytest.skip(f"{engine.name} is not concurrent")
-    with ThreadPoolExecutor(LARGEST_CROWD) as threads:
+    with Crowd(LARGEST_CROWD) as threads:
         yield threads

@@ -4,10 +4,13 @@ import importlib
 import itertools
 import json
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
@@ -46,6 +49,9 @@ from tests.policies import Guard
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 FUNCTIONS = (
     *("get_tokens", "execute_heist", "check_target"),
@@ -287,6 +293,13 @@ class Game:
 
     def undisturbed(self) -> None:
         self.tap.close()
+
+
+class Crowd(ThreadPoolExecutor):
+    """Whoever submits what runs: if a function that is called does, it runs under its role."""
+
+    def submit(self, call: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        return super().submit(copy_context().run, partial(call, *args, **kwargs))
 
 
 def succeeded(answers: Iterable[Answer]) -> list[Answer]:

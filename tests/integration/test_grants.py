@@ -12,9 +12,9 @@ import pytest
 
 from heist_core.storage import keys
 from tests.builders import api_event, sample, stream_event
-from tests.integration.game import FUNCTIONS, Game
+from tests.integration.game import FUNCTIONS, Crowd, Game
 from tests.integration.stream import Stream
-from tests.policies import KEYS, TABLE, Access, Use, role_of, statements
+from tests.policies import KEYS, TABLE, Access, AccessDeniedError, Use, role_of, statements
 
 # Asked for by Lambda itself, not by the function's code.
 BY_LAMBDA = (
@@ -108,6 +108,14 @@ def test_nothing_is_granted_that_no_call_needs(game: Game, monkeypatch: pytest.M
     every_function_does_all_it_can(game)
     unused = {use for folder in FUNCTIONS for use in granted(folder)} - game.guard.used
     assert unused == set()
+
+
+@pytest.mark.parametrize("engine", ["moto"], indirect=True)
+def test_threads_of_a_function_are_held_to_its_role(game: Game) -> None:
+    with Crowd(1) as threads, game.guard.calling("get_tokens"):
+        assert threads.submit(game.player, "alice").result().id == "alice"
+        with pytest.raises(AccessDeniedError):
+            threads.submit(game.give, "alice", points=1).result()
 
 
 @pytest.mark.parametrize("folder", FUNCTIONS)

@@ -23,7 +23,7 @@ from local.tools import ROOT
 
 from .code import code_mutants, modules
 from .requests import ANY, Mutant, Place
-from .trial import DECIDING, AnyMutant, Met, Trial, observe, workers
+from .trial import DECIDING, PARTS, AnyMutant, Done, Met, Trial, workers
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
 
@@ -31,8 +31,19 @@ SURVIVORS = Path(__file__).parent / "survivors.txt"
 def explained() -> dict[str, str]:
     """The mutants of survivors.txt, and why each cannot be noticed."""
     lines = SURVIVORS.read_text("utf-8").splitlines()
-    entries = (line.partition(" ## ") for line in lines if line and not line.startswith("#"))
-    return {what: why for what, _, why in entries}
+    entries = [line.partition(" ## ") for line in lines if line and not line.startswith("#")]
+    assert all(why for _, _, why in entries), f"{SURVIVORS}: one per line, name ## reason"
+    return {name: why for name, _, why in entries}
+
+
+def observe(done: Done) -> tuple[dict[str, Met], dict[str, Met]]:
+    """What every test meets, and what every seed."""
+    met: dict[str, Met] = {}
+    for number, (_, found) in enumerate(done(range(PARTS)), 1):
+        met |= found
+        print(f"observed {number} of {PARTS} parts of the tests and seeds", flush=True)
+    seeds = {name: one for name, one in met.items() if name.isdecimal()}
+    return {name: one for name, one in met.items() if name not in seeds}, seeds
 
 
 def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
@@ -72,9 +83,8 @@ def trial(mutant: AnyMutant, tests: Mapping[str, Met], seeds: Mapping[str, Met])
 def main(words: Sequence[str]) -> int:
     os.chdir(ROOT)
     started, reasons = time.monotonic(), explained()
-    tried: Counter[str] = Counter()
-    killed: Counter[str] = Counter()
-    unexplained = []
+    outcomes: Counter[tuple[str, str]] = Counter()
+    survivors = set()
     with workers() as done:
         tests, seeds = observe(done)
         trials = [
@@ -87,21 +97,28 @@ def main(words: Sequence[str]) -> int:
             f"{time.monotonic() - started:.0f} s",
             flush=True,
         )
-        for tried_out, found in done(trials):
-            name, family = str(tried_out.mutant), tried_out.mutant.family
-            tried[family] += 1
-            killed[family] += bool(found)
-            if not found and name not in reasons:
-                unexplained.append(name)
-            print(f"{'killed  ' if found else 'SURVIVED'} {name}", flush=True)
-            print(f"         {found or reasons.get(name, 'nothing noticed it')}", flush=True)
-    print(f"\n{'':<14}{'tried':>7}{'killed':>8}{'explained':>11}")
-    for family, count in sorted(tried.items()):
-        print(f"{family:<14}{count:>7}{killed[family]:>8}{count - killed[family]:>11}")
-    print(f"{tried.total()} mutants in {time.monotonic() - started:.0f} s")
-    for name in sorted(unexplained):
-        print(f"NOT EXPLAINED: {name}")
-    return 1 if unexplained else 0
+        for number, (tried, found) in enumerate(done(trials), 1):
+            name, family = str(tried.mutant), tried.mutant.family
+            if not found:
+                survivors.add(name)
+            outcome = "killed" if found else "explained" if name in reasons else "SURVIVED"
+            outcomes[family, outcome] += 1
+            print(f"{number:>4} of {len(trials)} {outcome} {name}", flush=True)
+            print(f"     {found or reasons.get(name, 'nothing noticed it')}", flush=True)
+    print(f"\n{'':<14}{'tried':>7}{'killed':>8}{'explained':>11}{'survived':>10}")
+    for family in sorted({family for family, _ in outcomes}):
+        counts = [outcomes[family, each] for each in ("killed", "explained", "SURVIVED")]
+        print(f"{family:<14}{sum(counts):>7}{counts[0]:>8}{counts[1]:>11}{counts[2]:>10}")
+    print(f"{len(trials)} mutants in {time.monotonic() - started:.0f} s")
+    wrong = [f"NOT EXPLAINED: {name}" for name in sorted(survivors - reasons.keys())]
+    named = {str(each.mutant) for each in trials}
+    wrong += [
+        f"in survivors.txt, but {'killed' if name in named else 'there is no such mutant'}: {name}"
+        for name in sorted(reasons.keys() - survivors)
+        if name in named or not words
+    ]
+    print(*wrong, sep="\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":

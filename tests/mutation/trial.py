@@ -8,15 +8,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from threading import Thread
 from typing import Any
 
-import coverage
 import pytest
 from _pytest.runner import runtestprotocol
 
 from local.tools import ROOT
 
-from .code import LAYER, CodeMutant, in_place
+from .code import CodeMutant, Statement, in_place, modules, reached
 from .requests import NEEDS, Calls, Mutant, Place, Watch, mutants_of, places, watching
 
 AnyMutant = Mutant | CodeMutant
@@ -26,7 +26,8 @@ LONGEST_SECONDS = 60
 """A test or a seed that a mutant keeps busy so long has noticed it."""
 DECIDING = ("heist_core.domain", "heist_core.use_cases")
 """The packages that decide what is written."""
-_PARTS = 16
+PARTS = 16
+"""What all tests and seeds are observed in."""
 _ARGUMENTS = (
     *("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow"),
     *("tests/unit", "tests/integration", "-k", "not ministack and not dynamodb-local"),
@@ -44,13 +45,12 @@ class Met:
     """The writes that were refused, and that were not answered."""
     counts: dict[Place, set[int]] = field(default_factory=dict)
     """How many alike a write is one of."""
-    lines: dict[str, set[int]] = field(default_factory=dict)
+    statements: frozenset[Statement] = frozenset()
 
     def meets(self, mutant: AnyMutant) -> bool:
         """Whether it can notice the mutant at all."""
         if isinstance(mutant, CodeMutant):
-            first, last = mutant.lines
-            return any(first <= line <= last for line in self.lines.get(mutant.module, ()))
+            return mutant.statement in self.statements
         needed = NEEDS.get(mutant.family)
         if needed is not None and not any(map(mutant.is_at, self.failed.get(needed, ()))):
             return False
@@ -72,16 +72,24 @@ class _TooLongError(BaseException):
 
 @contextmanager
 def _limited() -> Iterator[None]:
+    """Of processor time, for a busy machine; what waits for ever does so for ten times as long."""
+
     def too_long(*_: object) -> None:
         raise _TooLongError
 
-    before = signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LONGEST_SECONDS)
+    timers = {
+        signal.SIGPROF: (signal.ITIMER_PROF, LONGEST_SECONDS),
+        signal.SIGALRM: (signal.ITIMER_REAL, LONGEST_SECONDS * 10),
+    }
+    before = {number: signal.signal(number, too_long) for number in timers}
+    for timer, seconds in timers.values():
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        for number, (timer, _) in timers.items():
+            signal.setitimer(timer, 0)
+            signal.signal(number, before[number])
 
 
 class _Between(pytest.Item):
@@ -139,42 +147,33 @@ class Worker:
 
     def observe(self, part: int) -> dict[str, Met]:
         """What a part of all tests and seeds meets."""
-        tests = list(self.items)[part::_PARTS]
-        seeds = range(part, SEEDS, _PARTS)
-        files = [f"{LAYER / package.replace('.', os.sep)}/*" for package in DECIDING]
-        lines = coverage.Coverage(include=files, data_file=None, config_file=False)
-        lines.start()
+        tests = list(self.items)[part::PARTS]
+        seeds = range(part, SEEDS, PARTS)
         found = {}
-        for name, run in zip([*tests, *map(str, seeds)], self.runs(tests, seeds), strict=True):
-            lines.switch_context(name)
-            met = self._met(run)
-            if met is not None:
-                found[name] = met
-            elif name.isdecimal():
-                raise RuntimeError(f"seed {name} fails without any mutant")
-        lines.stop()
-        data = lines.get_data()
-        for file in data.measured_files():
-            module = os.path.relpath(file, LAYER).removesuffix(".py").replace(os.sep, ".")
-            for line, names in data.contexts_by_lineno(file).items():
-                for name in names:
-                    if name in found:
-                        found[name].lines.setdefault(module, set()).add(line)
+        seen: set[Statement] = set()
+        with reached([module for package in DECIDING for module in modules(package)], seen.add):
+            for name, run in zip([*tests, *map(str, seeds)], self.runs(tests, seeds), strict=True):
+                seen.clear()
+                met, failed = self._met(run)
+                if not failed:
+                    met.statements = frozenset(seen)
+                    found[name] = met
+                elif name.isdecimal() or run():
+                    raise RuntimeError(f"fails without any mutant: {failed}")
         return found
 
     def met_by_seed(self, seed: int) -> Met:
-        met = self._met(partial(self._seed, seed))
-        assert met is not None
+        met, failed = self._met(partial(self._seed, seed))
+        assert not failed
         return met
 
-    def _met(self, run: Callable[[], str]) -> Met | None:
-        """None: it fails without any mutant, as does what counts the product's calls."""
+    def _met(self, run: Callable[[], str]) -> tuple[Met, str]:
+        """And how it failed, as does what counts the product's calls."""
         met, started = Met(), time.process_time()
         with watching(Watch(partial(self._sent, met), partial(_failed, met))):
-            if run():
-                return None
+            failed = run()
         met.seconds = time.process_time() - started
-        return met
+        return met, failed
 
     def _sent(self, met: Met, operation: str, params: Mapping[str, Any]) -> None:
         met.calls.add(mutants_of(self._known, operation, params))
@@ -230,6 +229,7 @@ class _Pool:
 
 
 def _process(pool: _Pool) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     os.chdir(ROOT)
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
@@ -238,6 +238,13 @@ def _process(pool: _Pool) -> None:
     except BaseException as error:
         pool.results.put((None, repr(error)))
         raise
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 Done = Callable[[Sequence[Any]], Iterator[tuple[Any, Any]]]
@@ -267,12 +274,3 @@ def workers() -> Iterator[Done]:
     finally:
         for process in processes:
             process.terminate()
-
-
-def observe(done: Done) -> tuple[dict[str, Met], dict[str, Met]]:
-    """What every test meets, and what every seed."""
-    met: dict[str, Met] = {}
-    for _, found in done(range(_PARTS)):
-        met |= found
-    seeds = {name: one for name, one in met.items() if name.isdecimal()}
-    return {name: one for name, one in met.items() if name not in seeds}, seeds

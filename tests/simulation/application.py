@@ -26,6 +26,7 @@ from botocore import UNSIGNED
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
 from botocore.retries import quota
+from moto.core.models import botocore_stubber
 
 from functions.add_points import app as add_points
 from functions.award_token import app as award_token
@@ -167,6 +168,7 @@ class Clients:
             )
         for client in (clients.dynamodb, clients.ses, clients.sqs, clients.events):
             client.meta.events.register("before-send", before_send)
+            client.meta.events.unregister("before-send", botocore_stubber)  # moto's own, if it runs
         return clients
 
 
