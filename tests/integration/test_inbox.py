@@ -270,8 +270,19 @@ def test_foreign_and_unknown_ids_change_nothing_and_answer_alike(game: Game, mem
 
 
 def test_a_mark_of_what_is_not_there_creates_nothing(game: Game) -> None:
-    assert game.store.mark_read("alice", [("0000000001", "00000000")], NOW) == 0
+    unknown = [("0000000001", "00000000")]
+    assert game.store.mark_read("alice", unknown, NOW) == 0
     assert game.everything() == []
+    deliver(game, 1)
+    assert game.store.mark_read("alice", unknown, NOW) == 0
+    assert listed(game)["unreadCount"] == 1
+
+
+def test_a_mark_by_another_call_meanwhile_counts_once_and_its_moment_stays(game: Game) -> None:
+    deliver(game, 1)
+    game.once_before("update_item", lambda: marked(game))
+    game.time.pass_(hours=1)
+    assert marked(game) == (0, 0)
 
 
 def test_ids_that_were_made_up_or_marked_before_cost_no_write(game: Game) -> None:
@@ -348,6 +359,10 @@ def test_a_mail_moves_only_from_the_state_and_owner_seen(game: Game) -> None:
     assert notice is not None
     assert "mailOwner" not in notice
     assert "mailLeaseUntil" not in notice
+
+    game.put({**notice, "mailOwner": "me"})
+    for to in (yours, pending):
+        assert not store.move_mail(event, "alice", mine, to)
 
 
 def test_moving_the_mail_of_no_notice_creates_nothing(game: Game) -> None:

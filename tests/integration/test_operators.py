@@ -9,14 +9,18 @@ import pytest
 
 from heist_core import wiring
 from heist_core.domain.action import Action
+from heist_core.domain.award import Award
 from heist_core.domain.errors import Contention, Malformed
+from heist_core.domain.facts import MailedEvent
 from heist_core.domain.heist import Heist
+from heist_core.domain.notices import notices_of
 from heist_core.domain.reversal import plan_reversal
 from heist_core.storage import items, keys, operator
 from heist_core.storage.audit import audit_items
-from heist_core.storage.writes import Transaction
+from heist_core.storage.counting import Generation, put_generation
+from heist_core.storage.writes import Step, Transaction
 from ops.target import OperatorError
-from tests.builders import NOW, action, api_event, bus_event
+from tests.builders import NOW, action, api_event, award, bus_event, heist, reversal
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 from tests.integration.operators import Desk
@@ -58,10 +62,16 @@ def changes(game: Game, entry: Action) -> Mapping[str, Transaction]:
         "unblock": operator.unblock(bob, entry),
         "freeze": operator.freeze(bob, NOW, entry),
         "certify": operator.certify("eve", "0a1b", entry),
+        "rebuild-stats": (
+            Step("generation", {"Put": put_generation(Generation(), Generation(1, 2))}),
+            operator.record_action(entry),
+        ),
     }
 
 
-@pytest.mark.parametrize("command", ["reverse", "config", "block", "unblock", "freeze", "certify"])
+@pytest.mark.parametrize(
+    "command", ["reverse", "config", "block", "unblock", "freeze", "certify", "rebuild-stats"]
+)
 def test_an_entry_of_the_log_is_never_written_over(game: Game, command: str) -> None:
     """And the change that would have done so is not made, though nothing else is against it."""
     entry = action()
@@ -813,6 +823,14 @@ def test_of_two_erasures_that_end_at_once_one_gives_the_receipt(game: Game, desk
     assert sound(game)
 
 
+def test_nobody_who_is_not_frozen_gets_a_receipt(game: Game) -> None:
+    game.give("bob", points=10)
+    before = game.everything()
+    with pytest.raises(Contention):
+        game.gateway.transact(operator.certify("bob", "0a1b", action("erase")))
+    assert game.everything() == before
+
+
 def test_an_erasure_that_died_is_finished_by_the_next(played: Game, desk: Desk) -> None:
     def die(operation: str) -> None:
         if operation == "transact_write_items":
@@ -828,6 +846,35 @@ def test_an_erasure_that_died_is_finished_by_the_next(played: Game, desk: Desk) 
     desk("erase", "bob", *ERASE)
     assert "Bob" not in str(played.everything())
     assert sound(played)
+
+
+def test_what_is_gone_when_it_would_be_redacted_does_not_come_back(game: Game) -> None:
+    for record in (
+        items.heist_item(heist()),
+        items.reversal_item(reversal()),
+        items.award_item(award("alice", "bob")),
+    ):
+        for player in ("alice", "bob"):
+            redaction = operator.forget(record, player)
+            assert isinstance(redaction, operator.Redaction)
+            assert not game.gateway.update_if(redaction.request)
+    assert game.everything() == []
+
+
+@pytest.mark.parametrize("event", [heist(), award("alice", "bob")])
+@pytest.mark.parametrize("erased", ["alice", "bob"])
+def test_a_notice_that_took_the_place_of_one_that_names_an_erased_player_stays(
+    game: Game, event: MailedEvent | Award, erased: str
+) -> None:
+    for notice in notices_of(event):
+        tag = keys.inbox_tag(keys.notice(items.subject_key(event), notice.recipient_id))
+        old = items.inbox_item(1, tag, notice, NOW)
+        redaction = operator.forget(old, erased)
+        game.put({**old, "tag": "another"})
+        before = game.everything()
+        if isinstance(redaction, operator.Redaction):
+            assert not game.gateway.update_if(redaction.request)
+        assert game.everything() == before
 
 
 def test_a_held_award_of_an_erased_referrer_is_given_to_nobody(game: Game, desk: Desk) -> None:

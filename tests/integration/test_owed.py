@@ -11,12 +11,13 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from heist_core import wiring
 from heist_core.domain.errors import Contention, Unavailable
+from heist_core.domain.facts import Fact, MailedEvent
 from heist_core.domain.heist import Heist
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.owed import MAIL_AGAIN, Owed
-from heist_core.storage import items, keys, transactions
+from heist_core.storage import items, keys
 from heist_core.use_cases.sweep_notifications import GRACE
-from tests.builders import NOW, award, heist
+from tests.builders import NOW, award, heist, reversal
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 
@@ -24,13 +25,22 @@ LOST = ReadTimeoutError(endpoint_url="https://aws")
 ALL = frozenset(Owed)
 
 
-def owes_again(game: Game, heist: Heist) -> None:
+OF_EACH_KIND = pytest.mark.parametrize(
+    ("fact", "record"),
+    [
+        pytest.param(heist(), items.heist_item(heist()), id="heist"),
+        pytest.param(reversal(), items.reversal_item(reversal()), id="reversal"),
+        pytest.param(award(), items.award_item(award()), id="award"),
+    ],
+)
+
+
+def owes_again(game: Game, fact: Fact) -> None:
     """As if a mail had been asked for again."""
-    seen = MailRecord(MailState.PENDING)
-    (_, marker) = transactions.ask_mail_again(
-        items.subject_key(heist), "alice", seen, "mail#1", game.time()
-    )
-    game.gateway.update(marker.action["Update"])
+    key = items.subject_key(fact)
+    record = game.item(key)
+    assert record is not None
+    game.put({**record, **items.owing(key, game.time()), "owed": {"mail#1"}})
 
 
 @pytest.fixture
@@ -101,12 +111,14 @@ def test_both_consumers_at_once_leave_no_marker(game: Game, crowd: ThreadPoolExe
     assert game.marked() == []
 
 
+@OF_EACH_KIND
 def test_a_debt_that_comes_back_between_the_two_steps_is_not_forgotten(
-    game: Game, committed: Heist
+    game: Game, fact: Fact, record: Mapping[str, object]
 ) -> None:
-    game.store.settle(committed, Owed.EVENT, Owed.STATISTICS)
-    game.once_before("update_item", lambda: owes_again(game, committed), skip=1)
-    game.store.settle(committed, Owed.NOTICES)
+    game.put(record)
+    game.store.settle(fact, Owed.EVENT, Owed.STATISTICS)
+    game.once_before("update_item", lambda: owes_again(game, fact), skip=1)
+    game.store.settle(fact, Owed.NOTICES)
     assert [owed for _, owed in game.owed()] == [frozenset({"mail#1"})]
 
 
@@ -128,22 +140,27 @@ def test_a_crash_between_the_two_steps_is_cleaned_up_by_the_sweeper(
     assert len(game.ses) == 0
 
 
-def test_settling_setting_aside_and_putting_back_create_no_record(game: Game) -> None:
-    game.store.settle(heist(), Owed.EVENT)
-    game.store.set_aside(keys.heist("h1"))
-    game.store.put_back(keys.heist("h1"), NOW)
+@OF_EACH_KIND
+def test_settling_setting_aside_and_putting_back_create_no_record(
+    game: Game, fact: Fact, record: Mapping[str, object]
+) -> None:
+    game.store.settle(fact, Owed.EVENT)
+    game.store.set_aside(keys.key_of(record))
+    game.store.put_back(keys.key_of(record), NOW)
     assert game.everything() == []
 
 
-def test_a_mail_is_asked_for_again_together_with_its_marker_or_not_at_all(game: Game) -> None:
+@pytest.mark.parametrize("event", [heist(), reversal()])
+def test_a_mail_is_asked_for_again_together_with_its_marker_or_not_at_all(
+    game: Game, event: MailedEvent
+) -> None:
     seen = MailRecord(MailState.FAILED)
-    assert not game.store.ask_mail_again(heist(), "alice", seen, "mail#1", NOW)
+    assert not game.store.ask_mail_again(event, "alice", seen, "mail#1", NOW)
     assert game.everything() == []
-    subject = items.subject_key(heist())
-    game.put({**keys.notice(subject, "alice"), "mailState": "FAILED"})
+    game.put({**keys.notice(items.subject_key(event), "alice"), "mailState": "FAILED"})
     before = game.everything()
     with pytest.raises(Contention):
-        game.store.ask_mail_again(heist(), "alice", seen, "mail#1", NOW)
+        game.store.ask_mail_again(event, "alice", seen, "mail#1", NOW)
     assert game.everything() == before
 
 

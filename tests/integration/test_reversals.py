@@ -301,14 +301,19 @@ def test_of_many_reversals_in_a_crowd_one_does_it(
     assert_sound(playing)
 
 
+@pytest.mark.parametrize("refund", [False, True])
+@pytest.mark.parametrize("robs_again", [False, True])
 def test_the_store_itself_refuses_players_no_longer_at_the_version_seen(
-    playing: Game, robbed: str
+    playing: Game, robbed: str, refund: bool, robs_again: bool
 ) -> None:
     heist = playing.heist(robbed)
     assert isinstance(heist, Heist)
+    if robs_again:
+        playing.time.pass_(hours=25)
+        assert playing.rob("alice", "carol").status == 200
     for changed in ("alice", "bob"):
         alice, bob = playing.player("alice"), playing.player("bob")
-        plan = plan_reversal(heist, alice, bob, NOW, "action-1", refund_token=False)
+        plan = plan_reversal(heist, alice, bob, NOW, "action-1", refund_token=refund)
         playing.give(changed, points=1)
         with pytest.raises(Contention):
             playing.store.commit_reversal(plan, alice, bob, action())

@@ -582,6 +582,10 @@ def test_a_rebuild_does_not_begin_on_what_another_has_replaced(game: Game) -> No
     with pytest.raises(Contention):
         store.move_generation(seen, next_one, log_entry(game, seen, next_one))
     assert store.generation() == Generation(2, 2)
+    for stale in (Generation(1, 2), Generation(2, 1)):
+        with pytest.raises(Contention):
+            store.move_generation(stale, next_one, log_entry(game, stale, next_one))
+    assert store.generation() == Generation(2, 2)
 
 
 def test_a_rebuild_does_not_end_the_one_that_began_after_it(game: Game) -> None:
