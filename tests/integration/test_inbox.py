@@ -278,7 +278,7 @@ def test_a_mark_of_what_is_not_there_creates_nothing(game: Game) -> None:
     assert listed(game)["unreadCount"] == 1
 
 
-def test_a_mark_by_another_call_meanwhile_counts_once_and_its_moment_stays(game: Game) -> None:
+def test_of_two_marks_at_the_same_moment_one_counts(game: Game) -> None:
     deliver(game, 1)
     game.once_before("update_item", lambda: marked(game))
     game.time.pass_(hours=1)
