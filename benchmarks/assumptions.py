@@ -77,6 +77,7 @@ class Code(NamedTuple):
     refusal_writes: float = 8  # counted
     refusal_reads: float = 6  # counted
     points_writes: float = 6  # counted
+    points_reads: float = 2  # counted
     profile_writes: float = 1  # counted
     mark_writes: float = 2  # counted
     mark_reads: float = 2  # counted

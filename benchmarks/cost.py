@@ -74,6 +74,7 @@ def reads_a_day(code: Code) -> float:
         given.HEISTS * code.heist_reads
         + given.TOKENS * code.award_reads
         + given.REFUSALS * code.refusal_reads
+        + given.POINTS_EVENTS * code.points_reads
         + given.MARKS * code.mark_reads
         + given.POLLS * code.poll_reads
         + given.INBOX_LOOKS * code.inbox_reads
@@ -88,6 +89,7 @@ def month(players: int, code: Code = NOW, digest: float = 0.0, tier: str = "") -
     active = players * given.ACTIVE_ON_A_DAY * given.DAYS
     facts, heists = given.HEISTS + given.TOKENS, active * given.HEISTS
     events_in = given.TOKENS + given.POINTS_EVENTS + given.PROFILES
+    changes = 2 * given.HEISTS + given.POINTS_EVENTS  # of points, told to others
     routes = given.HEISTS + given.REFUSALS + given.CAN_ROBS + given.INBOX_LOOKS + given.MARKS
     calls = routes + given.TOKEN_LOOKS + given.POLLS
     invocations = active * (calls + events_in + 2 * facts + given.REFUSALS) + given.SWEEPS
@@ -108,7 +110,7 @@ def month(players: int, code: Code = NOW, digest: float = 0.0, tier: str = "") -
         functions=invocations * given.LAMBDA_CALL + gb_seconds * given.LAMBDA_GB_SECOND,
         writes=active * writes_a_day(code) * given.WRITE_UNIT,
         reads=active * reads_a_day(code) * given.READ_UNIT,
-        events=active * (events_in + facts) * given.EVENT,
+        events=active * (events_in + facts + changes) * given.EVENT,
         logs=invocations * given.LOG_BYTES / 1e9 * given.LOG_GB,
         storage=stored / 1e9 * (given.STORED_GB + given.RECOVERY_GB),
         fixed=idle() + (given.METRICS + given.ROUTE_METRICS) * given.METRIC,

@@ -28,6 +28,7 @@ import pytest
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import RateLimited, Unavailable
 from heist_core.domain.heist import Attempt, Heist
+from heist_core.domain.player import Player
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import items, keys
 from heist_core.storage.audit import Audit, audit_items
@@ -150,7 +151,9 @@ def endow(store: Store, players: Sequence[str], tokens: int) -> None:
 
     def give(player: str) -> None:
         now = datetime.now(UTC)
-        store.commit_points(EarnedPoints(f"start-{player}", player, POINTS, "START", now), now)
+        seen = Player(player)
+        earned = EarnedPoints(f"start-{player}", player, POINTS, "START", now)
+        store.commit_points(earned, seen, earned.change_of(seen, now))
         for number in range(tokens):
             friend = f"friend-{number}-of-{player}"
             store.commit_award(Award(friend, player, friend, None, now))

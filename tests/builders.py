@@ -103,6 +103,7 @@ def heist(
     victim_before: int = 800,
     attacker_name: str | None = "Alice",
     victim_name: str | None = "Bob",
+    versions: tuple[int, int] | tuple[None, None] = (7, 4),
     at: datetime = NOW,
 ) -> Heist:
     return Heist(
@@ -115,6 +116,8 @@ def heist(
             victim_points_before=victim_before,
             tokens_left=2,
             cooldown_ends_at=at + timedelta(hours=24),
+            attacker_version=versions[0],
+            victim_version=versions[1],
         ),
         attacker_name=attacker_name,
         victim_name=victim_name,
@@ -157,6 +160,8 @@ def reversal(
         victim_points_before=victim_before,
         token_refunded=refunded,
         cooldown_lifted=lifted,
+        attacker_version=9,
+        victim_version=5,
     )
 
 

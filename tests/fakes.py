@@ -205,9 +205,16 @@ class FakeEventBridge:
     published: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     fails: Faults = field(default_factory=Faults)
     refused_entries: int = 0
+    calls: int = 0
+
+    @property
+    def facts(self) -> list[tuple[str, dict[str, Any]]]:
+        """Those published, but for what they did to points."""
+        return [event for event in self.published if event[0] != "PointsChanged"]
 
     def put_events(self, *, Entries: Sequence[Mapping[str, str]]) -> Mapping[str, int]:  # noqa: N803
         check_request("events", "PutEvents", {"Entries": Entries})
+        self.calls += 1
         self.fails.strike()
         if self.refused_entries:
             self.refused_entries -= 1

@@ -41,6 +41,25 @@ def test_a_heist_is_announced_with_both_totals(world: World, heard: Heard) -> No
     assert created_at == robber.inbox(2)[0]["createdAt"]
 
 
+def test_every_change_of_points_is_announced_in_an_order_of_its_own(
+    world: World, heard: Heard
+) -> None:
+    robber, victim = world.robber(), world.victim(points=500)
+    world.earn(robber.id, 70)
+    robber.rob(victim)
+
+    def changes(player: str) -> list[Any]:
+        return [event for event in heard(player) if event["detail-type"] == "PointsChanged"]
+
+    for player, total, reason in ((robber.id, 95, "HEIST_GAIN"), (victim, 475, "HEIST_LOSS")):
+        events = eventually(lambda who=player: changes(who), lambda seen: len(seen) == 2)  # type: ignore[misc]
+        for event in events:
+            assert_as_published(event)
+        first, last = sorted((e["detail"] for e in events), key=lambda one: one["version"])
+        assert (first["change"], last["reason"]) == (first["points"], reason)
+        assert first["points"] + last["change"] == last["points"] == total
+
+
 def test_an_award_is_announced(world: World, heard: Heard) -> None:
     player, newcomer = world.player(), unique("new")
     world.emit(

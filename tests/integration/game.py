@@ -16,6 +16,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core import wiring
+from heist_core.domain.award import EarnedPoints
 from heist_core.domain.heist import Attempt, Heist, RefusedHeist
 from heist_core.domain.notices import InboxItem
 from heist_core.domain.player import Player
@@ -32,6 +33,7 @@ from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Progress, Table
 from heist_core.tally import DAY, Tally
+from heist_core.use_cases.add_points import Adding, AddPoints
 from heist_core.use_cases.execute_heist import Outcome
 from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
 from tests.builders import Event, action, award, earned, execute_event
@@ -189,9 +191,7 @@ class Game:
     ) -> None:
         """What a player has, by the ways of the application."""
         if points:
-            self.store.commit_points(
-                earned(player_id, points, f"order-{next(self._ids)}", self.time()), self.time()
-            )
+            self.earn(earned(player_id, points, f"order-{next(self._ids)}", self.time()))
         for _ in range(tokens):
             self.store.commit_award(award(player_id, f"friend-{next(self._ids)}", at=self.time()))
         if name or email:
@@ -205,6 +205,11 @@ class Game:
                 ),
                 self.time(),
             )
+
+    def earn(self, points: EarnedPoints) -> Adding:
+        """Points of an event, of which nobody is told."""
+        unheard = Bus(FakeEventBridge().client, "unheard")
+        return AddPoints(self.store, unheard, self.time.clock)(points)
 
     def player(self, player_id: str) -> Player:
         return self.store.player(player_id)

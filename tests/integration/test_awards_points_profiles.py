@@ -11,9 +11,11 @@ import pytest
 
 from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.player import Dated, Player, Profile
-from heist_core.storage import keys
+from heist_core.domain.times import to_iso
+from heist_core.storage import items, keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
+from heist_core.use_cases.add_points import Adding
 from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, award, bus_event, earned, sample
 from tests.fakes import FakeClock, SameThread
@@ -132,6 +134,52 @@ def test_points_of_an_event_count_once_over_all_players(game: Game) -> None:
     game.assert_sound("bob")
 
 
+def test_points_are_told_with_their_total_and_again_with_the_same_when_the_event_comes_again(
+    game: Game,
+) -> None:
+    points(game, "bob", 800, "e1", pointEventType="QUIZ", occurredAt="2026-10-31T23:59:59.999Z")
+    points(game, "bob", 5, "e2")
+    first = {
+        "userId": "bob",
+        "season": "2026-10",
+        "points": 800,
+        "change": 800,
+        "reason": "QUIZ",
+        "at": to_iso(NOW),
+        "version": 1,
+    }
+    assert game.bridge.published[0] == ("PointsChanged", first)
+    points(game, "carol", 17, "e1")
+    assert [event for event in game.bridge.published if event[1]["version"] == 1] == [
+        ("PointsChanged", first)
+    ] * 2
+
+
+def test_points_that_the_bus_did_not_hear_of_are_told_when_the_event_comes_again(
+    game: Game,
+) -> None:
+    game.bridge.refused_entries = 1
+    with pytest.raises(Unavailable):
+        points(game, "bob", 800, "e1")
+    assert (game.points("bob"), game.bridge.published) == (800, [])
+    assert points(game, "bob", 800, "e1") == OK
+    assert [detail["points"] for _, detail in game.bridge.published] == [800]
+    assert game.points("bob") == 800
+    game.assert_sound("bob")
+
+
+def test_points_from_before_versions_were_recorded_stay_untold(game: Game) -> None:
+    points(game, "bob", 800, "e1")
+    game.bridge.published.clear()
+    game.client.update_item(
+        TableName=game.table,
+        Key=items.to_wire(keys.points_event("e1")),
+        UpdateExpression="REMOVE version",
+    )
+    assert points(game, "bob", 800, "e1") == OK
+    assert game.bridge.published == []
+
+
 def test_points_lie_in_the_month_they_were_earned_in(game: Game) -> None:
     points(game, "bob", 5, "e1", occurredAt="2026-10-31T23:59:59.999Z")
     points(game, "bob", 7, "e2", occurredAt="2026-11-01T00:00:00.000Z")
@@ -158,12 +206,10 @@ def test_points_out_of_range_change_nothing_and_are_kept(game: Game, amount: Any
 def test_of_fifty_deliveries_of_points_at_once_one_counts(
     game: Game, crowd: ThreadPoolExecutor
 ) -> None:
-    def deliver(number: int) -> bool:
-        return until_uncontended(
-            lambda: game.store.commit_points(earned("bob", 800, "e1"), NOW), FakeClock().clock
-        )
+    def deliver(number: int) -> Adding:
+        return game.earn(earned("bob", 800, "e1"))
 
-    assert list(crowd.map(deliver, range(50))).count(True) == 1
+    assert list(crowd.map(deliver, range(50))).count(Adding.ADDED) == 1
     assert game.points("bob") == 800
     game.assert_sound("bob")
 

@@ -114,7 +114,7 @@ def test_a_heist_of_the_old_system_can_be_reversed_with_its_token(
     audit = audit_items(game.everything())
     assert list(audit.violations()) == []
     assert audit.earned == earned
-    assert {kind for kind, _ in game.bridge.published} == {"HeistReversed"}
+    assert {kind for kind, _ in game.bridge.facts} == {"HeistReversed"}
 
 
 def test_a_balance_of_no_tokens_is_still_one(desk: Desk, game: Game, export: Path) -> None:
@@ -145,7 +145,7 @@ def test_nobody_is_notified_of_what_happened_before(desk: Desk, game: Game, expo
     game.sweep()
     assert [pk for pk, _ in everything(game) if pk.startswith("INBOX#")] == []
     assert list(game.ses) == []
-    assert game.bridge.published == []
+    assert game.bridge.facts == []
 
 
 def test_a_dry_run_writes_nothing(desk: Desk, game: Game, export: Path) -> None:

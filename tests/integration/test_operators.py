@@ -408,7 +408,7 @@ def test_a_held_award_is_no_news_for_the_stream(game: Game) -> None:
         assert (answer["batchItemFailures"], answer["parked"]) == ([], 0)
 
     assert game.inbox("alice") == []
-    assert game.bridge.published == []
+    assert game.bridge.facts == []
 
 
 @pytest.mark.parametrize("first_on", [True, False])

@@ -202,7 +202,7 @@ def test_with_the_stream_cut_off_two_sweeps_settle_everything(game: Game) -> Non
         assert len(game.inbox(f"victim-{number}")) == 1
     assert set(game.ses.by_address.values()) == {1}
     assert len(game.ses) == 10
-    kinds = [kind for kind, _ in game.bridge.published]
+    kinds = [kind for kind, _ in game.bridge.facts]
     assert sorted(kinds) == ["HeistCommitted"] * 5 + ["TokenAwarded"] * 5
 
 
@@ -256,7 +256,7 @@ def test_players_are_notified_though_the_bus_is_down(game: Game, committed: Heis
     assert game.sweep()["waiting"] == 1
     assert len(game.inbox("alice")) == 2
     assert game.sweep()["settled"] == 1
-    assert [kind for kind, _ in game.bridge.published] == ["HeistCommitted"]
+    assert [kind for kind, _ in game.bridge.facts] == ["HeistCommitted"]
 
 
 @pytest.mark.parametrize(

@@ -432,7 +432,7 @@ def test_a_reversal_is_notified_to_both_and_the_bus_once_beside_the_heist(
             [(first, robbed), ("HEIST_REVERSED", robbed)]
         )
         assert playing.ses.by_address[f"{player_id}@example.com"] == 2
-    published = dict(playing.bridge.published[-2:])
+    published = dict(playing.bridge.facts[-2:])
     assert set(published) == {"HeistCommitted", "HeistReversed"}
     assert published["HeistReversed"]["pointsReturned"] == 40
     assert playing.marked() == []

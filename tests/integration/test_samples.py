@@ -43,7 +43,7 @@ def test_the_samples_of_the_stream_are_taken(game: Game) -> None:
     assert game.call("publish_and_count", sample("publish_and_count")) == done
     assert [item.notice.type.value for item in game.inbox(ALICE)] == ["HEIST_SUCCESS"]
     assert [item.notice.type.value for item in game.inbox(BOB)] == ["HEIST_VICTIM"]
-    assert [kind for kind, _ in game.bridge.published] == ["HeistCommitted"]
+    assert [kind for kind, _ in game.bridge.facts] == ["HeistCommitted"]
 
 
 def test_an_operator_sees_what_the_stream_brought(game: Game) -> None:

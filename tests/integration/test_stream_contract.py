@@ -72,7 +72,7 @@ def test_however_often_a_batch_is_delivered_everyone_is_notified_once(
     publisher(game, batch_size=3).deliver(records)
     assert_all_notified_once(game, 4)
     assert consumer.on_failure == []
-    assert len(game.bridge.published) == 4
+    assert len(game.bridge.facts) == 4
     game.sweep()
     assert game.marked() == []
 
@@ -95,8 +95,8 @@ def test_a_batch_done_in_parallel_notifies_everyone_once_and_each_player_in_orde
 def test_events_out_come_at_least_once_and_alike(game: Game) -> None:
     records = robberies(game, 1)
     publisher(game, deliveries=3).deliver(records)
-    assert len(game.bridge.published) == 3
-    assert all(event == game.bridge.published[0] for event in game.bridge.published)
+    assert len(game.bridge.facts) == 3
+    assert all(event == game.bridge.facts[0] for event in game.bridge.facts)
 
 
 def test_one_bad_record_among_many_is_parked_and_the_others_are_done(game: Game) -> None:
@@ -190,10 +190,10 @@ def test_a_bus_that_is_down_delays_no_statistics_and_is_left_to_the_sweeper(game
     consumer = publisher(game, batch_size=3)
     consumer.deliver(records)
     assert (consumer.invocations, consumer.on_failure) == (1, [])
-    assert game.bridge.published == []
+    assert game.bridge.facts == []
     assert [day.succeeded.heists for day in game.statistics_store.days(1, game.time())] == [3]
     game.sweep()
-    announced = [detail["heistId"] for kind, detail in game.bridge.published if "Heist" in kind]
+    announced = [detail["heistId"] for kind, detail in game.bridge.facts if "Heist" in kind]
     assert len(set(announced)) == len(announced) == 3
     assert game.marked() == []
 
@@ -211,7 +211,7 @@ def test_statistics_that_cannot_be_kept_delay_no_event_and_are_left_to_the_sweep
     consumer = publisher(game, batch_size=3)
     consumer.deliver(records)
     assert (consumer.invocations, consumer.on_failure) == (1, [])
-    assert len(game.bridge.published) == 3
+    assert len(game.bridge.facts) == 3
     game.undisturbed()
     game.sweep()
     assert [day.succeeded.heists for day in game.statistics_store.days(1, game.time())] == [3]
@@ -322,9 +322,7 @@ def test_wherever_it_fails_a_heist_and_its_reversal_are_notified_exactly_once_ea
             told = [item.notice.type for item in game.inbox(player_id)]
             assert sorted(told) == [NoticeType.HEIST_REVERSED, first], fault.operation
             assert 2 <= game.ses.by_address[f"{player_id}@example.com"] <= 3, fault.operation
-        published = {
-            kind for kind, detail in game.bridge.published if detail["heistId"] == attempt.id
-        }
+        published = {kind for kind, detail in game.bridge.facts if detail["heistId"] == attempt.id}
         assert published == {"HeistCommitted", "HeistReversed"}
 
 
@@ -348,7 +346,7 @@ def test_wherever_the_sweeper_fails_the_next_ones_finish(
         for player_id in (event.attempt.attacker_id, event.attempt.victim_id):
             assert len(game.inbox(player_id)) == 1, fault.operation
             assert 1 <= game.ses.by_address[f"{player_id}@example.com"] <= 2, fault.operation
-        published = {detail["heistId"] for _, detail in game.bridge.published}
+        published = {detail["heistId"] for _, detail in game.bridge.facts}
         assert published == {event.attempt.id}
 
 

@@ -58,8 +58,8 @@ def test_a_heist_an_award_and_points(game: Game, meter: Meter) -> None:
     meter.take()
     assert game.store.commit_award(award("alice", "new-friend"))
     assert meter.take() == (AWARD, 0, 1)
-    assert game.store.commit_points(earned("bob", 5, "order-77"), game.time())
-    assert meter.take() == (6, 0, 1)
+    game.earn(earned("bob", 5, "order-77"))
+    assert meter.take() == (6, 2, 2)
 
 
 def test_refused_and_repeated_attempts_are_cheap(game: Game, meter: Meter) -> None:

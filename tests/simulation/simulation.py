@@ -643,6 +643,7 @@ class Simulation:
         told = {
             (kind, detail.get("heistId") or detail["referredUserId"])
             for kind, detail in self.app.outside.events
+            if kind != "PointsChanged"
         }
         happened = {
             ("HeistCommitted", one)
@@ -653,12 +654,33 @@ class Simulation:
         happened |= {("HeistReversed", one) for one in checker.reversals}
         if told != happened:
             raise Deviation(f"events out: {sorted(told ^ happened)}")
+        self._check_points_told()
         self._check_statistics()
         for who in PLAYERS:
             answer = self.app.api("notifications", who)
             unread = sum("unread" in item for item in checker.inboxes[who])
             if answer.body["unreadCount"] != unread:
                 raise Deviation(f"{who} has {unread} unread, told {answer.text}")
+
+    def _check_points_told(self) -> None:
+        """Whoever heard all changes, in any order and more than once, knows every total."""
+        changes = {
+            (told["userId"], told["version"]): told
+            for kind, told in self.app.outside.events
+            if kind == "PointsChanged"
+        }
+        latest: dict[tuple[str, str], int] = {}
+        added = Counter[tuple[str, str]]()
+        for (who, _), told in sorted(changes.items()):
+            latest[who, told["season"]] = told["points"]
+            added[who, told["season"]] += told["change"]
+        stored = {
+            (who, season): points
+            for who, player in self.checker.game.players.items()
+            for season, points in player.points.items()
+        }
+        if not stored == latest == dict(added):
+            raise Deviation(f"points told {latest}, adding up to {added}, are {stored}")
 
     def _check_statistics(self) -> None:
         """The reports count every attempt once, and every token where it is."""

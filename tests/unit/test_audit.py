@@ -43,7 +43,8 @@ def played() -> Table:
     ]
     for player, points in (("alice", 1000), ("bob", 800)):
         earned = EarnedPoints(f"e-{player}", player, points, "QUIZ", NOW)
-        written += [items.points_event_item(earned), items.earned_ledger_item(earned)]
+        change = earned.change_of(Player(player), NOW)
+        written += [items.points_event_item(earned, change), items.earned_ledger_item(earned)]
     written += [*told(1, heist), *told(3, award)]
     return as_table(written)
 

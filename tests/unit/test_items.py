@@ -215,7 +215,7 @@ AWARD = through_wire(items.award_item(award()))
 OPTIONAL = {
     *("pk", "sk", "sourceNetwork", "attackerName", "victimName", "referredName", "expiresAt"),
     *("owed", "owedBucket", "owedSince", "attackerPointsAfter", "victimPointsAfter", "shortfall"),
-    "referralId",
+    *("referralId", "attackerVersion", "victimVersion"),
 }
 READERS: list[tuple[Callable[[items.Item], object], dict[str, object]]] = [
     (items.heist_from, HEIST),

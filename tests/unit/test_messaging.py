@@ -69,7 +69,45 @@ from tests.fakes import FakeEventBridge, FakeQueue, client_error
 def test_the_events_are_the_specifications(event: Event, published: tuple[str, object]) -> None:
     bridge = FakeEventBridge()
     Bus(bridge.client, "heist-core").publish(event)
-    assert bridge.published == [published]
+    assert bridge.facts == [published]
+
+
+def changed(*what: object) -> tuple[str, object]:
+    names = ("userId", "points", "change", "reason", "version")
+    rest = {"season": "2026-11", "at": "2026-11-22T12:00:03.117Z"}
+    return "PointsChanged", dict(zip(names, what, strict=True)) | rest
+
+
+@pytest.mark.parametrize(
+    ("event", "changes"),
+    [
+        (
+            heist(),
+            [
+                changed("alice", 1040, 40, "HEIST_GAIN", 7),
+                changed("bob", 760, -40, "HEIST_LOSS", 4),
+            ],
+        ),
+        (
+            reversal(returned=30),
+            [
+                changed("alice", 1010, -30, "HEIST_REVERSAL", 9),
+                changed("bob", 790, 30, "HEIST_REVERSAL", 5),
+            ],
+        ),
+        (reversal(returned=0), []),
+        (heist(versions=(None, None)), []),
+        (award(), []),
+    ],
+    ids=["heist", "reversal", "nothing returned", "a record without versions", "award"],
+)
+def test_what_an_event_did_to_points_is_told_in_the_same_call(
+    event: Event, changes: list[tuple[str, object]]
+) -> None:
+    bridge = FakeEventBridge()
+    Bus(bridge.client, "heist-core").publish(event)
+    assert bridge.published[1:] == changes
+    assert bridge.calls == 1
 
 
 def test_the_request_is_one_that_the_bus_knows() -> None:
@@ -89,7 +127,7 @@ def test_an_event_that_the_bus_did_not_take_is_an_error() -> None:
             Bus(bridge.client, "heist-core").publish(heist())
     assert bridge.published == []
     Bus(bridge.client, "heist-core").publish(heist())
-    assert len(bridge.published) == 1
+    assert len(bridge.facts) == 1
 
 
 def test_a_dead_letter_is_kept_as_json() -> None:

@@ -40,6 +40,8 @@ def test_a_reversal_gives_back_what_was_stolen_and_nothing_else() -> None:
         victim_points_before=760,
         token_refunded=False,
         cooldown_lifted=False,
+        attacker_version=2,
+        victim_version=2,
     )
     assert undone().shortfall == 0
     assert (undone().attacker_points_after, undone().victim_points_after) == (1000, 800)

@@ -16,7 +16,7 @@ from heist_core.domain.notices import notices_of
 from heist_core.storage import items, keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
-from tests.builders import HOUR, NOW, award, earned, heist, player, refused
+from tests.builders import HOUR, NOW, award, heist, player, refused
 from tests.fakes import SameThread, Tap, Tapped
 
 HEIST, ALICE, BOB = heist(), player("alice"), player("bob")
@@ -108,8 +108,6 @@ def test_an_award_or_event_that_exists_is_no_contention(db: Stubbed) -> None:
     db.cancelled("None", "TransactionConflict")
     with pytest.raises(Contention):
         db.store.commit_award(award())
-    db.cancelled(FAILED, "None", "None")
-    assert not db.store.commit_points(earned(), NOW)
 
 
 def test_a_notice_that_exists_is_no_position_that_is_taken(db: Stubbed) -> None:

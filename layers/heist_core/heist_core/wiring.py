@@ -168,7 +168,7 @@ def mailer() -> "Mailer":
 def add_points() -> "AddPoints":
     from .use_cases.add_points import AddPoints
 
-    return AddPoints(store(), clock())
+    return AddPoints(store(), bus(), clock())
 
 
 def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from .player import Player
+from .points import PointsChange
+from .times import season_of
+
 
 @dataclass(frozen=True, slots=True)
 class Award:
@@ -37,3 +41,19 @@ class EarnedPoints:
     points: int
     point_event_type: str
     occurred_at: datetime
+
+    @property
+    def season(self) -> str:
+        return season_of(self.occurred_at)
+
+    def change_of(self, player: Player, now: datetime) -> PointsChange:
+        """What they do to the player that was read."""
+        return PointsChange(
+            player_id=player.id,
+            season=self.season,
+            points=player.points_in(self.season) + self.points,
+            change=self.points,
+            reason=self.point_event_type,
+            at=now,
+            version=player.version + 1,
+        )

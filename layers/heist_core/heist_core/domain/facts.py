@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from .award import Award
-from .heist import Heist, RefusedHeist
+from .heist import Heist, HeistPlan, RefusedHeist
+from .points import PointsChange
 from .reversal import Reversal
 
 MailedEvent: TypeAlias = Heist | Reversal
@@ -18,6 +19,31 @@ Event: TypeAlias = MailedEvent | Award
 """What players and other systems are told of."""
 Fact: TypeAlias = Event | RefusedHeist
 """What is counted."""
+
+
+def points_changes(event: Event) -> tuple[PointsChange, ...]:
+    """What an event did to players' points; nothing where it is older than versions on record."""
+    match event:
+        case Heist(plan=plan):
+            return _moved(event, plan, plan.points_stolen, "HEIST_GAIN", "HEIST_LOSS")
+        case Reversal():
+            return _moved(event, event, -event.points_returned, "HEIST_REVERSAL", "HEIST_REVERSAL")
+        case Award():
+            return ()
+
+
+def _moved(
+    event: MailedEvent, totals: HeistPlan | Reversal, gained: int, gain: str, loss: str
+) -> tuple[PointsChange, ...]:
+    sides = (
+        (event.attacker_id, totals.attacker_points_after, gained, gain, totals.attacker_version),
+        (event.victim_id, totals.victim_points_after, -gained, loss, totals.victim_version),
+    )
+    return tuple(
+        PointsChange(player_id, event.season, points, change, reason, event.at, version)
+        for player_id, points, change, reason, version in sides
+        if change and version is not None
+    )
 
 
 def without_names_of(erased: Container[str], event: Event) -> Event:

@@ -20,6 +20,9 @@ class HeistPlan:
     victim_points_before: int
     tokens_left: int
     cooldown_ends_at: datetime
+    attacker_version: int | None = None
+    victim_version: int | None = None
+    """Those of the players right after it; None where no record of it was kept."""
 
     @property
     def attacker_points_after(self) -> int:
@@ -187,6 +190,8 @@ def plan_heist(attacker: Player, victim: Player, rules: Settings, now: datetime)
         victim_points_before=victim_points,
         tokens_left=attacker.tokens - 1,
         cooldown_ends_at=now + rules.cooldown,
+        attacker_version=attacker.version + 1,
+        victim_version=victim.version + 1,
     )
 
 

@@ -26,6 +26,9 @@ class Reversal:
     victim_points_before: int
     token_refunded: bool
     cooldown_lifted: bool
+    attacker_version: int | None = None
+    victim_version: int | None = None
+    """Those of the players right after it; None where no record of it was kept."""
 
     @property
     def parties(self) -> tuple[str, str]:
@@ -91,4 +94,6 @@ def plan_reversal(
         victim_points_before=victim.points_in(season),
         token_refunded=refund_token,
         cooldown_lifted=refund_token and attacker.last_heist_at == heist.at,
+        attacker_version=attacker.version + 1,
+        victim_version=victim.version + 1,
     )

@@ -1,14 +1,16 @@
 """Events out, on the stack's own bus (SPEC section 6)."""
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Unavailable
-from heist_core.domain.facts import Event
+from heist_core.domain.facts import Event, points_changes
 from heist_core.domain.heist import Heist
+from heist_core.domain.points import PointsChange
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
@@ -48,10 +50,21 @@ class TokenAwarded(TypedDict):
     createdAt: str
 
 
+class PointsChanged(TypedDict):
+    userId: str
+    season: str
+    points: int
+    change: int
+    reason: str
+    at: str
+    version: int
+
+
 EventOut = (
     tuple[Literal["HeistCommitted"], HeistCommitted]
     | tuple[Literal["HeistReversed"], HeistReversed]
     | tuple[Literal["TokenAwarded"], TokenAwarded]
+    | tuple[Literal["PointsChanged"], PointsChanged]
 )
 
 
@@ -90,14 +103,38 @@ def event_of(event: Event) -> EventOut:
             )
 
 
+def change_out(change: PointsChange) -> EventOut:
+    """The change of a player's points as other systems see it."""
+    return "PointsChanged", PointsChanged(
+        userId=change.player_id,
+        season=change.season,
+        points=change.points,
+        change=change.change,
+        reason=change.reason,
+        at=to_iso(change.at),
+        version=change.version,
+    )
+
+
+def events_of(event: Event) -> list[EventOut]:
+    """All that other systems are told of a fact, at once: itself, and what it did to points."""
+    return [event_of(event), *map(change_out, points_changes(event))]
+
+
 class Bus:
     def __init__(self, client: "EventBridgeClient", name: str) -> None:
         self._client = client
         self._name = name
 
     def publish(self, event: Event) -> None:
-        """At least once. Raises Unavailable when the bus did not take it for certain."""
-        detail_type, detail = event_of(event)
+        """At least once. Raises Unavailable when the bus did not take all of it for certain."""
+        self._put(events_of(event))
+
+    def publish_change(self, change: PointsChange) -> None:
+        """The same for a change that no other event tells of."""
+        self._put([change_out(change)])
+
+    def _put(self, events: Sequence[EventOut]) -> None:
         try:
             answer = self._client.put_events(
                 Entries=[
@@ -107,6 +144,7 @@ class Bus:
                         "DetailType": detail_type,
                         "Detail": json.dumps(detail),
                     }
+                    for detail_type, detail in events
                 ]
             )
         except (BotoCoreError, ClientError) as error:

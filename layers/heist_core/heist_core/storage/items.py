@@ -16,8 +16,9 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import InboxItem, Metadata, Notice, NoticeType
 from heist_core.domain.owed import MAIL_AGAIN, Owed
 from heist_core.domain.player import Dated, Losses, Player, Preferences, Profile
+from heist_core.domain.points import PointsChange
 from heist_core.domain.reversal import Reversal
-from heist_core.domain.times import from_iso, season_of, to_iso
+from heist_core.domain.times import from_iso, to_iso
 
 from . import keys
 from .keys import Kind, Source
@@ -55,6 +56,10 @@ def _integer(item: Item, name: str) -> int:
 
 def _count(item: Item, name: str) -> int:
     return 0 if item.get(name) is None else _integer(item, name)
+
+
+def _optional_integer(item: Item, name: str) -> int | None:
+    return None if item.get(name) is None else _integer(item, name)
 
 
 def _moment(item: Item, name: str) -> datetime:
@@ -218,6 +223,8 @@ def heist_item(heist: Heist) -> Item:
         "victimPointsAfter": plan.victim_points_after,
         "tokensLeft": plan.tokens_left,
         "cooldownEndsAt": to_iso(plan.cooldown_ends_at),
+        "attackerVersion": plan.attacker_version,
+        "victimVersion": plan.victim_version,
         "attackerName": heist.attacker_name,
         "victimName": heist.victim_name,
         **owing(keys.heist(heist.heist_id), plan.at),
@@ -269,6 +276,8 @@ def heist_from(item: Item) -> Heist | RefusedHeist:
             victim_points_before=_integer(item, "victimPointsBefore"),
             tokens_left=_integer(item, "tokensLeft"),
             cooldown_ends_at=_moment(item, "cooldownEndsAt"),
+            attacker_version=_optional_integer(item, "attackerVersion"),
+            victim_version=_optional_integer(item, "victimVersion"),
         ),
         attacker_name=_optional(item, "attackerName", str),
         victim_name=_optional(item, "victimName", str),
@@ -319,6 +328,8 @@ def reversal_item(reversal: Reversal) -> Item:
         "victimPointsAfter": reversal.victim_points_after,
         "tokenRefunded": reversal.token_refunded,
         "cooldownLifted": reversal.cooldown_lifted,
+        "attackerVersion": reversal.attacker_version,
+        "victimVersion": reversal.victim_version,
         **owing(subject, reversal.at),
     }
 
@@ -339,6 +350,8 @@ def reversal_from(item: Item) -> Reversal:
         victim_points_before=_integer(item, "victimPointsBefore"),
         token_refunded=_required(item, "tokenRefunded", bool),
         cooldown_lifted=_required(item, "cooldownLifted", bool),
+        attacker_version=_optional_integer(item, "attackerVersion"),
+        victim_version=_optional_integer(item, "victimVersion"),
     )
 
 
@@ -406,19 +419,39 @@ def award_from(item: Item) -> Award:
     )
 
 
-def points_event_item(earned: EarnedPoints) -> Item:
+def points_event_item(earned: EarnedPoints, change: PointsChange) -> Item:
+    """What is needed to tell of the change again stands beside the event's own."""
     return {
         **keys.points_event(earned.event_id),
         "playerId": earned.player_id,
         "points": earned.points,
         "occurredAt": to_iso(earned.occurred_at),
+        "season": change.season,
+        "pointsAfter": change.points,
+        "pointEventType": change.reason,
+        "changedAt": to_iso(change.at),
+        "version": change.version,
     }
 
 
+def points_change_from(item: Item) -> PointsChange | None:
+    """The change that an event made; None where the record is older than versions on it."""
+    if "version" not in item:
+        return None
+    return PointsChange(
+        player_id=_required(item, "playerId", str),
+        season=_required(item, "season", str),
+        points=_integer(item, "pointsAfter"),
+        change=_integer(item, "points"),
+        reason=_required(item, "pointEventType", str),
+        at=_moment(item, "changedAt"),
+        version=_integer(item, "version"),
+    )
+
+
 def earned_ledger_item(earned: EarnedPoints) -> Item:
-    season = season_of(earned.occurred_at)
     return {
-        **keys.ledger_entry(earned.player_id, season, Source.EVENT, earned.event_id),
+        **keys.ledger_entry(earned.player_id, earned.season, Source.EVENT, earned.event_id),
         "pointEventType": earned.point_event_type,
         "points": earned.points,
         "eventId": earned.event_id,

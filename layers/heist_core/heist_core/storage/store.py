@@ -17,6 +17,7 @@ from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailRecord
 from heist_core.domain.notices import InboxItem, Notice
 from heist_core.domain.player import Player, Preferences, Profile
+from heist_core.domain.points import PointsChange
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
@@ -46,6 +47,14 @@ class Count(NamedTuple):
 
     allowed: bool
     added: bool
+
+
+class PointsSnapshot(NamedTuple):
+    """Whether points of an event were `added`, and what they changed; the player who gets them."""
+
+    added: bool
+    change: PointsChange | None
+    player: Player
 
 
 class OwedRecord(NamedTuple):
@@ -212,12 +221,17 @@ class Store:
         """What operators set over the variables."""
         return self._table.get(keys.SETTINGS)
 
-    def commit_points(self, earned: EarnedPoints, now: datetime) -> bool:
-        """False: this event was counted already. Raises Erased."""
-        to_known, to_new = (
-            transactions.commit_points(earned, seen_at=seen_at) for seen_at in (None, now)
-        )
-        return self._credit_once(to_known, to_new, "event", "player")
+    def read_for_points(self, event_id: str, player_id: str) -> PointsSnapshot:
+        """Whether points of this event were added, and the player."""
+        event = keys.points_event(event_id)
+        found = self._table.by_partition([event, keys.player(player_id)])
+        standing = found.get(event["pk"])
+        change = None if standing is None else items.points_change_from(standing)
+        return PointsSnapshot(standing is not None, change, _player(found, player_id))
+
+    def commit_points(self, earned: EarnedPoints, seen: Player, change: PointsChange) -> None:
+        """Raises Contention when the event was counted, or the player is no longer as seen."""
+        self._table.transact(transactions.commit_points(earned, seen, change))
 
     def seed_point_type(self, name: str, description: str) -> None:
         self._table.update(transactions.seed_point_type(name, description))

@@ -12,10 +12,10 @@ from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice
 from heist_core.domain.player import Player, Preferences, Profile
-from heist_core.domain.times import season_of, to_iso
+from heist_core.domain.points import PointsChange
+from heist_core.domain.times import to_iso
 
 from . import items, keys
-from .wire import Item
 from .writes import Request, Step, Transaction, put, put_new, update
 
 _RATE_ITEMS_KEPT = timedelta(hours=1)
@@ -93,38 +93,22 @@ def commit_award(award: Award, *, to_new: bool) -> Transaction:
 
 
 def _one_token(award: Award, *, to_new: bool) -> Step:
-    request = _credited(
-        keys.player(award.referrer_id),
-        "lastEarnedAt = :at",
-        "tokens :one, tokensEarned :one",
-        {":at": to_iso(award.at)},
-        seen_at=award.at if to_new else None,
-    )
-    return Step("referrer", {"Update": request})
-
-
-def _credited(
-    player: keys.Key, changes: str, additions: str, values: Item, seen_at: datetime | None
-) -> Request:
     """What nothing can stand against but an erasure.
 
-    `seen_at`: nobody has heard of this player before. None: the player is there, and is not erased;
+    `to_new`: nobody has heard of this player before. Else the player is there, and is not erased;
     the refusal brings what is there, if anything.
     """
-    sets = [changes] if changes else []
-    condition = "attribute_exists(version) AND attribute_not_exists(erasedAt)"
-    if seen_at is not None:
-        sets.append("firstSeenAt = :seenAt")
-        condition = "attribute_not_exists(version)"
-    return {
-        **update(
-            player,
-            (f"SET {', '.join(sets)} " if sets else "") + f"ADD {additions}, version :one",
-            {**values, ":one": 1, ":seenAt": None if seen_at is None else to_iso(seen_at)},
-            condition=condition,
-        ),
-        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-    }
+    first = "firstSeenAt = :at, " if to_new else ""
+    known = "attribute_exists(version) AND attribute_not_exists(erasedAt)"
+    request = update(
+        keys.player(award.referrer_id),
+        f"SET {first}lastEarnedAt = :at ADD tokens :one, tokensEarned :one, version :one",
+        {":at": to_iso(award.at), ":one": 1},
+        condition="attribute_not_exists(version)" if to_new else known,
+    )
+    return Step(
+        "referrer", {"Update": {**request, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}}
+    )
 
 
 def hold_award(award: Award) -> Request:
@@ -157,22 +141,36 @@ def release_award(award: Award, *, to_new: bool) -> Transaction:
     )
 
 
-def commit_points(earned: EarnedPoints, *, seen_at: datetime | None) -> Transaction:
-    """Points of one event, once, with their ledger entry. `seen_at`: see `_credited`."""
-    request = _credited(
-        keys.player(earned.player_id),
-        "",
-        "#season :points",
-        {":points": earned.points},
-        seen_at=seen_at,
-    )
-    season = items.season_attribute(season_of(earned.occurred_at))
-    request["ExpressionAttributeNames"] = {"#season": season}
+def commit_points(earned: EarnedPoints, seen: Player, change: PointsChange) -> Transaction:
+    """Points of one event, once, with their ledger entry."""
+    changes = "ADD #season :points, version :one"
+    values: dict[str, object] = {":points": earned.points, ":one": 1}
+    if seen.exists:
+        values[":seen"] = seen.version
+    else:
+        changes += " SET firstSeenAt = :at"
+        values[":at"] = to_iso(change.at)
     return (
-        Step("event", {"Put": put_new(items.points_event_item(earned))}),
-        Step("player", {"Update": request}),
+        Step("event", {"Put": put_new(items.points_event_item(earned, change))}),
+        Step(
+            "player",
+            {
+                "Update": update(
+                    keys.player(seen.id),
+                    changes,
+                    values,
+                    condition=_as_seen(seen),
+                    names={"#season": items.season_attribute(earned.season)},
+                )
+            },
+        ),
         Step("ledger", {"Put": put(items.earned_ledger_item(earned))}),
     )
+
+
+def _as_seen(player: Player) -> str:
+    """The condition; it takes the version as `:seen` if the player was there."""
+    return "version = :seen" if player.exists else "attribute_not_exists(version)"
 
 
 def save_profile(seen: Player, profile: Profile, now: datetime) -> Request:
@@ -204,7 +202,7 @@ def _replaced(seen: Player, attributes: dict[str, object], now: datetime) -> Req
         keys.player(seen.id),
         changes,
         values,
-        condition="version = :seen" if seen.exists else "attribute_not_exists(version)",
+        condition=_as_seen(seen),
         names=names,
     )
 

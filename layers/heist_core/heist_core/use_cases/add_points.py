@@ -1,16 +1,17 @@
-"""Points that another system gave to a player: once for each of its events."""
+"""Points that another system gave to a player: once for each of its events, and told of."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from heist_core.domain.award import EarnedPoints
-from heist_core.domain.errors import Erased
+from heist_core.domain.points import PointsChange
 
 from .clock import Clock
 from .retry import until_uncontended
 
 if TYPE_CHECKING:
+    from heist_core.messaging.bus import Bus
     from heist_core.storage.store import Store
 
 
@@ -26,15 +27,26 @@ class Adding(StrEnum):
 
 @dataclass(frozen=True)
 class AddPoints:
+    """Events are published after the commit. What keeps them from being published fails the call,
+    and the same event comes again: what its record says is then published once more."""
+
     store: "Store"
+    bus: "Bus"
     clock: Clock
 
     def __call__(self, earned: EarnedPoints) -> Adding:
         """Raises Contention or Unavailable."""
-        try:
-            added = until_uncontended(
-                lambda: self.store.commit_points(earned, self.clock.now()), self.clock
-            )
-        except Erased:
-            return Adding.ERASED
-        return Adding.ADDED if added else Adding.KNOWN
+        adding, change = until_uncontended(lambda: self._add(earned), self.clock)
+        if change is not None:
+            self.bus.publish_change(change)
+        return adding
+
+    def _add(self, earned: EarnedPoints) -> tuple[Adding, PointsChange | None]:
+        seen = self.store.read_for_points(earned.event_id, earned.player_id)
+        if seen.added:
+            return Adding.KNOWN, seen.change
+        if seen.player.erased:
+            return Adding.ERASED, None
+        change = earned.change_of(seen.player, self.clock.now())
+        self.store.commit_points(earned, seen.player, change)
+        return Adding.ADDED, change
