@@ -9,6 +9,7 @@ import argparse
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 
+from heist_core.domain.heist import plural
 from heist_core.domain.notices import message_of
 from heist_core.domain.times import to_iso
 from heist_core.storage import keys
@@ -139,9 +140,32 @@ def _print_state(out: Output, player_id: str, state: Item) -> None:
         "last heist": moment(state.get("lastHeistAt")),
         "last robbed": moment(state.get("lastRobbedAt")),
         "last token": moment(state.get("lastEarnedAt")),
+        "first seen": moment(state.get("firstSeenAt")),
+        "robbed": _robbed(state.get("losses")),
+        "chosen": _chosen(state),
     }
     for name, fact in facts.items():
         out.line(f"{name:<11}  {fact}")
+
+
+def _robbed(losses: object) -> str:
+    """In the last seasons in which they were."""
+    seasons = losses if isinstance(losses, Mapping) else {}
+    return (
+        ", ".join(
+            f"{season}: {plural(each['robberies'], 'time')}, {plural(each['points'], 'point')}"
+            for season, each in sorted(seasons.items(), reverse=True)
+        )
+        or "never"
+    )
+
+
+def _chosen(state: Item) -> str:
+    chosen = [flag for flag in ("passive", "hidden") if state.get(flag)]
+    mails = state.get("emailChoices")
+    if isinstance(mails, Mapping):
+        chosen += [f"mail {kind}: {how}" for kind, how in sorted(mails.items())]
+    return ", ".join(chosen) or "nothing"
 
 
 def _title(out: Output, title: str, total: int, limit: int | None) -> None:

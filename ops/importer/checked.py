@@ -39,7 +39,7 @@ CREATE TABLE heists (id TEXT PRIMARY KEY, line INTEGER, attacker TEXT, victim TE
 CREATE TABLE points (id TEXT PRIMARY KEY, line INTEGER, user_id TEXT, points INTEGER, season TEXT)
   WITHOUT ROWID;
 CREATE TABLE balances (user_id TEXT, season TEXT, points INTEGER, by_heists INTEGER,
-  PRIMARY KEY (user_id, season)) WITHOUT ROWID;
+  robberies INTEGER, lost INTEGER, PRIMARY KEY (user_id, season)) WITHOUT ROWID;
 """
 _NO_SUCH_USER = "must be the id of a row of User that was taken"
 _ROWS_PER_STEP = 2000
@@ -218,19 +218,24 @@ class CheckedExport:
         This season's are monthlyPoints. Earlier ones are what the point events of the month add up
         to, if there are any; else nobody knows them and they are 0.
         """
-        self._db.execute("INSERT INTO balances SELECT id, ?, points, 0 FROM users", (self.season,))
         self._db.execute(
-            "INSERT INTO balances SELECT user_id, season, MAX(SUM(points), 0), 0 FROM points "
+            "INSERT INTO balances SELECT id, ?, points, 0, 0, 0 FROM users", (self.season,)
+        )
+        self._db.execute(
+            "INSERT INTO balances SELECT user_id, season, MAX(SUM(points), 0), 0, 0, 0 FROM points "
             "WHERE season != ? GROUP BY user_id, season",
             (self.season,),
         )
         by_heists = (
-            "INSERT INTO balances SELECT {side}, season, 0, {sign}SUM(stolen) FROM heists "
+            "INSERT INTO balances SELECT {side}, season, 0, {figures} FROM heists "
             "WHERE true GROUP BY {side}, season "
-            "ON CONFLICT (user_id, season) DO UPDATE SET by_heists = by_heists + excluded.by_heists"
+            "ON CONFLICT (user_id, season) DO UPDATE SET "
+            "by_heists = by_heists + excluded.by_heists, "
+            "robberies = excluded.robberies, lost = excluded.lost"
         )
-        self._db.execute(by_heists.format(side="attacker", sign=""))
-        self._db.execute(by_heists.format(side="victim", sign="-"))
+        gains, losses = "SUM(stolen), 0, 0", "-SUM(stolen), COUNT(*), SUM(stolen)"
+        self._db.execute(by_heists.format(side="attacker", figures=gains))
+        self._db.execute(by_heists.format(side="victim", figures=losses))
         self._db.execute("CREATE INDEX robbing ON heists (attacker, at)")
         self._db.execute("CREATE INDEX robbed ON heists (victim, at)")
         self._db.execute("CREATE INDEX earning ON points (user_id, season)")
@@ -299,12 +304,13 @@ class CheckedExport:
         """Every player, by id."""
         balances = groupby(
             self._db.execute(
-                "SELECT user_id, season, points, by_heists FROM balances ORDER BY user_id, season"
+                "SELECT user_id, season, points, by_heists, robberies, lost FROM balances "
+                "ORDER BY user_id, season"
             ),
             itemgetter(0),
         )
         rows = self._db.execute(
-            "SELECT users.id, name, email, email_opt_out, changed_at, "
+            "SELECT users.id, name, email, email_opt_out, joined_at, changed_at, "
             "user_id IS NOT NULL, IFNULL(earned, 0), IFNULL(spent, 0), "
             "last_earned_at, last_spent_at, "
             "(SELECT MAX(at) FROM heists WHERE attacker = users.id), "
@@ -312,7 +318,8 @@ class CheckedExport:
             "FROM users LEFT JOIN tokens ON user_id = users.id ORDER BY users.id"
         )
         for row, (_, seasons) in zip(rows, balances, strict=True):
-            player_id, name, email, opt_out, changed_at, has_tokens, earned, spent, *times = row
+            player_id, name, email, opt_out, *rest = row
+            joined_at, changed_at, has_tokens, earned, spent, *times = rest
             last_earned_at, last_spent_at, last_heist_at, last_robbed_at = map(_moment, times)
             at = _moment(changed_at) or UNDATED
             yield ImportedPlayer(
@@ -329,6 +336,7 @@ class CheckedExport:
                 last_spent_at=last_spent_at,
                 last_heist_at=last_heist_at,
                 last_robbed_at=last_robbed_at,
+                joined_at=_moment(joined_at) or UNDATED,
                 balances=tuple(Balance(*values) for _, *values in seasons),
             )
 

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from heist_core.domain.award import Award
 from heist_core.domain.heist import Heist
-from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.player import Dated, Losses, Player, Profile, newest_losses
 from heist_core.domain.times import to_iso
 from heist_core.storage import items, keys
 from heist_core.storage.items import Item
@@ -91,11 +91,14 @@ class Unit(Protocol):
 
 
 class Balance(NamedTuple):
-    """A player's points of a season, and how many of them are due to imported heists."""
+    """A player's points of a season, how many of them are due to imported heists, and how often
+    those robbed them of how many."""
 
     season: str
     points: int
     by_heists: int
+    robberies: int
+    lost: int
 
     @property
     def opening(self) -> int:
@@ -119,6 +122,7 @@ class ImportedPlayer:
     last_spent_at: datetime | None
     last_heist_at: datetime | None
     last_robbed_at: datetime | None
+    joined_at: datetime
     balances: tuple[Balance, ...]
 
     @property
@@ -165,6 +169,18 @@ class ImportedPlayer:
             points=_points(openings, found),
         )
 
+    def _losses(self, seen: Player) -> Mapping[str, Losses]:
+        """The robberies of the export and those that live heists added meanwhile."""
+        imported = {
+            balance.season: Losses(
+                before.robberies + balance.robberies, before.points + balance.lost
+            )
+            for balance in self.balances
+            if balance.robberies
+            for before in [seen.losses_in(balance.season)]
+        }
+        return newest_losses({**seen.losses, **imported})
+
     def _update(self, seen: Player) -> dict[str, object]:
         """Adds to what live events brought meanwhile; dates and profile fields take the newest."""
         attributes: dict[str, object] = {
@@ -175,6 +191,8 @@ class ImportedPlayer:
             "lastSpentAt": _newest(self.last_spent_at, seen.last_spent_at),
             "lastHeistAt": _newest(self.last_heist_at, seen.last_heist_at),
             "lastRobbedAt": _newest(self.last_robbed_at, seen.last_robbed_at),
+            "firstSeenAt": to_iso(min(self.joined_at, seen.first_seen_at or self.joined_at)),
+            "losses": items.losses_attribute(self._losses(seen)),
             **items.profile_attributes(
                 Profile() if seen.erased else _merged(seen.profile, self.profile)
             ),
@@ -183,9 +201,10 @@ class ImportedPlayer:
             attributes["tokens"] = seen.tokens + self.tokens_earned - self.tokens_spent
             attributes["tokensEarned"] = seen.tokens_earned + self.tokens_earned
             attributes["tokensSpent"] = seen.tokens_spent + self.tokens_spent
-        for season, points, _ in self.balances:
-            if points:
-                attributes[items.season_attribute(season)] = seen.points_in(season) + points
+        for balance in self.balances:
+            if balance.points:
+                name = items.season_attribute(balance.season)
+                attributes[name] = seen.points_in(balance.season) + balance.points
         kept = {name: value for name, value in attributes.items() if value is not None}
         names = {f"#{place}": name for place, name in enumerate(kept)}
         values: dict[str, object] = {

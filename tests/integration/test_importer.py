@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.errors import Unavailable
-from heist_core.domain.times import to_iso
+from heist_core.domain.player import Losses
+from heist_core.domain.times import from_iso, to_iso
 from heist_core.storage import keys
 from heist_core.storage.audit import audit_items
 from ops import __main__ as tool
@@ -99,6 +100,13 @@ def test_players_arrive_with_points_tokens_clocks_and_history(
         robbed = [heist["createdAt"] for heist in heists if heist["victimId"] == row["id"]]
         assert (player.last_heist_at is not None) == bool(robbing)
         assert (player.last_robbed_at is not None) == bool(robbed)
+        assert player.first_seen_at == from_iso(row["createdAt"].replace(" ", "T") + "Z")
+        lost = [
+            int(heist["pointsStolen"])
+            for heist in heists
+            if heist["victimId"] == row["id"] and heist["createdAt"].startswith("2026-11")
+        ]
+        assert player.losses_in("2026-11") == Losses(len(lost), sum(lost))
     assert len([1 for pk, _ in everything(game) if pk.startswith("HEIST#imported-")]) == len(heists)
 
 
@@ -261,6 +269,22 @@ def test_what_live_events_brought_is_added_to(desk: Desk, game: Game, export: Pa
     assert (after.name, after.profile.email.value) == ("Newer", "newer@example.com")
     assert after.version == before.version + 1
     assert game.points("only-here") == 30
+    assert_sound(game)
+
+
+def test_robberies_meanwhile_are_added_to_those_of_the_export(
+    desk: Desk, game: Game, export: Path
+) -> None:
+    robberies = [row for row in rows_of(export, "Heist") if row["createdAt"] >= "2026-11"]
+    victim = robberies[0]["victimId"]
+    game.give(victim, points=100)
+    game.give("thief", tokens=1)
+    assert game.rob("thief", victim).status == 200
+    desk("import", str(export), *APPLY)
+    lost = [int(row["pointsStolen"]) for row in robberies if row["victimId"] == victim]
+    assert game.player(victim).losses_in("2026-11") == Losses(len(lost) + 1, sum(lost) + 5)
+    (joined,) = [row["createdAt"] for row in rows_of(export, "User") if row["id"] == victim]
+    assert game.player(victim).first_seen_at == from_iso(joined.replace(" ", "T") + "Z")
     assert_sound(game)
 
 

@@ -641,6 +641,27 @@ def test_an_erasure_says_what_it_would_do_and_does_it_once(played: Game, desk: D
     assert (again["receipt"], again["erased"]) == (first["receipt"], {})
 
 
+def test_what_a_player_chose_and_whom_they_robbed_goes_with_them(game: Game, desk: Desk) -> None:
+    game.restart(HEIST_PAIR_COOLDOWN_HOURS=3)
+    game.give("bob", tokens=1)
+    game.give("alice", points=800)
+    assert game.rob("bob", "alice").status == 200
+    chosen = {"hidden": True, "email": {"robbed": "off"}}
+    game.request("manage_preferences", api_event("manage_preferences", "bob", body=chosen))
+    bob, alice = (desk("export", name)["state"][0] for name in ("bob", "alice"))
+    assert (bob["hidden"], bob["emailChoices"]) == (True, {"robbed": "off"})
+    assert bob["victims"].keys() == {"alice"}
+    assert alice["losses"] == {"2026-11": {"robberies": 1, "points": 40}}
+    shown = desk.shown("player", "bob")
+    assert "hidden, mail robbed: off" in shown
+    assert "2026-11: 1 time" in desk.shown("player", "alice")
+    desk("erase", "bob", *ERASE)
+    left = game.item(keys.player("bob"))
+    assert left is not None
+    assert not {"hidden", "emailChoices", "victims", "passive", "passiveSwitchedAt"} & left.keys()
+    assert sound(game)
+
+
 def test_events_that_come_late_do_not_bring_a_person_back(game: Game, desk: Desk) -> None:
     game.give("bob", points=100, tokens=1, name="Bob", email="bob@example.com")
     desk("erase", "bob", *ERASE)

@@ -33,7 +33,8 @@ def played() -> Table:
     heist = Heist(Attempt("h1", "alice", "bob", None), plan, "Alice", "Bob")
     award = Award("zed", "alice", "r1", "Zed", NOW)
     alice = {"points#2026-11": 1040, "tokensEarned": 1, "tokensSpent": 1, "lastHeistAt": AT}
-    bob = {"points#2026-11": 760, "lastRobbedAt": AT}
+    alice |= {"victims": {"bob": AT}}
+    bob = {"points#2026-11": 760, "lastRobbedAt": AT, "firstSeenAt": AT, "losses": losses(1, 40)}
     written: list[items.Item] = [
         {**keys.player("alice"), "version": 3, **alice},
         {**keys.player("bob"), "version": 2, **bob},
@@ -49,6 +50,10 @@ def played() -> Table:
     return as_table(written)
 
 
+def losses(robberies: int, points: int, season: str = "2026-11") -> dict[str, dict[str, int]]:
+    return {season: {"robberies": robberies, "points": points}}
+
+
 def undone() -> Table:
     """The same table after the heist was reversed and its token refunded, all told."""
     table = played()
@@ -59,7 +64,7 @@ def undone() -> Table:
     )
     reversal = plan_reversal(heist, alice, bob, NOW, "action-1", refund_token=True)
     alices = {"points#2026-11": 1000, "tokens": 1, "tokensEarned": 1, "tokensSpent": 0}
-    bobs = {"points#2026-11": 800, "lastRobbedAt": AT}
+    bobs = {"points#2026-11": 800, "lastRobbedAt": AT, "firstSeenAt": AT, "losses": losses(0, 0)}
     written: list[items.Item] = [
         {**keys.player("alice"), "version": 4, **alices},
         {**keys.player("bob"), "version": 3, **bobs},
@@ -121,6 +126,8 @@ def test_what_the_game_writes_has_no_violation() -> None:
     assert found_in(undone()) == set()
 
 
+COUNTERS = "robberies and losses are those of the ledger"
+VICTIMS = "victims are remembered by their last heist"
 ALICE, BOB, HEIST = "PLAYER#alice/STATE", "PLAYER#bob/STATE", "HEIST#h1/HEIST"
 
 
@@ -141,6 +148,13 @@ ALICE, BOB, HEIST = "PLAYER#alice/STATE", "PLAYER#bob/STATE", "HEIST#h1/HEIST"
             "before and after differ by what was stolen",
         ),
         (change(HEIST, "pointsStolen", "x"), "can be read"),
+        (change(BOB, "losses", losses(2, 40)), COUNTERS),
+        (change(BOB, "losses", losses(1, 41)), COUNTERS),
+        (change(BOB, "losses", {**losses(1, 40), **losses(1, 5, "2026-10")}), COUNTERS),
+        (change(BOB, "losses", {}), COUNTERS),
+        (change(BOB, "losses", "none"), COUNTERS),
+        (change(ALICE, "victims", {"bob": "2026-11-21"}), VICTIMS),
+        (change(ALICE, "victims", {"bob": AT, "carol": AT}), VICTIMS),
         (drop(BOB), "has a state"),
         (drop(f"LEDGER#bob/2026-11#LOSS#{AT}#h1"), "has a gain and a loss in the ledger"),
         (drop(HEIST), "a ledger entry has its heist"),
@@ -204,6 +218,8 @@ def settle_reversal_untold(table: Table) -> None:
         (change(REVERSAL, "cooldownLifted", False), "lastHeistAt is that of the last heist"),
         (change(ALICE, "lastHeistAt", AT), "lastHeistAt is that of the last heist"),
         (change(BOB, "points#2026-11", Decimal(799)), "points are conserved"),
+        (change(BOB, "losses", losses(1, 0)), COUNTERS),
+        (change(BOB, "losses", losses(0, 40)), COUNTERS),
         (drop("HEIST#h1/NOTICE#bob#REVERSAL"), "an inbox item has its notice"),
         (settle_reversal_untold, "everybody was told, or it is owed"),
     ],
@@ -213,6 +229,13 @@ def test_every_kind_of_damage_to_a_reversal_is_named(damage: Damage, invariant: 
     damage(table)
 
     assert invariant in found_in(table)
+
+
+def test_who_was_here_before_there_were_counters_may_have_none() -> None:
+    table = played()
+    for name in ("losses", "firstSeenAt"):
+        del table[BOB][name]
+    assert found_in(table) == set()
 
 
 def test_points_kept_though_the_attacker_had_them_are_damage() -> None:

@@ -69,6 +69,11 @@ class Losses:
     points: int = 0
 
 
+def newest_losses(losses: Mapping[str, Losses]) -> Mapping[str, Losses]:
+    """Those that are kept."""
+    return dict(sorted(losses.items())[-SEASONS_COUNTED:])
+
+
 @dataclass(frozen=True, slots=True)
 class Preferences:
     """What a player chose. `email` holds how to be told by kind of mail, where they ever chose."""
@@ -145,7 +150,7 @@ class Player:
             return self.losses
         before = self.losses_in(season)
         after = Losses(before.robberies + 1, before.points + stolen)
-        return dict(sorted({**self.losses, season: after}.items())[-SEASONS_COUNTED:])
+        return newest_losses({**self.losses, season: after})
 
     def losses_after_reversal(self, season: str, returned: int) -> Mapping[str, Losses]:
         """`losses` once a heist on them is reversed, if its season is still counted."""

@@ -53,6 +53,11 @@ class Story:
     state: Item | None = None
     points: dict[str, int] = field(default_factory=dict)
     ledger: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    robbed: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
+    """What each heist took from them, by season and heist."""
+    returned: dict[str, int] = field(default_factory=dict)
+    victims: dict[str, str] = field(default_factory=lambda: defaultdict(str))
+    """When they last robbed whom."""
     heists: int = 0
     refunds: int = 0
     last_heist_at: str = ""
@@ -145,7 +150,10 @@ class Audit:
         match source:
             case Source.GAIN | Source.LOSS:
                 self.heist_entries[source_id][player_id] = points
+                if source is Source.LOSS:
+                    self.players[player_id].robbed[season][source_id] = -points
             case Source.REVERSAL:
+                self.players[player_id].returned[source_id] = points
                 self.reversal_entries[source_id][player_id] = points
             case Source.EVENT:
                 self.earned[season] += points
@@ -161,6 +169,7 @@ class Audit:
         at = str(item["createdAt"])
         robber, robbed = self.players[attacker], self.players[victim]
         robbed.last_robbed_at = max(robbed.last_robbed_at, at)
+        robber.victims[victim] = max(robber.victims[victim], at)
         if "imported" not in item:
             robber.heists += 1
             self._take_owed(keys.heist(heist_id), item, attacker, victim)
@@ -287,6 +296,31 @@ def player_violations(player_id: str, story: Story) -> Iterator[Violation]:
         yield Violation(
             subject, "tokens are those earned less those spent", f"{tokens} = {earned} - {spent}"
         )
+    yield from loss_violations(subject, state, story)
+
+
+def loss_violations(subject: str, state: Item, story: Story) -> Iterator[Violation]:
+    """The counters of robberies and lost points, as far back as they are kept.
+
+    Whoever was here before there were counters may have none for a season that began without.
+    """
+    counted = _map(state, "losses")
+    seasons = set(counted)
+    if story.robbed and "firstSeenAt" in state:
+        seasons.add(max(story.robbed))
+    for season in seasons:
+        taken = story.robbed.get(season, {})
+        undone = taken.keys() & story.returned.keys()
+        lost = sum(taken.values()) - sum(story.returned[heist_id] for heist_id in undone)
+        booked = {"robberies": len(taken) - len(undone), "points": lost}
+        if counted.get(season) != booked:
+            figures = f"{season}: {counted.get(season)} and {booked}"
+            yield Violation(subject, "robberies and losses are those of the ledger", figures)
+
+
+def _map(state: Item, name: str) -> Item:
+    value = state.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def history_violations(player_id: str, story: Story) -> Iterator[Violation]:
@@ -306,6 +340,10 @@ def history_violations(player_id: str, story: Story) -> Iterator[Violation]:
         if str(state.get(name, "")) not in seen:
             figures = f"{state.get(name)} and {' or '.join(sorted(seen))}"
             yield Violation(subject, f"{name} is that of the last heist", figures)
+    for victim, at in _map(state, "victims").items():
+        if at != story.victims[victim]:
+            figures = f"{victim}: {at} and {story.victims[victim]}"
+            yield Violation(subject, "victims are remembered by their last heist", figures)
 
 
 def heist_violations(heist_id: str, heist: Item, entries: Mapping[str, int]) -> Iterator[Violation]:
