@@ -162,6 +162,9 @@ def test_a_mail_is_asked_for_again_together_with_its_marker_or_not_at_all(
     with pytest.raises(Contention):
         game.store.ask_mail_again(event, "alice", seen, "mail#1", NOW)
     assert game.everything() == before
+    game.put(items.subject_key(event))
+    assert game.store.ask_mail_again(event, "alice", seen, "mail#1", NOW)
+    assert [owed for _, owed in game.owed()] == [frozenset({"mail#1"})]
 
 
 def test_setting_aside_what_is_settled_brings_no_marker_back(game: Game, committed: Heist) -> None:

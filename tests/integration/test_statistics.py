@@ -20,10 +20,11 @@ from botocore.exceptions import ReadTimeoutError
 from heist_core import wiring
 from heist_core.domain.action import Action
 from heist_core.domain.errors import Contention
-from heist_core.domain.heist import Heist
+from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
-from heist_core.storage import items, keys
+from heist_core.domain.statistics import Robber
+from heist_core.storage import counting, items, keys
 from heist_core.storage.counting import Generation
 from heist_core.storage.keys import Kind, generation_of, kind_of
 from heist_core.storage.operator import record_action
@@ -409,6 +410,34 @@ def test_a_refusal_that_goes_while_it_is_counted_does_not_come_back(game: Game) 
     assert game.item(key) is None
 
 
+@pytest.mark.parametrize(
+    ("fact", "record"),
+    [
+        pytest.param(heist(), items.heist_item(heist()), id="heist"),
+        pytest.param(refused(), items.refused_heist_item(refused()), id="refusal"),
+    ],
+)
+def test_a_fact_is_counted_once_in_a_generation_and_while_it_is_there(
+    game: Game, fact: Heist | RefusedHeist, record: Mapping[str, object]
+) -> None:
+    """Though its robber looks untouched, as after a repair by hand."""
+
+    def count(generation: int) -> None:
+        robbers = {fact.attacker_id: Robber(fact.attacker_id)}
+        game.gateway.transact(counting.count_facts(generation, [fact], robbers, NOW))
+
+    with pytest.raises(Contention):
+        count(1)
+    assert game.everything() == []
+    game.put(record)
+    for generation in (1, 2):
+        count(generation)
+        before = game.everything()
+        with pytest.raises(Contention):
+            count(generation)
+        assert game.everything() == before
+
+
 # The distribution
 
 
@@ -449,13 +478,15 @@ def test_a_token_given_back_by_a_reversal_is_held_again_and_the_heist_still_coun
 
 
 @ONE_ENGINE
-@pytest.mark.parametrize("held", [0, 1])
-def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(game: Game, held: int) -> None:
+@pytest.mark.parametrize(("held", "seen"), [(0, 1), (1, 1), (0, 0)])
+def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(
+    game: Game, held: int, seen: int
+) -> None:
     """It read the player, another one moved the holding on, then it writes."""
     if held:
         game.give("alice", tokens=held)
         wiring.keep_statistics().hold(["alice"], 1)
-    game.give("alice", tokens=1)
+    game.give("alice", tokens=seen, points=1)
 
     def meanwhile() -> None:
         game.undisturbed()
@@ -464,7 +495,7 @@ def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(game: Game, held
 
     game.once_before("transact_write_items", meanwhile)
     wiring.keep_statistics().hold(["alice"], 1)
-    assert distribution(game) == [(held + 2, 1)]
+    assert distribution(game) == [(held + seen + 1, 1)]
     holding = game.item(keys.holding(1, "alice"))
     assert holding is not None
     assert holding["version"] == game.player("alice").version

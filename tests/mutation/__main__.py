@@ -71,13 +71,14 @@ def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
 
 
 def trial(mutant: AnyMutant, tests: Mapping[str, Met], seeds: Mapping[str, Met]) -> Trial:
-    """With whatever meets it."""
+    """With whatever meets it, the quickest first."""
 
-    def meeting(some: Mapping[str, Met]) -> list[str]:
-        found = [name for name, one in some.items() if one.meets(mutant)]
-        return sorted(found, key=lambda name: some[name].seconds)
+    def meeting(some: Mapping[str, Met]) -> dict[str, float]:
+        found = {name: one.seconds for name, one in some.items() if one.meets(mutant)}
+        return dict(sorted(found.items(), key=lambda each: each[1]))
 
-    return Trial(mutant, meeting(tests), [int(seed) for seed in meeting(seeds)])
+    seeds_met = {int(seed): seconds for seed, seconds in meeting(seeds).items()}
+    return Trial(mutant, meeting(tests), seeds_met)
 
 
 def main(words: Sequence[str]) -> int:

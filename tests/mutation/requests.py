@@ -261,7 +261,6 @@ _BREAKS: Mapping[str, Callable[[Request, str], Request | None]] = {
 }
 NEEDS = {
     "condition": "refused",
-    "operand": "refused",
     "lost answer": "not answered",
 }
 """What makes no difference but to a write that was refused, or not answered."""

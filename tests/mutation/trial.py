@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,8 +22,9 @@ from .requests import NEEDS, Calls, Mutant, Place, Watch, mutants_of, places, wa
 AnyMutant = Mutant | CodeMutant
 
 SEEDS = 200
-LONGEST_SECONDS = 60
-"""A test or a seed that a mutant keeps busy so long has noticed it."""
+LEAST_SECONDS = 5
+"""A test or a seed that a mutant keeps busy for so long, and for five times as long as it takes,
+has noticed it."""
 DECIDING = ("heist_core.domain", "heist_core.use_cases")
 """The packages that decide what is written."""
 PARTS = 16
@@ -62,8 +63,9 @@ class Trial:
     """A mutant, with the tests and the seeds that may notice it, quickest first."""
 
     mutant: AnyMutant
-    tests: Sequence[str]
-    seeds: Sequence[int]
+    tests: Mapping[str, float]
+    """With the seconds that each takes."""
+    seeds: Mapping[int, float]
 
 
 class _TooLongError(BaseException):
@@ -71,19 +73,19 @@ class _TooLongError(BaseException):
 
 
 @contextmanager
-def _limited() -> Iterator[None]:
+def _limited(seconds: float) -> Iterator[None]:
     """Of processor time, for a busy machine; what waits for ever does so for ten times as long."""
 
     def too_long(*_: object) -> None:
         raise _TooLongError
 
     timers = {
-        signal.SIGPROF: (signal.ITIMER_PROF, LONGEST_SECONDS),
-        signal.SIGALRM: (signal.ITIMER_REAL, LONGEST_SECONDS * 10),
+        signal.SIGPROF: (signal.ITIMER_PROF, seconds),
+        signal.SIGALRM: (signal.ITIMER_REAL, seconds * 10),
     }
     before = {number: signal.signal(number, too_long) for number in timers}
-    for timer, seconds in timers.values():
-        signal.setitimer(timer, seconds)
+    for timer, left in timers.values():
+        signal.setitimer(timer, left)
     try:
         yield
     finally:
@@ -139,7 +141,7 @@ class Worker:
             return f"seed {seed}: {(found or [text])[0][:120]}"
         return ""
 
-    def runs(self, tests: Sequence[str], seeds: Sequence[int]) -> Iterator[Callable[[], str]]:
+    def runs(self, tests: Iterable[str], seeds: Iterable[int]) -> Iterator[Callable[[], str]]:
         yield from (partial(self._test, name) for name in tests)
         yield from (partial(self._seed, seed) for seed in seeds)
 
@@ -186,8 +188,9 @@ class Worker:
 
     def try_out(self, trial: Trial) -> str:
         """What noticed the mutant; empty if nothing did."""
-        for run in self.runs(trial.tests, trial.seeds):
-            with _limited(), _with(trial.mutant):
+        seconds = [*trial.tests.values(), *trial.seeds.values()]
+        for run, usual in zip(self.runs(trial.tests, trial.seeds), seconds, strict=True):
+            with _limited(LEAST_SECONDS + 5 * usual), _with(trial.mutant):
                 found = run()
             if found:
                 if again := run():

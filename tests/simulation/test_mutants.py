@@ -104,13 +104,14 @@ def _a_condition_and_a_seed(worker: Worker) -> Trial:
         and "lastRobbedAt" in mutant.place.write
         and mutant.place.transaction != ANY
     }
-    return Trial(mutant, (), [seed for seed, one in met.items() if one.meets(mutant)])
+    meeting = {seed: one.seconds for seed, one in met.items() if one.meets(mutant)}
+    return Trial(mutant, {}, meeting)
 
 
 def _a_decision_and_its_tests(worker: Worker) -> Trial:
     mutants = code_mutants("heist_core.use_cases.notify_players")
     (mutant,) = [one for one in mutants if "DOUBTFUL_ATTEMPTS -> False" in one.change]
-    return Trial(mutant, list(worker.items), ())
+    return Trial(mutant, dict.fromkeys(worker.items, 1.0), {})
 
 
 @pytest.mark.slow
