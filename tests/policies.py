@@ -17,7 +17,7 @@ from ops.template import load
 from tests.template.processed import as_list, combinations, decided, expanded
 
 TABLE, QUEUES = "${Table.Arn}", ("EventsDeadLetterQueue", "NotifierDeadLetterQueue")
-IDENTITY = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}:identity/example.com"
+SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
 KEYS, SOURCE, SENDER = "dynamodb:LeadingKeys", "events:source", "ses:FromAddress"
 
 
@@ -180,7 +180,9 @@ def accesses(operation: str, request: Mapping[str, Any]) -> Iterator[Access]:
             name = next(each for each in QUEUES if each.lower()[:6] in request["QueueUrl"])
             yield Access("sqs:SendMessage", f"${{{name}.Arn}}", {})
         case "send_email":
-            yield Access("ses:SendEmail", IDENTITY, {SENDER: [_on_aws().parameters["SenderEmail"]]})
+            sender = {SENDER: [_on_aws().parameters["SenderEmail"]]}
+            for resource in ("identity/example.com", "configuration-set/the-identitys-default"):
+                yield Access("ses:SendEmail", f"{SES}:{resource}", sender)
         case _:
             raise AccessDeniedError(f"tests/policies.py does not know {operation}")
 

@@ -20,6 +20,8 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
         for state in (MailState.FAILED, MailState.PARKED):
             if notified.mails[state]:
                 telemetry.add(fields, f"mails_{state.value.lower()}", notified.mails[state])
+        if notified.deferred:
+            fields["mails_deferred"] = notified.deferred
         telemetry.count("InboxItems", notified.inbox)
         telemetry.count_mails(notified.mails)
 

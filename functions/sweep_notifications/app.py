@@ -37,6 +37,8 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
         )
         fields.update(settled=swept.settled, waiting=swept.waiting, parked=swept.set_aside)
         fields["awarded"] = swept.awarded
+        if swept.deferred:
+            fields["mails_deferred"] = swept.deferred
         fields["trimmed"] = wiring.keep_statistics().trim(out_of_time)
         telemetry.count_even_none("OwedSettledBySweeper", swept.settled)
         telemetry.count_even_none("OwedAfterSweep", swept.waiting)

@@ -96,6 +96,23 @@ def test_a_mail_that_ends_otherwise_than_sent_is_in_the_line_of_its_record(
     assert (line["mails"], line["mails_failed"]) == (0, 1)
 
 
+def test_why_mails_wait_is_in_the_lines_of_the_notifier_and_of_the_sweeper(
+    game: Game, log: StringIO
+) -> None:
+    """What an operator has to put right: the account's suspension, an identity, a right."""
+    record = heist_requested(game, "request-12")
+    game.ses.fails(*[client_error("AccountSuspendedException")] * 4)
+    game.call("notify_players", stream_event(record))
+    game.time.pass_(minutes=6)
+    game.sweep()
+    lines = [line for line in lines_of(log) if "mails_deferred" in line]
+    assert [line["message"] for line in lines] == ["record", "batch", "sweep"]
+    assert {line["mails_deferred"] for line in lines} == {"AccountSuspendedException"}
+    game.time.pass_(minutes=6)
+    game.sweep()
+    assert len(game.ses.mails) == 2
+
+
 # Metrics: each name that template.yaml shows is held against the code in tests/template
 
 

@@ -281,12 +281,11 @@ def test_the_request_is_one_that_ses_knows(client: SESV2Client) -> None:
 
 DEFERRED = [
     *("TooManyRequestsException", "ThrottlingException", "Throttling"),
-    *("LimitExceededException", "SendingPausedException"),
+    *("LimitExceededException", "SendingPausedException", "AccountSuspendedException"),
+    *("MailFromDomainNotVerifiedException", "NotFoundException", "AccessDeniedException"),
+    *("ExpiredTokenException", "UnrecognizedClientException"),
 ]
-REFUSED = [
-    *("MessageRejected", "MailFromDomainNotVerifiedException", "AccountSuspendedException"),
-    *("BadRequestException", "NotFoundException", "AccessDeniedException", "ValidationException"),
-]
+REFUSED = ["MessageRejected", "BadRequestException", "ValidationException", "InvalidParameterValue"]
 
 
 @pytest.mark.parametrize(
@@ -295,7 +294,7 @@ REFUSED = [
         *((code, 400, MailDeferred) for code in DEFERRED),
         ("TooManyRequestsException", 429, MailDeferred),
         *((code, 400, MailRefused) for code in REFUSED),
-        ("AccessDeniedException", 403, MailRefused),
+        ("AccessDeniedException", 403, MailDeferred),
         ("InternalServiceErrorException", 500, MailDoubtful),
         ("ServiceUnavailable", 503, MailDoubtful),
         ("ThrottlingException", 503, MailDoubtful),
@@ -312,6 +311,17 @@ def test_an_answer_of_ses_decides_what_became_of_the_mail(
             )
     assert type(caught.value) is verdict
     assert caught.value.code == code
+
+
+def test_a_sandbox_and_an_unverified_sender_are_no_fault_of_the_mail(client: SESV2Client) -> None:
+    """SES calls them by the code that it has for a mail with unacceptable content."""
+    with Stubber(client) as stub:
+        message = "Email address is not verified. The following identities failed the check"
+        stub.add_client_error("send_email", "MessageRejected", message)
+        with pytest.raises(MailDeferred):
+            Mailer(client, "heists@example.com").send(
+                "alice@example.com", heist(), notices_of(heist())[0]
+            )
 
 
 URL: Mapping[str, Any] = {"endpoint_url": "https://email.example"}

@@ -162,10 +162,13 @@ def _do(consumer: Consumer, act: Act, reading: Reading) -> telemetry.Fields:
 def _report(
     fields: telemetry.Fields, done: Iterable[telemetry.Fields], failed: int, again: int
 ) -> None:
-    """Sums of what was done, in the invocation's line and as metrics."""
+    """Sums of what was done, in the invocation's line and as metrics; of words, the last."""
     for did in done:
-        for name, number in did.items():
-            telemetry.add(fields, name, int(number))
+        for name, value in did.items():
+            if isinstance(value, int):
+                telemetry.add(fields, name, value)
+            else:
+                fields[name] = value
     fields["failed"] = failed
     telemetry.count("RecordsParked", int(fields["parked"]))
     telemetry.count("RecordsRedelivered", again)

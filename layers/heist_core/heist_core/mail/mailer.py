@@ -20,15 +20,18 @@ from .render import mail_of
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
 
-_DEFERRED = frozenset(
+_REFUSED = frozenset(
     {
-        "TooManyRequestsException",
-        "ThrottlingException",
-        "Throttling",
-        "LimitExceededException",
-        "SendingPausedException",
+        "BadRequestException",
+        "InvalidParameterValue",
+        "MessageRejected",
+        "ValidationException",
     }
 )
+"""What SES says of the mail itself. All else is said of the account, its identities, sets, rates or
+rights: an operator puts that right, and the mail can wait for it."""
+_UNVERIFIED = "not verified"
+"""In the message of a MessageRejected that is about the sender, or an account in the sandbox."""
 _FIRST_SERVER_ERROR = 500
 LONGEST_IDLE_SECONDS = 30.0
 """After that a connection may be dead without our knowing, as when the instance was frozen."""
@@ -91,4 +94,5 @@ def _verdict(error: ClientError) -> MailError:
     code = error.response["Error"]["Code"]
     if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _FIRST_SERVER_ERROR:
         return MailDoubtful(code)
-    return MailDeferred(code) if code in _DEFERRED else MailRefused(code)
+    unverified = _UNVERIFIED in error.response["Error"].get("Message", "")
+    return MailRefused(code) if code in _REFUSED and not unverified else MailDeferred(code)

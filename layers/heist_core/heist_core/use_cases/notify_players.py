@@ -38,10 +38,14 @@ DOUBTFUL_ATTEMPTS = 2
 
 @dataclass(slots=True)
 class Notified:
-    """The result of a call: inbox items put, mails by their new state, whether all is done."""
+    """The result of a call: inbox items put, mails by their new state, whether all is done.
+
+    `deferred` is what SES said last when a mail has to wait.
+    """
 
     inbox: int = 0
     mails: Counter[MailState] = field(default_factory=Counter)
+    deferred: str = ""
     settled: bool = False
 
 
@@ -143,7 +147,8 @@ class NotifyPlayers:
             return MailState.SENDING
         try:
             self.mailer.send(address, event, notice)
-        except MailDeferred:
+        except MailDeferred as error:
+            notified.deferred = error.code
             back = MailRecord(MailState.PENDING, attempts=seen.attempts)
             return self._move(event, notice, claim, back, notified)
         except MailRefused as error:

@@ -50,6 +50,7 @@ class Swept:
     set_aside: int = 0
     awarded: int = 0
     mails: Counter[MailState] = field(default_factory=Counter)
+    deferred: str = ""
 
 
 _Act = Callable[["OwedRecord", Swept], str]
@@ -161,6 +162,7 @@ class SweepNotifications:
         if Owed.NOTICES in owed or mails_again:
             notified = self.notify_players(event)
             swept.mails.update(notified.mails)
+            swept.deferred = notified.deferred or swept.deferred
             if notified.settled and mails_again:
                 self.store.settle(event, *mails_again)
             return notified.settled and published
