@@ -130,7 +130,10 @@ def sentence_of(error: Exception) -> str:
         case BrokenPipeError():
             return "Nobody reads the output any more."
         case Misconfigured():
-            return f"AWS refuses: {error.__cause__}"
+            return (
+                f"AWS refuses: {error.__cause__}\nAre account and region those of the stage "
+                "(`aws sts get-caller-identity`), and may your role do this?"
+            )
         case Unavailable():
             cause = error.__cause__ or "others kept changing the same items"
             return f"The table did not answer: {cause}. The same command again is safe."

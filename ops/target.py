@@ -138,6 +138,7 @@ def find_stage(stage: str) -> Target:
 def _local() -> Target:
     try:
         outputs = json.loads(LOCAL_OUTPUTS.read_text("utf-8"))
+        run_id = outputs["RunId"]
         answer = urllib3.request(
             "GET", f"{outputs['Endpoint']}/_heist/run", timeout=5, retries=False
         )
@@ -148,7 +149,7 @@ def _local() -> Target:
         ) from None
     except (ValueError, KeyError, TypeError):
         raise OperatorError(f"{LOCAL_OUTPUTS} cannot be read: start `make run` again.") from None
-    if outputs.get("RunId") and outputs["RunId"] not in answer.data.decode(errors="replace"):
+    if _run_of(answer.data) != run_id:
         raise OperatorError(
             f"What answers at {outputs['Endpoint']} is not the stack of this checkout, "
             "which has ended: start `make run` again."
@@ -160,6 +161,15 @@ def _local() -> Target:
         region_name=outputs["Region"],
     )
     return Target("local", outputs, session, outputs["Endpoint"])
+
+
+def _run_of(answer: bytes) -> object:
+    """What a local stack says that it is; None for whatever else answers."""
+    try:
+        told = json.loads(answer)
+    except ValueError:
+        return None
+    return told.get("runId") if isinstance(told, dict) else None
 
 
 def _forget_aws_settings() -> None:

@@ -138,7 +138,8 @@ def test_only_the_allowed_origin_may_read_answers_in_a_browser(
     answer = player.call("GET", "/tokens", None, {"Origin": home})
     assert answer.headers["access-control-allow-origin"] == home
     exposed = answer.headers["access-control-expose-headers"].lower()
-    assert all(name in exposed for name in ("retry-after", "idempotent-replay"))
+    assert all(name in exposed for name in ("retry-after", "idempotent-replay", "date"))
+    assert answer.headers["date"]
 
     foreign = player.call("GET", "/tokens", None, {"Origin": "https://evil.example"})
     assert "access-control-allow-origin" not in foreign.headers

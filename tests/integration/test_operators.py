@@ -708,7 +708,7 @@ def test_an_erased_player_who_tries_again_leaves_no_record(game: Game, desk: Des
     game.request("check_target", api_event("check_target", "bob", path={"targetUserId": "alice"}))
     game.sweep()
     added = {item["pk"] for item in game.everything()} - before
-    assert added == {"RATE#bob"}  # for an hour
+    assert added == {"RATE#bob"}  # the minute's count: the id and hashes, for an hour
     assert "203.0.113" not in str(game.everything())
 
 

@@ -98,7 +98,7 @@ class Answered:
         self.data = text.encode()
 
 
-@pytest.mark.parametrize("answer", ['{"runId": "of another"}', "<html>", ""])
+@pytest.mark.parametrize("answer", ['{"runId": "of another"}', '["ours"]', "ours", "<html>", ""])
 def test_another_checkouts_stack_at_the_same_address_is_not_worked_on(
     answer: str,
     capsys: pytest.CaptureFixture[str],
@@ -119,7 +119,7 @@ def test_outputs_that_cannot_be_read_say_what_to_do(
 ) -> None:
     outputs = tmp_path / "outputs.json"
     monkeypatch.setattr(target, "LOCAL_OUTPUTS", outputs)
-    for content in ("", "{}", "[]"):
+    for content in ("", "{}", "[]", '{"Endpoint": "http://127.0.0.1:4566"}'):
         outputs.write_text(content, "utf-8")
         assert tool.main(["audit"]) == 1
         assert "start `make run` again" in capsys.readouterr().err
