@@ -22,7 +22,7 @@ from pathlib import Path
 from local.tools import ROOT
 
 from .code import code_mutants, modules
-from .requests import ANY, Mutant, Place
+from .requests import ANY, WHERE_IT_STANDS, Mutant, Place
 from .trial import DECIDING, PARTS, AnyMutant, Done, Met, Trial, workers
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
@@ -56,10 +56,8 @@ def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
     lists = {place.write for place, seen in counts.items() if len(seen) > 1}
 
     def is_one_of_its_kind(mutant: Mutant) -> bool:
-        place = mutant.place
-        if mutant.family in ("condition", "operand"):
-            return (place.transaction == ANY) == (place.write in lists)
-        return place.write not in lists or place.nth == 0
+        is_at_one = mutant.family in WHERE_IT_STANDS and mutant.place.write not in lists
+        return is_at_one == (mutant.place.transaction != ANY)
 
     every: set[AnyMutant] = {
         mutant for one in met for call in one.calls for mutant in call if is_one_of_its_kind(mutant)

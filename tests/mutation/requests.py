@@ -266,6 +266,10 @@ NEEDS = {
 """What makes no difference but to a write that was refused, or not answered."""
 
 
+WHERE_IT_STANDS = frozenset({"condition", "operand", "step", "lost answer", "version bump"})
+"""What can matter in one transaction and not in another. All else is broken wherever it stands."""
+
+
 def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
     """Every way to break a call."""
     sent = writes(operation, params)
@@ -273,7 +277,8 @@ def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
         if not _KIND.match(_kind(request)):
             continue
         anywhere = Place(place.write)
-        yield from (Mutant(family, place) for family in ("step", "lost answer"))
+        for at in (place, anywhere):
+            yield from (Mutant(family, at) for family in ("step", "lost answer"))
         if condition := request.get("ConditionExpression", ""):
             count = len(operands(condition))
             parts = [str(number) for number in range(count)] if count > 1 else []
@@ -284,7 +289,7 @@ def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
         for name in {_clause_name(*clause) for clause in clauses(_expressions(request)[0])}:
             if name == "ADD version":
                 if "attribute_not_exists(version)" not in condition:  # its first is the same
-                    yield Mutant("version bump", place)
+                    yield from (Mutant("version bump", at) for at in (place, anywhere))
             else:
                 yield Mutant("change", anywhere, name)
         for name in request.get("ExpressionAttributeValues", ()):
