@@ -336,6 +336,24 @@ def facts_of(game: Game, number: int) -> list[Event]:
     return [stream_record(item, n) for n, item in enumerate((success, failure, given), 1)]
 
 
+def before_call(game: Game, number: int, act: Callable[[], object]) -> list[str]:
+    """Do something before the n-th call; the operation of that call, once there was one.
+
+    Deletes do not count: they are of an old generation, one more for each fact.
+    """
+    calls = itertools.count(1)
+    hit: list[str] = []
+
+    def before(operation: str, request: Mapping[str, Any]) -> None:
+        if operation != "delete_item" and next(calls) == number:
+            hit.append(operation)
+            game.undisturbed()
+            act()
+
+    game.tap.before = before
+    return hit
+
+
 @ONE_ENGINE
 @pytest.mark.parametrize("other", ["publish_and_count", "sweep_notifications"])
 def test_another_delivery_between_any_two_calls_doubles_nothing(game: Game, other: str) -> None:
@@ -343,18 +361,7 @@ def test_another_delivery_between_any_two_calls_doubles_nothing(game: Game, othe
         told = facts_of(game, number)
         event: Event = stream_event(*told) if other == "publish_and_count" else {}
         game.time.pass_(minutes=2)
-        calls = itertools.count(1)
-        hit: list[str] = []
-
-        def meanwhile(operation: str, request: Mapping[str, Any]) -> None:
-            if operation == "delete_item":  # of an old generation: one more for each fact
-                return
-            if next(calls) == number:  # noqa: B023
-                hit.append(operation)  # noqa: B023
-                game.undisturbed()
-                game.call(other, event)  # noqa: B023
-
-        game.tap.before = meanwhile
+        hit = before_call(game, number, partial(game.call, other, event))
         game.call("publish_and_count", stream_event(*told))
         game.undisturbed()
         days = days_of(game)
@@ -650,19 +657,12 @@ def test_the_stream_may_go_on_at_any_call_of_a_rebuild(game: Game) -> None:
     for number in itertools.count(1):
         old, new = facts_of(game, 2 * number), facts_of(game, 2 * number + 1)
         consumer(game).deliver(old)
-        calls = itertools.count(1)
-        hit: list[str] = []
 
-        def meanwhile(operation: str, request: Mapping[str, Any]) -> None:
-            if operation == "delete_item":  # of an old generation: one more for each fact
-                return
-            if next(calls) == number:  # noqa: B023
-                hit.append(operation)  # noqa: B023
-                game.undisturbed()
-                consumer(game).deliver(new)  # noqa: B023
-                raise Crash
+        def deliver_and_crash() -> None:
+            consumer(game).deliver(new)  # noqa: B023
+            raise Crash
 
-        game.tap.before = meanwhile
+        hit = before_call(game, number, deliver_and_crash)
         with contextlib.suppress(Crash):
             rebuild(game)
         game.undisturbed()

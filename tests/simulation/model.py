@@ -8,6 +8,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
+REFUSALS = frozenset(
+    {
+        "FEATURE_DISABLED",
+        "ATTACKER_BLOCKED",
+        "NO_TOKENS",
+        "COOLDOWN_ACTIVE",
+        "SELF_TARGET",
+        "TARGET_NOT_FOUND",
+        "TARGET_BELOW_MINIMUM",
+        "TARGET_PROTECTED",
+        "STEAL_TOO_SMALL",
+        "RATE_LIMITED",
+        "IDEMPOTENCY_MISMATCH",
+    }
+)
+
 
 @dataclass(frozen=True)
 class Rules:

@@ -39,7 +39,7 @@ from tests.engines import ENGINES, Engine
 from .application import START, Application, Clients, heist_id
 from .checker import Answer, Asked, Checker, iso, plain
 from .faults import FaultInjector
-from .model import Rules
+from .model import REFUSALS, Rules
 from .scheduler import Crashed, Deviation
 
 PLAYERS = tuple(f"hot-{number}" for number in range(8))
@@ -51,21 +51,6 @@ REPEATS = 5
 FAULTS = 0.25
 LONGEST_SLEEP = 0.05
 SETTINGS_AGE_FASTER = 60.0
-REFUSALS = frozenset(
-    {
-        "FEATURE_DISABLED",
-        "ATTACKER_BLOCKED",
-        "NO_TOKENS",
-        "COOLDOWN_ACTIVE",
-        "SELF_TARGET",
-        "TARGET_NOT_FOUND",
-        "TARGET_BELOW_MINIMUM",
-        "TARGET_PROTECTED",
-        "STEAL_TOO_SMALL",
-        "RATE_LIMITED",
-        "IDEMPOTENCY_MISMATCH",
-    }
-)
 _SETTINGS: dict[str, object] = {
     "HEIST_ENABLED": True,
     "HEIST_COOLDOWN_HOURS": 1,

@@ -2,25 +2,12 @@
 
 import pytest
 
+from .model import REFUSALS
 from .search import Tally, run, run_on_all_cores
 from .simulation import Simulator
 
 SEEDS = 200
-CODES = {
-    "SUCCESS",
-    "FEATURE_DISABLED",
-    "ATTACKER_BLOCKED",
-    "NO_TOKENS",
-    "COOLDOWN_ACTIVE",
-    "SELF_TARGET",
-    "TARGET_NOT_FOUND",
-    "TARGET_BELOW_MINIMUM",
-    "TARGET_PROTECTED",
-    "STEAL_TOO_SMALL",
-    "IDEMPOTENCY_MISMATCH",
-    "RATE_LIMITED",
-    "DEPENDENCY",
-}
+CODES = {"SUCCESS", "DEPENDENCY", *REFUSALS}
 
 
 @pytest.mark.slow

@@ -4,7 +4,8 @@ import pytest
 
 from tests.engines import Engine
 
-from .stress import REFUSALS, StressRun
+from .model import REFUSALS
+from .stress import StressRun
 
 OPERATIONS = 1000
 
