@@ -76,6 +76,6 @@ def _units() -> tuple[float, float, float]:
             assert game.store.commit_award(event)
             award_units, _, _ = meter.take()
             (notice,) = notices_of(event)
-            assert game.store.deliver_notice(event, notice, game.time())
+            assert game.store.deliver_notice(event, notice, game.time()).put
             notice_units, _, _ = meter.take()
     return heist, award_units, notice_units

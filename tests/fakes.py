@@ -24,7 +24,7 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
-from heist_core.storage.store import Store
+from heist_core.storage.store import Delivered, Store
 from heist_core.use_cases.clock import Clock
 from tests.aws_models import check_request
 from tests.builders import NOW
@@ -299,13 +299,15 @@ class NoticeStore:
         self.owed = set(Owed)
         self.before: Callable[[str], None] = lambda call: None
 
-    def deliver_notice(self, event: Event, notice: Notice, arrived_at: datetime) -> bool:
+    def deliver_notice(
+        self, event: Event, notice: Notice, arrived_at: datetime, mail: MailRecord | None = None
+    ) -> Delivered:
         self.before("deliver_notice")
         if notice.recipient_id in self.records:
-            return False
-        self.records[notice.recipient_id] = MailRecord(MailState.PENDING)
+            return Delivered(put=False, claimed=False)
+        self.records[notice.recipient_id] = mail or MailRecord(MailState.PENDING)
         self.inbox[notice.recipient_id] += 1
-        return True
+        return Delivered(put=True, claimed=True)
 
     def players_and_settings(
         self, player_ids: Iterable[str], *, with_settings: bool
@@ -323,8 +325,12 @@ class NoticeStore:
         self, event: MailedEvent, recipient_id: str, seen: MailRecord, to: MailRecord
     ) -> bool:
         self.before("move_mail")
-        standing = self.records[recipient_id]
-        if standing.state is not seen.state or (seen.owner and standing.owner != seen.owner):
+        standing = self.records.get(recipient_id)
+        if (
+            standing is None
+            or standing.state is not seen.state
+            or (seen.owner and standing.owner != seen.owner)
+        ):
             return False
         self.records[recipient_id] = to
         return True

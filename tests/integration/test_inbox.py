@@ -15,7 +15,7 @@ from heist_core.storage import keys
 from heist_core.storage.items import INBOX_KEPT, to_wire
 from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, api_event, award, heist
-from tests.fakes import FakeClock
+from tests.fakes import Crash, FakeClock
 from tests.integration.game import Game
 
 
@@ -85,20 +85,76 @@ def test_a_late_notice_arrives_on_top(game: Game) -> None:
 
 def test_a_position_taken_meanwhile_is_not_taken_over(game: Game) -> None:
     deliver(game, 1)
-    game.once_before("transact_write_items", lambda: deliver(game, 2))
-    event = friend(3)
-    with pytest.raises(Contention):
-        game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    game.once_before("put_item", lambda: deliver(game, 2), skip=1)
     deliver(game, 3)
     assert positions(game) == [1, 2, 3]
     assert names(listed(game)["notifications"]) == ["3", "2", "1"]
 
 
 def test_a_delivery_of_the_same_event_meanwhile_is_no_contention(game: Game) -> None:
-    game.once_before("transact_write_items", lambda: deliver(game, 1))
+    game.once_before("put_item", lambda: deliver(game, 1))
     event = friend(1)
-    assert not game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    assert not game.store.deliver_notice(event, notices_of(event)[0], game.time()).put
     assert positions(game) == [1]
+
+
+def test_an_item_that_was_not_put_with_its_notice_comes_on_top_later(game: Game) -> None:
+    """The writer ended between the two puts; others took the position that the notice names."""
+    event = friend(1)
+    (notice,) = notices_of(event)
+    game.once_before("put_item", lambda: _raise(Crash()), skip=1)
+    with pytest.raises(Crash):
+        game.store.deliver_notice(event, notice, game.time())
+    assert positions(game) == []
+    deliver(game, 2, 3)
+    for fresh in (True, False):
+        assert game.store.deliver_notice(event, notice, game.time()).put is fresh
+    assert names(listed(game)["notifications"]) == ["1", "3", "2"]
+
+
+def test_of_two_writers_of_one_notice_only_one_puts_its_item(game: Game) -> None:
+    """Both have read the position that the notice names, and it is taken by then."""
+    event = friend(1)
+    (notice,) = notices_of(event)
+    game.once_before("put_item", lambda: _raise(Crash()), skip=1)
+    with pytest.raises(Crash):
+        game.store.deliver_notice(event, notice, game.time())
+    deliver(game, 2)
+
+    def another() -> None:
+        assert game.store.deliver_notice(event, notice, game.time()).put
+        deliver(game, 3)
+
+    game.once_before("put_item", another, skip=1)
+    with pytest.raises(Contention):
+        game.store.deliver_notice(event, notice, game.time())
+    assert not game.store.deliver_notice(event, notice, game.time()).put
+    assert names(listed(game)["notifications"]) == ["3", "1", "2"]
+
+
+def test_a_notice_of_long_ago_is_not_put_again_when_its_item_is_gone(game: Game) -> None:
+    deliver(game, 1)
+    game.client.delete_item(
+        TableName=game.table, Key=to_wire(keys.inbox_item("alice", "0000000001"))
+    )
+    game.time.pass_(days=181)
+    event = friend(1)
+    assert not game.store.deliver_notice(event, notices_of(event)[0], game.time()).put
+    assert positions(game) == []
+
+
+def test_a_claim_whose_answer_got_lost_is_still_ones_own(game: Game) -> None:
+    event, claim = heist(), MailRecord(MailState.SENDING, 1, "me", NOW)
+    other = MailRecord(MailState.SENDING, 1, "you", NOW)
+    notice = notices_of(event)[0]
+    assert game.store.deliver_notice(event, notice, game.time(), claim) == (True, True)
+    assert game.store.deliver_notice(event, notice, game.time(), claim) == (False, True)
+    assert game.store.deliver_notice(event, notice, game.time(), other) == (False, False)
+    assert positions(game) == [1]
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def test_many_deliveries_at_once_leave_no_gap_and_no_double(
@@ -111,7 +167,7 @@ def test_many_deliveries_at_once_leave_no_gap_and_no_double(
                 return until_uncontended(
                     lambda: game.store.deliver_notice(event, notices_of(event)[0], NOW),
                     FakeClock().clock,
-                )
+                ).put
             except Contention:
                 continue
 
@@ -324,11 +380,14 @@ def test_the_same_mark_at_once_counts_once(game: Game, crowd: ThreadPoolExecutor
 # Mail records
 
 
-def test_a_heists_notice_begins_with_a_pending_mail_and_an_awards_with_none(game: Game) -> None:
-    for event in (heist(), friend(1)):
+def test_a_heists_notice_begins_with_the_claim_of_its_mail_and_an_awards_has_none(
+    game: Game,
+) -> None:
+    claim = MailRecord(MailState.SENDING, 1, "me", NOW)
+    for event, mail in ((heist(), claim), (friend(1), None)):
         for notice in notices_of(event):
-            game.store.deliver_notice(event, notice, game.time())
-    assert game.store.mail_record(heist(), "alice") == MailRecord(MailState.PENDING)
+            game.store.deliver_notice(event, notice, game.time(), mail)
+    assert game.store.mail_record(heist(), "alice") == claim
     notice_of_award = game.item(keys.notice(keys.referral("friend-1"), "alice"))
     assert notice_of_award is not None
     assert notice_of_award["type"] == NoticeType.TOKEN_EARNED
@@ -342,7 +401,7 @@ def test_a_mail_of_no_notice_is_malformed(game: Game) -> None:
 
 def test_a_mail_moves_only_from_the_state_and_owner_seen(game: Game) -> None:
     event, store = heist(), game.store
-    store.deliver_notice(event, notices_of(event)[0], game.time())
+    store.deliver_notice(event, notices_of(event)[0], game.time(), MailRecord(MailState.PENDING))
     pending = MailRecord(MailState.PENDING)
     mine = MailRecord(MailState.SENDING, 1, "me", NOW)
     yours = MailRecord(MailState.SENDING, 1, "you", NOW + MILLISECOND)
@@ -374,7 +433,9 @@ def test_moving_the_mail_of_no_notice_creates_nothing(game: Game) -> None:
 
 def test_of_many_claims_at_once_one_holds(game: Game, crowd: ThreadPoolExecutor) -> None:
     event = heist()
-    game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    game.store.deliver_notice(
+        event, notices_of(event)[0], game.time(), MailRecord(MailState.PENDING)
+    )
     pending = MailRecord(MailState.PENDING)
 
     def claim(number: int) -> bool:

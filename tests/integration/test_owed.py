@@ -243,7 +243,7 @@ def test_a_defect_in_one_record_is_loud_and_stops_no_other(game: Game) -> None:
         game.store.commit_award(award("alice", f"friend-{number}", at=game.time()))
 
     def defect(operation: str, request: Mapping[str, Any]) -> None:
-        if operation == "transact_write_items" and "friend-7" in str(request):
+        if operation == "put_item" and "REFERRAL#friend-7" in str(request):
             raise client_error("ValidationException")
 
     game.tap.before = defect

@@ -30,7 +30,7 @@ AWARD = 5
 HEIST_COUNTED = 11  # record, day, robber, holding, distribution in transactions; standing 1
 AWARD_COUNTED = 4  # holding and distribution in a transaction
 REFUSAL_COUNTED = 5  # record and day in a transaction; the marker's index entry 1
-NOTICE = 5  # notice and inbox item in a transaction are 4, the unread index entry 1
+NOTICE = 3  # notice 1, inbox item 1, its entry in the unread index 1
 
 
 @pytest.fixture
@@ -75,20 +75,20 @@ def test_refused_and_repeated_attempts_are_cheap(game: Game, meter: Meter) -> No
 def test_a_notice_with_its_inbox_item(game: Game, meter: Meter) -> None:
     event = heist()
     for notice in notices_of(event):
-        assert game.store.deliver_notice(event, notice, game.time())
+        assert game.store.deliver_notice(event, notice, game.time()).put
         assert meter.take()[0] == NOTICE
 
 
 def test_notifying_both_of_a_heist_and_settling_it(game: Game, meter: Meter) -> None:
-    """Two notices; for each mail a claim and a result; the marker, with its index entry."""
+    """Two notices; for each mail a result; the marker."""
     players(game)
     game.rob("alice", "bob")
     (item,) = (item for item in game.everything() if item["sk"] == "HEIST")
     meter.take()
     game.call("notify_players", stream_event(stream_record(item)))
     writes, _, calls = meter.take()
-    assert writes == 2 * NOTICE + 4 + 1
-    assert calls == 2 * 2 + 1 + 4 + 1
+    assert writes == 2 * NOTICE + 2 + 1
+    assert calls == 2 * 3 + 1 + 2 + 1
     game.call("publish_and_count", stream_event(stream_record(item)))
     writes, reads, calls = meter.take()
     assert writes == HEIST_COUNTED + 3  # off the marker 1; the marker away, and its index entry

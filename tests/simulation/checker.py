@@ -15,6 +15,8 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
+from heist_core.storage.keys import inbox_tag
+
 from .engine import Wire
 from .model import Game, Player, Rules, loot, season_of, verdict
 from .scheduler import Deviation
@@ -30,7 +32,7 @@ _RELEASED = _OWED | {"heldAt", "createdAt"}
 _SETTLING = timedelta(seconds=90)
 """So long after the freeze somebody may still tell an erased player what they were about to
 tell."""
-_REFUSED_FOR_GOOD = ("FEATURE_DISABLED", "NO_TOKENS")
+_REFUSED_FOR_GOOD = ("FEATURE_DISABLED", "ATTACKER_BLOCKED", "NO_TOKENS")
 """What an erased player is told, of which nothing is stored."""
 _MAIL = frozenset({"mailState", "mailAttempts", "mailOwner", "mailLeaseUntil"})
 _UNDER_WAY = ("PENDING", "SENDING")
@@ -111,6 +113,8 @@ class Checker:
     """Attempts asked for and not decided."""
     _points_events: set[str] = field(default_factory=set)
     _due: dict[tuple[str, str], object] = field(default_factory=dict)
+    _untold: dict[tuple[str, str], Item] = field(default_factory=dict)
+    """Notices whose inbox items are still to come: `HEIST#…` and player."""
     answers: Counter[str] = field(default_factory=Counter)
     replays: int = 0
     _first: dict[str, Answer] = field(default_factory=dict)
@@ -277,8 +281,6 @@ class Checker:
 
     def committed(self) -> None:
         """A commit is complete: whatever it had to change must have been changed by it."""
-        for who in self.erased:
-            self._due.pop(("INBOX", who), None)
         if self._due:
             raise Deviation(f"a commit left out {sorted(self._due)}")
 
@@ -461,7 +463,12 @@ class Checker:
     def _notice(self, subject: str, before: Item | None, after: Item) -> None:
         recipient = after["recipientId"]
         if before is not None:
-            self._only(f"notice {subject}/{recipient}", before, after, _MAIL)
+            self._only(f"notice {subject}/{recipient}", before, after, _MAIL | {"inboxPosition"})
+            if before.get("inboxPosition") != after.get("inboxPosition"):
+                if (subject, recipient) not in self._untold:
+                    raise Deviation(f"notice {subject}/{recipient} moved, and was told before")
+                self._untold[subject, recipient] = after
+                return
             if not ("mailState" in before and "mailState" in after):
                 raise Deviation(f"notice {subject}/{recipient} was written again")
             self.notices[subject, recipient] = after
@@ -472,7 +479,10 @@ class Checker:
         if recipient not in self.recipients(subject):
             raise Deviation(f"{recipient} is told of {subject}, which is not theirs")
         self.notices[subject, recipient] = after
-        self._due["INBOX", recipient] = after
+        if "inboxPosition" in after:
+            self._untold[subject, recipient] = after
+        elif recipient not in self.erased:
+            raise Deviation(f"{recipient} gets no inbox item of {subject}")
 
     def _inbox(self, who: str, position: str, before: Item | None, after: Item) -> None:
         inbox = self.inboxes[who]
@@ -484,9 +494,7 @@ class Checker:
             return
         if who in self.erased and self.now() > self.erased[who] + _SETTLING:
             raise Deviation(f"{who} was erased, and is told of {after['heistId']}")
-        notice = self._due.pop(("INBOX", who), None)
-        if not isinstance(notice, Mapping) or notice["type"] != after["type"]:
-            raise Deviation(f"inbox item {who}/{position} came without its notice")
+        self._tell(who, position, after)
         if int(position) != len(inbox) + 1:
             raise Deviation(f"inbox item {who}/{position} is not the next after {len(inbox)}")
         if after["type"] != "TOKEN_EARNED":
@@ -496,13 +504,24 @@ class Checker:
             )
         inbox.append(after)
 
+    def _tell(self, who: str, position: str, item: Item) -> None:
+        """An inbox item comes after its notice, once, and where that says."""
+        for (subject, recipient), notice in self._untold.items():
+            key = {"pk": str(notice["pk"]), "sk": str(notice["sk"])}
+            same = recipient == who and item["tag"] == inbox_tag(key)
+            if same and int(notice["inboxPosition"]) == int(position):
+                del self._untold[subject, recipient]
+                return
+        raise Deviation(f"inbox item {who}/{position} came without its notice")
+
     def _told(self, subject: str, before: Iterable[str], after: Iterable[str]) -> None:
         """No notice or mail is owed any more only when everybody was told, and every mail ended."""
         if not _owes_notices(before) or _owes_notices(after):
             return
         for who in self.recipients(subject):
             notice = self.notices.get((subject, who))
-            if notice is None or notice.get("mailState") in _UNDER_WAY:
+            untold = (subject, who) in self._untold and who not in self.erased
+            if notice is None or notice.get("mailState") in _UNDER_WAY or untold:
                 raise Deviation(f"{subject} is settled, and {who} was told {notice}")
 
     # What they share

@@ -82,7 +82,7 @@ def told(position: int, event: Event) -> list[items.Item]:
     for number, notice in enumerate(notices_of(event), position):
         tag = keys.inbox_tag(keys.notice(subject, notice.recipient_id))
         written += [
-            items.notice_item(subject, notice),
+            items.notice_item(subject, notice, None, number),
             items.inbox_item(number, tag, notice, NOW),
         ]
     return written

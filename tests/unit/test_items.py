@@ -185,7 +185,7 @@ def test_an_inbox_item_is_kept_from_its_arrival() -> None:
 
 def test_the_dedupe_outlives_the_inbox_item() -> None:
     notice = notices_of(heist())[0]
-    record = items.notice_item(keys.heist("h"), notice)
+    record = items.notice_item(keys.heist("h"), notice, None, 1)
     in_inbox = items.inbox_item(1, "t", notice, NOW)
     assert isinstance(record["expiresAt"], int)
     assert isinstance(in_inbox["expiresAt"], int)
@@ -193,9 +193,18 @@ def test_the_dedupe_outlives_the_inbox_item() -> None:
 
 
 def test_a_notice_has_a_mail_unless_it_is_of_an_award() -> None:
+    step = MailRecord(MailState.SENDING, 1, "me", NOW)
     for event in (heist(), reversal()):
-        assert items.notice_item(SUBJECT, notices_of(event)[0])["mailState"] == "PENDING"
-    assert items.notice_item(SUBJECT, notices_of(award())[0])["mailState"] is None
+        item = items.notice_item(SUBJECT, notices_of(event)[0], step, 1)
+        assert items.mail_record_from(through_wire(item)) == step
+    assert "mailState" not in items.notice_item(SUBJECT, notices_of(award())[0], None, 1)
+
+
+def test_a_notice_that_names_no_position_was_put_with_its_inbox_item() -> None:
+    notice = notices_of(award())[0]
+    assert items.inbox_position_from(items.notice_item(SUBJECT, notice, None, None)) is None
+    named = through_wire(items.notice_item(SUBJECT, notice, None, 12))
+    assert items.inbox_position_from(named) == 12
 
 
 SUBJECT = keys.heist("h")

@@ -295,7 +295,7 @@ def every_step(act: Callable[[Notifier], object]) -> Iterator[tuple[int, Notifie
         at = At(notifier, number, partial(act, notifier))
         yield number, notifier
         if not at.happened:
-            assert number > 8, "so few steps?"
+            assert number > 6, "so few steps?"
             return
 
 

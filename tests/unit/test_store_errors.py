@@ -12,7 +12,6 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.domain.notices import notices_of
 from heist_core.storage import items, keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
@@ -108,18 +107,6 @@ def test_an_award_or_event_that_exists_is_no_contention(db: Stubbed) -> None:
     db.cancelled("None", "TransactionConflict")
     with pytest.raises(Contention):
         db.store.commit_award(award())
-
-
-def test_a_notice_that_exists_is_no_position_that_is_taken(db: Stubbed) -> None:
-    notice = notices_of(HEIST)[0]
-    for reasons in ((FAILED, "None"), (FAILED, FAILED)):
-        db.stub.add_response("query", {"Items": []})
-        db.cancelled(*reasons)
-        assert not db.store.deliver_notice(HEIST, notice, NOW)
-    db.stub.add_response("query", {"Items": []})
-    db.cancelled("None", FAILED)
-    with pytest.raises(Contention):
-        db.store.deliver_notice(HEIST, notice, NOW)
 
 
 CALLS: dict[str, Callable[[Store], object]] = {

@@ -524,15 +524,38 @@ def subject_key(fact: Fact) -> keys.Key:
 # Notices and the inbox
 
 
-def notice_item(subject: keys.Key, notice: Notice) -> Item:
+def notice_item(
+    subject: keys.Key, notice: Notice, mail: MailRecord | None, position: int | None
+) -> Item:
+    """`position`: where its inbox item goes; None for a recipient who has no inbox any more."""
     return {
         **keys.notice(subject, notice.recipient_id),
         "recipientId": notice.recipient_id,
         "type": notice.type.value,
         "createdAt": to_iso(notice.created_at),
-        "mailState": None if notice.heist_id is None else MailState.PENDING.value,
+        "inboxPosition": position,
+        **(_mail_attributes(mail) if mail is not None else {}),
         "expiresAt": expiry(notice.created_at, NOTICES_KEPT),
     }
+
+
+def _mail_attributes(mail: MailRecord) -> Item:
+    return {
+        "mailState": mail.state.value,
+        "mailAttempts": mail.attempts or None,
+        "mailOwner": mail.owner,
+        "mailLeaseUntil": _iso(mail.lease_until),
+    }
+
+
+def is_claimed_by(notice: Item, mail: MailRecord | None) -> bool:
+    """Whether it was this claim that the notice was put with: its answer got lost."""
+    return mail is not None and mail.owner is not None and notice.get("mailOwner") == mail.owner
+
+
+def inbox_position_from(item: Item) -> int | None:
+    """None: the notice was put together with its inbox item, or goes to nobody's inbox."""
+    return None if item.get("inboxPosition") is None else _integer(item, "inboxPosition")
 
 
 def mail_record_from(item: Item) -> MailRecord:
@@ -562,6 +585,10 @@ def inbox_item(sequence: int, tag: str, notice: Notice, arrived_at: datetime) ->
         "createdAt": to_iso(notice.created_at),
         "expiresAt": expiry(arrived_at, INBOX_KEPT),
     }
+
+
+def is_inbox_item_of(item: Item, tag: str, notice: Notice) -> bool:
+    return (item.get("tag"), item.get("createdAt")) == (tag, to_iso(notice.created_at))
 
 
 def inbox_item_from(item: Item) -> InboxItem:

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heist_core.domain.award import Award, EarnedPoints
-from heist_core.domain.errors import Erased, Malformed
+from heist_core.domain.errors import Contention, Erased, Malformed
 from heist_core.domain.facts import Event, Fact, MailedEvent
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailRecord
@@ -28,6 +28,8 @@ from .writes import Request, Transaction
 
 if TYPE_CHECKING:
     from heist_core.domain.action import Action
+
+_POSITIONS_TRIED = 5
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -55,6 +57,13 @@ class PointsSnapshot(NamedTuple):
     added: bool
     change: PointsChange | None
     player: Player
+
+
+class Delivered(NamedTuple):
+    """Whether a call put the inbox item, and whether the mail's claim that stands is its own."""
+
+    put: bool
+    claimed: bool
 
 
 class OwedRecord(NamedTuple):
@@ -238,22 +247,54 @@ class Store:
 
     # Notices and mail
 
-    def deliver_notice(self, event: Event, notice: Notice, arrived_at: datetime) -> bool:
-        """Put the notice and its inbox item, once. False: they were there already.
+    def deliver_notice(
+        self, event: Event, notice: Notice, arrived_at: datetime, mail: MailRecord | None = None
+    ) -> Delivered:
+        """Put the notice, with the first step of its mail, and then its inbox item, each once.
 
-        Inbox positions are consecutive: position n + 1 is only taken by a writer that saw n as the
-        newest, so an item that becomes visible later always sorts above those visible before.
-        Raises Contention when another notice took the position.
+        The notice names the position of its item, and another one only
+        once somebody else's item stands there. Positions are consecutive: n + 1 is only named by a
+        writer that saw n as the newest, so what becomes visible later always sorts above what was
+        visible before. Raises Contention when others take one position after another.
         """
-        subject = items.subject_key(event)
-        sequence = self._newest_position(notice.recipient_id) + 1
-        tag = keys.inbox_tag(keys.notice(subject, notice.recipient_id))
-        request = transactions.deliver_notice(subject, notice, sequence, tag, arrived_at)
-        return self._once(request, "notice")
+        position = self._newest_position(notice.recipient_id) + 1
+        standing = self._put_notice(event, notice, mail, position)
+        if standing is not None:
+            named = items.inbox_position_from(standing)
+            if named is None or notice.created_at + items.INBOX_KEPT < arrived_at:
+                return Delivered(put=False, claimed=False)  # by now its item may be gone
+            position = named
+        put = self._put_in_inbox(event, notice, position, arrived_at)
+        return Delivered(put, standing is None or items.is_claimed_by(standing, mail))
 
-    def note_only(self, event: Event, notice: Notice) -> bool:
+    def _put_notice(
+        self, event: Event, notice: Notice, mail: MailRecord | None, position: int | None
+    ) -> Item | None:
+        """The notice that stands there already, if one does."""
+        request = transactions.put_notice(items.subject_key(event), notice, mail, position)
+        return self._table.put_unless(request)
+
+    def _put_in_inbox(
+        self, event: Event, notice: Notice, position: int, arrived_at: datetime
+    ) -> bool:
+        key = keys.notice(items.subject_key(event), notice.recipient_id)
+        tag = keys.inbox_tag(key)
+        for _ in range(_POSITIONS_TRIED):
+            request = transactions.put_in_inbox(position, tag, notice, arrived_at)
+            standing = self._table.put_unless(request)
+            if standing is None:
+                return True
+            if items.is_inbox_item_of(standing, tag, notice):
+                return False
+            other = self._newest_position(notice.recipient_id) + 1
+            if not self._table.update_if(transactions.move_notice(key, position, other)):
+                break  # another delivery of this notice moved it
+            position = other
+        raise Contention
+
+    def note_only(self, event: Event, notice: Notice, mail: MailRecord | None) -> bool:
         """Put the notice of a recipient who has no inbox any more. False: it was there already."""
-        return self._table.put_if(transactions.note_only(items.subject_key(event), notice))
+        return self._put_notice(event, notice, mail, None) is None
 
     def mail_record(self, event: MailedEvent, recipient_id: str) -> MailRecord:
         """How far the mail of a delivered notice is. Raises Malformed without a notice."""

@@ -73,6 +73,8 @@ _MISCONFIGURED = frozenset(
 )
 _DEFECTIVE_REASONS = frozenset({"ValidationError", "ItemCollectionSizeLimitExceeded"})
 _BATCH_ROUNDS = 5
+_ITEM = "item"
+"""The step of a write that is no transaction."""
 _CONFLICT_PAUSES = (0.010, 0.020, 0.040, 0.080)
 """Seconds at most before a plain write is tried again; a transaction takes 10 to 20 ms."""
 SCAN_PAGE = 1000
@@ -191,6 +193,14 @@ class Table:
         answer = self._past_conflicts(lambda: self._client.update_item(**update))
         return from_wire(answer.get("Attributes", {}))
 
+    def put_unless(self, request: Request) -> Item | None:
+        """Put a new item; or the one that stands there already."""
+        try:
+            self.put(request)
+        except ConditionFailed as refusal:
+            return refusal.failed[_ITEM] or {}
+        return None
+
     def put_if(self, request: Request) -> bool:
         """Put; False: the condition did not hold."""
         return _held(self.put, request)
@@ -264,7 +274,7 @@ def _translation(error: ClientError, steps: Sequence[str]) -> Unavailable | None
     """None for a defect."""
     code = error.response["Error"]["Code"]
     if code == "ConditionalCheckFailedException":
-        return ConditionFailed()
+        return ConditionFailed({_ITEM: _old_item(error.response)})
     if code == "TransactionCanceledException":
         return _cancellation(cast("Mapping[str, Sequence[_Reason]]", error.response), steps)
     if code in _CONTENDED:

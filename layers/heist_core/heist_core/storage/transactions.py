@@ -248,19 +248,26 @@ def count_check(player_id: str, minute: datetime, limit: int) -> Request:
     )
 
 
-def deliver_notice(
-    subject: keys.Key, notice: Notice, sequence: int, tag: str, arrived_at: datetime
-) -> Transaction:
-    """The notice record (once per event and recipient) and its inbox item, together."""
-    return (
-        Step("notice", {"Put": put_new(items.notice_item(subject, notice))}),
-        Step("inbox", {"Put": put_new(items.inbox_item(sequence, tag, notice, arrived_at))}),
+def put_notice(
+    subject: keys.Key, notice: Notice, mail: MailRecord | None, position: int | None
+) -> Request:
+    """The notice record, once per event and recipient; no position, no inbox item."""
+    return put_new(items.notice_item(subject, notice, mail, position))
+
+
+def put_in_inbox(position: int, tag: str, notice: Notice, arrived_at: datetime) -> Request:
+    """The inbox item at the position that its notice names, if nothing is there."""
+    return put_new(items.inbox_item(position, tag, notice, arrived_at))
+
+
+def move_notice(notice_key: keys.Key, seen: int, to: int) -> Request:
+    """Name another position, unless someone else did so first."""
+    return update(
+        notice_key,
+        "SET inboxPosition = :to",
+        {":to": to, ":seen": seen},
+        condition="inboxPosition = :seen",
     )
-
-
-def note_only(subject: keys.Key, notice: Notice) -> Request:
-    """The notice record of somebody who gets no inbox item any more."""
-    return put_new(items.notice_item(subject, notice))
 
 
 def move_mail(notice_key: keys.Key, seen: MailRecord, to: MailRecord) -> Request:

@@ -7,6 +7,7 @@ PENDING -> SENDING (owner, lease) -> SENT | FAILED | SUPPRESSED | PARKED.
 import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -68,39 +69,78 @@ class NotifyPlayers:
         erased = {player.id for player in players.values() if player.erased}
         event = without_names_of(erased, event)
         notices = notices_of(event)
-        delivered = [
-            self.store.note_only(event, notice)
-            if notice.recipient_id in erased
-            else until_uncontended(
-                partial(self.store.deliver_notice, event, notice, self.clock.now()), self.clock
-            )
+        first_steps = [
+            None if isinstance(event, Award) else self._first_step(players[notice.recipient_id])
             for notice in notices
         ]
-        notified.inbox = sum(
-            fresh and notice.recipient_id not in erased
-            for fresh, notice in zip(delivered, notices, strict=True)
-        )
+        try:
+            fresh = [
+                self._deliver(event, notice, players[notice.recipient_id], step, notified)
+                for notice, step in zip(notices, first_steps, strict=True)
+            ]
+        except Unavailable:
+            self._give_back(event, notices, first_steps)
+            raise
         notified.settled = isinstance(event, Award) or self._mails(
-            event, notices, players, delivered, notified
+            event,
+            notices,
+            players,
+            [step if new else None for step, new in zip(first_steps, fresh, strict=True)],
+            notified,
         )
         if notified.settled:
             self.store.settle(event, Owed.NOTICES)
         return notified
+
+    def _deliver(
+        self,
+        event: Event,
+        notice: Notice,
+        recipient: Player,
+        step: MailRecord | None,
+        notified: Notified,
+    ) -> bool:
+        """Whether it was this call that put the notice, and with it the first step of its mail."""
+        if recipient.erased:
+            return self.store.note_only(event, notice, step)
+        put = partial(self.store.deliver_notice, event, notice, self.clock.now(), step)
+        delivered = until_uncontended(put, self.clock)
+        notified.inbox += delivered.put
+        return delivered.claimed
+
+    def _give_back(
+        self, event: Event, notices: Sequence[Notice], steps: Sequence[MailRecord | None]
+    ) -> None:
+        """The claims of mails that this call will not try: else they would wait for their lease."""
+        for notice, step in zip(notices, steps, strict=True):
+            if step is not None and step.owner is not None and not isinstance(event, Award):
+                with suppress(Unavailable):
+                    back = MailRecord(MailState.PENDING, attempts=step.attempts - 1)
+                    self.store.move_mail(event, notice.recipient_id, step, back)
 
     def _mails(
         self,
         event: MailedEvent,
         notices: Sequence[Notice],
         players: Mapping[str, Player],
-        fresh: Sequence[bool],
+        claims: Sequence[MailRecord | None],
         notified: Notified,
     ) -> bool:
-        """Whether the mails of all notices are settled. Trouble with one leaves the other alone."""
+        """Whether the mails of all notices are settled. Trouble with one leaves the other alone.
+
+        `claims`: the first steps of the mails whose notices were put by this call.
+        """
         states = []
-        for notice, is_fresh in zip(notices, fresh, strict=True):
+        for notice, claim in zip(notices, claims, strict=True):
             recipient = players[notice.recipient_id]
             try:
-                states.append(self._mail(event, notice, recipient, notified, fresh=is_fresh))
+                if claim is None:
+                    states.append(self._resume(event, notice, recipient, notified))
+                elif claim.state.settled:
+                    notified.mails[claim.state] += 1
+                    states.append(claim.state)
+                else:
+                    states.append(self._send(event, notice, recipient, claim, notified))
             except Unavailable:
                 states.append(MailState.SENDING)
         return all(state.settled for state in states)
@@ -112,44 +152,49 @@ class NotifyPlayers:
             self.settings.refresh(item)
         return players
 
-    def _mail(
-        self,
-        event: MailedEvent,
-        notice: Notice,
-        recipient: Player,
-        notified: Notified,
-        *,
-        fresh: bool,
-    ) -> MailState:
-        """Take a mail one step further; its state afterwards, as far as this call knows.
-
-        `fresh`: this call put the notice, so that its mail is known to be pending.
-        """
-        seen = (
-            MailRecord(MailState.PENDING) if fresh else self.store.mail_record(event, recipient.id)
+    def _first_step(self, recipient: Player, attempts: int = 0) -> MailRecord:
+        """A claim, or that there will be no mail."""
+        if self._address(recipient) is None:
+            return MailRecord(MailState.SUPPRESSED)
+        return MailRecord(
+            MailState.SENDING,
+            attempts=attempts + 1,
+            owner=uuid.uuid4().hex,
+            lease_until=to_milliseconds(self.clock.now() + LEASE),
         )
+
+    def _resume(
+        self, event: MailedEvent, notice: Notice, recipient: Player, notified: Notified
+    ) -> MailState:
+        """Take a mail one step further; its state afterwards, as far as this call knows."""
+        seen = self.store.mail_record(event, recipient.id)
         now = self.clock.now()
         if seen.state.settled or (seen.lease_until is not None and now < seen.lease_until):
             return seen.state
         if seen.attempts >= DOUBTFUL_ATTEMPTS:
             return self._give_up(event, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", notified)
-        address = recipient.profile.email.value
-        if address is None or not self._wanted(recipient):
-            return self._move(event, notice, seen, MailRecord(MailState.SUPPRESSED), notified)
-        claim = MailRecord(
-            MailState.SENDING,
-            attempts=seen.attempts + 1,
-            owner=uuid.uuid4().hex,
-            lease_until=to_milliseconds(now + LEASE),
-        )
+        claim = self._first_step(recipient, seen.attempts)
+        if claim.state.settled:
+            return self._move(event, notice, seen, claim, notified)
         claimed = self.store.move_mail(event, recipient.id, seen, claim)
         if not claimed and self.store.mail_record(event, recipient.id) != claim:
             return MailState.SENDING
+        return self._send(event, notice, recipient, claim, notified)
+
+    def _send(
+        self,
+        event: MailedEvent,
+        notice: Notice,
+        recipient: Player,
+        claim: MailRecord,
+        notified: Notified,
+    ) -> MailState:
+        """Send a mail that this call has claimed."""
         try:
-            self.mailer.send(address, event, notice)
+            self.mailer.send(str(self._address(recipient)), event, notice)
         except MailDeferred as error:
             notified.deferred = error.code
-            back = MailRecord(MailState.PENDING, attempts=seen.attempts)
+            back = MailRecord(MailState.PENDING, attempts=claim.attempts - 1)
             return self._move(event, notice, claim, back, notified)
         except MailRefused as error:
             return self._give_up(event, notice, claim, MailState.FAILED, error.code, notified)
@@ -158,12 +203,14 @@ class NotifyPlayers:
         sent = MailRecord(MailState.SENT, attempts=claim.attempts)
         return self._move(event, notice, claim, sent, notified)
 
-    def _wanted(self, recipient: Player) -> bool:
-        return (
+    def _address(self, recipient: Player) -> str | None:
+        """Where mails to a player go, if any are wanted."""
+        wanted = (
             self.mailer.enabled
             and self.settings.current.email_enabled
             and not recipient.profile.email_opt_out.value
         )
+        return recipient.profile.email.value if wanted else None
 
     def _give_up(
         self,
