@@ -16,7 +16,7 @@ from tests.template.test_template import PARAMETERS, TEMPLATE
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / ".github/SECURITY.md", *sorted(DOCS.rglob("*.md"))]
 SPEC = (DOCS / "SPEC.md").read_text("utf-8")
 OPENAPI = (DOCS / "openapi.yaml").read_text("utf-8")
 SOURCES = [
@@ -162,11 +162,11 @@ def prose(page: Path) -> Iterator[tuple[int, str]]:
 
 @pages
 def test_prose_is_wrapped(page: Path) -> None:
-    """The address of a link does not count."""
+    """The address of a link and the name of a test do not count."""
     long = [
         number
         for number, line in prose(page)
-        if len(line) > LINE_LENGTH and len(re.sub(r"\]\([^)]*\)", "]", line)) > LINE_LENGTH
+        if len(re.sub(r"(?<=\])\([^)]*\)|::test_\w+", "", line)) > LINE_LENGTH
     ]
     assert long == []
 
@@ -179,6 +179,22 @@ def test_links_to_files_and_headings_lead_somewhere(page: Path) -> None:
         target for target in targets if not target.startswith("http") and _broken(page, target)
     ]
     assert broken == []
+
+
+@pages
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"`(?:tests/)?([\w/]+\.py)::(\w+)", page.read_text("utf-8"))
+    assert [
+        f"{file}::{test}"
+        for file, test in named
+        if f"def {test}(" not in (ROOT / "tests" / file).read_text("utf-8")
+    ] == []
+
+
+def test_the_page_on_security_names_tests_for_every_attacker() -> None:
+    text = (DOCS / "security.md").read_text("utf-8")
+    attackers = text.split("\n## ")[2:-1]
+    assert [part.splitlines()[0] for part in attackers if "::test_" not in part] == []
 
 
 def _broken(page: Path, target: str) -> bool:
