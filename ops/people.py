@@ -47,6 +47,7 @@ def part_of(item: Item, player_id: str) -> str | None:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.BOARD
             | None
         ):
             return None

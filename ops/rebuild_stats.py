@@ -134,6 +134,7 @@ class Rebuild:
                 | Kind.ACTION
                 | Kind.GENERATION
                 | Kind.IMPORT
+                | Kind.BOARD
                 | None
             ):
                 pass

@@ -5,7 +5,7 @@ Pure. Everything is written once: each unit has a key that tells whether it is t
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -201,10 +201,10 @@ class ImportedPlayer:
             attributes["tokens"] = seen.tokens + self.tokens_earned - self.tokens_spent
             attributes["tokensEarned"] = seen.tokens_earned + self.tokens_earned
             attributes["tokensSpent"] = seen.tokens_spent + self.tokens_spent
-        for balance in self.balances:
-            if balance.points:
-                name = items.season_attribute(balance.season)
-                attributes[name] = seen.points_in(balance.season) + balance.points
+        gained = {each.season: each.points for each in self.balances if each.points}
+        held = {season: seen.points_in(season) + more for season, more in gained.items()}
+        attributes |= {items.season_attribute(season): each for season, each in held.items()}
+        attributes |= items.board_places(replace(seen, points={**seen.points, **held}))
         kept = {name: value for name, value in attributes.items() if value is not None}
         names = {f"#{place}": name for place, name in enumerate(kept)}
         values: dict[str, object] = {

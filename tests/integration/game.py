@@ -28,6 +28,7 @@ from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import audit, items, keys
+from heist_core.storage.board import BoardStore
 from heist_core.storage.history import History
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
@@ -59,6 +60,7 @@ FUNCTIONS = (
     *("get_tokens", "execute_heist", "check_target"),
     *("list_notifications", "mark_notifications_read", "list_heists"),
     "manage_preferences",
+    *("show_player", "list_targets", "show_leaderboard", "keep_leaderboard"),
     *("award_token", "upsert_player", "add_points"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
     *("audit_table", "show_statistics"),
@@ -122,6 +124,7 @@ class Game:
             "new_id": lambda: f"{next(self._ids):012x}".ljust(32, "0"),
             "store": lambda: self.store,
             "history": lambda: History(self.gateway, SameThread()),
+            "boards": lambda: BoardStore(self.gateway, SameThread()),
             "settings": lambda: self.settings,
             "refusals": lambda: self.refusals,
             "dead_letters": lambda variable: queues[variable],

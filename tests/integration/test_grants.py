@@ -90,6 +90,17 @@ def every_function_does_all_it_can(game: Game) -> None:
         asked = sample("show_statistics")
         asked["routeKey"] = f"GET /api/heist/admin/stats/{report}"
         assert game.request("show_statistics", asked).status == 200
+    for _ in range(2):  # of an odd month, and of an even one in which that is closed
+        for name in ("show_player", "list_targets", "show_leaderboard"):
+            game.settings_are_due()
+            assert game.request(name, api_event(name, "bob")).status == 200
+        game.call("keep_leaderboard", sample("keep_leaderboard"))
+        game.time.pass_(days=9)
+        game.give("alice", points=100, tokens=1)
+        game.give("bob", points=100)
+    closed = api_event("show_leaderboard", query={"season": "2026-11"})
+    assert game.request("show_leaderboard", closed).body["final"]
+
     state = game.item(keys.player("alice"))
     assert state is not None
     game.put({**state, "tokens": 99})

@@ -149,7 +149,8 @@ def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(
 
 
 def test_no_function_that_writes_outlasts_what_an_erasure_waits_for(on_aws: Processed) -> None:
-    for name in FUNCTIONS:
+    looks_before_it_writes = {"KeepLeaderboardFunction"}
+    for name in set(FUNCTIONS) - looks_before_it_writes:
         actions = {action for action, _, _ in on_aws.grants(role_of(name))}
         if actions & {"dynamodb:PutItem", "dynamodb:UpdateItem"}:
             timeout = on_aws.resources[name]["Properties"]["Timeout"]

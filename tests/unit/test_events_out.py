@@ -13,10 +13,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from moto import mock_aws
 
+from heist_core.domain.board import Standing
 from heist_core.domain.facts import Event
 from heist_core.messaging import bus
-from heist_core.messaging.bus import SOURCE, events_of
-from tests.builders import award, heist, reversal
+from heist_core.messaging.bus import SOURCE, closing_of, events_of
+from tests.builders import SEASON, award, heist, reversal
 
 FOLDER = Path(__file__).parents[2] / "docs" / "events-out"
 NAMES = sorted(path.name.removesuffix(".schema.json") for path in FOLDER.glob("*.schema.json"))
@@ -35,10 +36,17 @@ def emitted(fact: Event) -> list[dict[str, Any]]:
     ]
 
 
+def closed() -> dict[str, Any]:
+    detail_type, detail = closing_of(SEASON, 2, [Standing(20, "bob"), Standing(10, "alice")])
+    return {"source": SOURCE, "detail-type": detail_type, "detail": dict(detail)}
+
+
 EVENTS = {
     event["detail-type"]: event
-    for fact in (heist(), reversal(), award())
-    for event in emitted(fact)
+    for event in (
+        *(event for fact in (heist(), reversal(), award()) for event in emitted(fact)),
+        closed(),
+    )
 }
 
 

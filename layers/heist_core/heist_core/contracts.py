@@ -22,6 +22,10 @@ from .domain.preferences import EMAIL_CHOICES
 BODY_LIMIT = 8 * 1024
 NESTING_LIMIT = 16
 DEFAULT_PAGE = 50
+DEFAULT_SPAN = 5
+MOST_SPAN = 25
+DEFAULT_TARGETS = 20
+MOST_TARGETS = 50
 
 # Texts, compiled when first used: a function uses one or two of these.
 _POSITION = r"[0-9]{10}-[0-9a-f]{8}"
@@ -33,11 +37,23 @@ _PLAIN = r"\"?[A-Za-z0-9._~:+/=-]+\"?"
 _DIFFERENT = f"{_PLAIN}(?:, ?{_PLAIN})+"
 
 
-def _limit(value: object) -> int:
+def _integer(value: object, lowest: int, highest: int) -> int:
     text = str(value)
-    if not re.fullmatch(_WHOLE_NUMBER, text) or not 1 <= int(text) <= 100:
-        raise ValueError("must be an integer from 1 to 100")
+    if not re.fullmatch(_WHOLE_NUMBER, text) or not lowest <= int(text) <= highest:
+        raise ValueError(f"must be an integer from {lowest} to {highest}")
     return int(text)
+
+
+def _limit(value: object) -> int:
+    return _integer(value, 1, 100)
+
+
+def _span(value: object) -> int:
+    return _integer(value, 0, MOST_SPAN)
+
+
+def _targets(value: object) -> int:
+    return _integer(value, 1, MOST_TARGETS)
 
 
 def _season(value: object) -> str:
@@ -102,6 +118,22 @@ class HeistsQuery(Wire):
     season: Annotated[str | None, BeforeValidator(_season)] = None
     limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_PAGE
     cursor: str | None = None
+
+
+class LeaderboardQuery(Wire):
+    """Absent: `season` is that of the cursor, else the current one."""
+
+    season: Annotated[str | None, BeforeValidator(_season)] = None
+    limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_PAGE
+    cursor: str | None = None
+
+
+class AroundQuery(Wire):
+    span: Annotated[int, BeforeValidator(_span)] = DEFAULT_SPAN
+
+
+class TargetsQuery(Wire):
+    limit: Annotated[int, BeforeValidator(_targets)] = DEFAULT_TARGETS
 
 
 class MarkReadRequest(Wire):

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .messaging.dead_letters import DeadLetters
     from .settings import LiveSettings
     from .storage.audit import Audit, Violation
+    from .storage.board import BoardStore
     from .storage.history import History
     from .storage.statistics import StatisticsStore
     from .storage.table import Progress
@@ -38,12 +39,16 @@ if TYPE_CHECKING:
     from .use_cases.award_token import AwardToken
     from .use_cases.check_target import CheckTarget
     from .use_cases.execute_heist import ExecuteHeist
+    from .use_cases.keep_leaderboard import KeepLeaderboard
     from .use_cases.keep_statistics import KeepStatistics
+    from .use_cases.list_targets import ListTargets
     from .use_cases.manage_preferences import ManagePreferences
     from .use_cases.mark_notifications_read import MarkNotificationsRead
     from .use_cases.notify_players import NotifyPlayers
     from .use_cases.publish_and_count import PublishAndCount
     from .use_cases.publish_event import PublishEvent
+    from .use_cases.show_leaderboard import ShowLeaderboard
+    from .use_cases.show_player import ShowPlayer
     from .use_cases.show_statistics import ShowStatistics
     from .use_cases.sweep_notifications import SweepNotifications
     from .use_cases.upsert_player import UpsertPlayer
@@ -109,6 +114,13 @@ def history() -> "History":
     from .storage.history import History
 
     return History(_table(), ThreadPoolExecutor(_THREADS))
+
+
+@functools.cache
+def boards() -> "BoardStore":
+    from .storage.board import BoardStore
+
+    return BoardStore(_table(), ThreadPoolExecutor(_THREADS))
 
 
 @functools.cache
@@ -204,6 +216,20 @@ def refusals() -> Tally:
     return Tally(DAY, time.time)
 
 
+def list_targets() -> "ListTargets":
+    from random import Random
+
+    from .use_cases.list_targets import ListTargets
+
+    return ListTargets(store(), boards(), history(), settings(), clock(), Random())
+
+
+def keep_leaderboard() -> "KeepLeaderboard":
+    from .use_cases.keep_leaderboard import KeepLeaderboard
+
+    return KeepLeaderboard(boards(), bus(), clock())
+
+
 def keep_statistics() -> "KeepStatistics":
     from .use_cases.keep_statistics import KeepStatistics
 
@@ -238,6 +264,18 @@ def _publish_event() -> "PublishEvent":
     from .use_cases.publish_event import PublishEvent
 
     return PublishEvent(store(), bus())
+
+
+def show_leaderboard() -> "ShowLeaderboard":
+    from .use_cases.show_leaderboard import ShowLeaderboard
+
+    return ShowLeaderboard(boards(), clock())
+
+
+def show_player() -> "ShowPlayer":
+    from .use_cases.show_player import ShowPlayer
+
+    return ShowPlayer(store(), show_leaderboard(), settings(), clock())
 
 
 def show_statistics() -> "ShowStatistics":

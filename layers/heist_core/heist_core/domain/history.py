@@ -14,7 +14,7 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Points are signed from the player's side, and names are those of then (GAME section 1)."""
+    """Points are signed from the player's side, and names are those of then (SPEC section 2)."""
 
     player_id: str
     heist: Heist

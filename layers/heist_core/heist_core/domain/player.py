@@ -129,6 +129,14 @@ class Player:
         return self.exists and not self.blocked and not self.erased
 
     @property
+    def shown(self) -> bool:
+        """Whether others may see this player on boards and among targets."""
+        return not (self.blocked or self.erased or self.preferences.hidden)
+
+    def on_board(self, season: str) -> bool:
+        return self.shown and self.points_in(season) > 0
+
+    @property
     def name(self) -> str | None:
         return self.profile.name.value
 

@@ -74,6 +74,10 @@ def hours_left(ends_at: datetime, now: datetime) -> int:
     return -((now - ends_at) // timedelta(hours=1))
 
 
+def season_before(season: str) -> str:
+    return season_of(datetime.fromisoformat(f"{season}-01T00:00:00+00:00") - timedelta(days=1))
+
+
 def season_of(moment: datetime) -> str:
     """The calendar month in UTC, `YYYY-MM`, that points of this moment belong to."""
     return to_milliseconds(moment).strftime("%Y-%m").zfill(7)

@@ -1,12 +1,14 @@
 """Events out, on the stack's own bus (SPEC section 6)."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from heist_core.domain.award import Award
+from heist_core.domain.board import Standing, placed
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.facts import Event, points_changes
 from heist_core.domain.heist import Heist
@@ -60,11 +62,18 @@ class PointsChanged(TypedDict):
     version: int
 
 
+class SeasonClosed(TypedDict):
+    season: str
+    players: int
+    winners: list[Mapping[str, str | int]]
+
+
 EventOut = (
     tuple[Literal["HeistCommitted"], HeistCommitted]
     | tuple[Literal["HeistReversed"], HeistReversed]
     | tuple[Literal["TokenAwarded"], TokenAwarded]
     | tuple[Literal["PointsChanged"], PointsChanged]
+    | tuple[Literal["SeasonClosed"], SeasonClosed]
 )
 
 
@@ -121,6 +130,23 @@ def events_of(event: Event) -> list[EventOut]:
     return [event_of(event), *map(change_out, points_changes(event))]
 
 
+WINNERS = 100
+
+
+def closing_of(season: str, players: int, standings: Iterable[Standing]) -> EventOut:
+    """The end of a season as other systems see it."""
+    winners: list[Mapping[str, str | int]] = [
+        {
+            "rank": place.rank,
+            "userId": place.standing.player_id,
+            "points": place.standing.points,
+        }
+        for place in islice(placed(standings), WINNERS)
+        if place.standing.player_id is not None
+    ]
+    return "SeasonClosed", SeasonClosed(season=season, players=players, winners=winners)
+
+
 class Bus:
     def __init__(self, client: "EventBridgeClient", name: str) -> None:
         self._client = client
@@ -133,6 +159,10 @@ class Bus:
     def publish_change(self, change: PointsChange) -> None:
         """The same for a change that no other event tells of."""
         self._put([change_out(change)])
+
+    def announce_closing(self, season: str, players: int, standings: Iterable[Standing]) -> None:
+        """The same for a season that has ended."""
+        self._put([closing_of(season, players, standings)])
 
     def _put(self, events: Sequence[EventOut]) -> None:
         try:

@@ -118,9 +118,9 @@ class Audit:
                 case Kind.POINTS_EVENT:
                     self.points_events[which] = number(item, "points")
                 case Kind.NOTICE:
-                    self.told.add(_place(key))
+                    self.told.add(keys.place_of(key))
                     in_inbox = f"{item['recipientId']}/{keys.inbox_tag(key)}"
-                    self.notices[in_inbox] = _place(key)
+                    self.notices[in_inbox] = keys.place_of(key)
                 case Kind.INBOX:
                     self.inbox[f"{which}/{item['tag']}"] += 1
                 case (
@@ -135,13 +135,14 @@ class Audit:
                     | Kind.ROBBER
                     | Kind.GENERATION
                     | Kind.IMPORT
+                    | Kind.BOARD
                     | None
                 ):
                     pass
                 case unknown:
                     assert_never(unknown)
         except (KeyError, ValueError) as error:
-            self.unreadable.append(Violation(_place(key), "can be read", repr(error)))
+            self.unreadable.append(Violation(keys.place_of(key), "can be read", repr(error)))
 
     def _take_entry(self, player_id: str, item: Item) -> None:
         season, source, source_id = keys.ledger_entry_of(item)
@@ -189,9 +190,11 @@ class Audit:
 
     def _take_owed(self, key: keys.Key, item: Item, *recipients: str) -> None:
         if datetime.fromisoformat(str(item["createdAt"])) > self.now - _NOTICES_SURE:
-            self.to_be_told[_place(key)] = {_place(keys.notice(key, who)) for who in recipients}
+            self.to_be_told[keys.place_of(key)] = {
+                keys.place_of(keys.notice(key, who)) for who in recipients
+            }
         if "owedBucket" in item:
-            self.owing.add(_place(key))
+            self.owing.add(keys.place_of(key))
 
     def violations(self) -> Iterator[Violation]:
         """Everything that does not add up."""
@@ -254,10 +257,6 @@ class Audit:
             if held[season] != self.earned[season]:
                 figures = f"{held[season]} held, {self.earned[season]} earned"
                 yield Violation(f"season {season}", "points are conserved", figures)
-
-
-def _place(key: keys.Key) -> str:
-    return f"{key['pk']}/{key['sk']}"
 
 
 def points_of(state: Item) -> dict[str, int]:

@@ -2,18 +2,29 @@
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor
+from datetime import datetime
 from itertools import islice
 from typing import NamedTuple
 
 from heist_core.domain.heist import Heist
 from heist_core.domain.history import Entry, Role
+from heist_core.domain.player import Player
+from heist_core.domain.times import season_of, to_iso
 
 from . import items, keys
 from .items import Item, to_wire
 from .keys import Key, Source
 from .table import KEYS_AT_ONCE, Table
 
+ROBBERIES_SHOWN = 50
+_LAST = "~"
+"""Above all that a moment and an id are made of."""
 _SOURCES = {Role.ATTACKER: Source.GAIN, Role.VICTIM: Source.LOSS}
+
+
+class Robbery(NamedTuple):
+    heist_id: str
+    robber_id: str
 
 
 class Page(NamedTuple):
@@ -62,16 +73,59 @@ class History:
         """A heist that happened and that this player was part of; None for any other id."""
         state = keys.player(player_id)
         found = self._records([state, *_records_of(heist_id)])
-        if items.player_from(player_id, found.get(_place(state))).erased:
+        if items.player_from(player_id, found.get(keys.place_of(state))).erased:
             return None
         return _entry(player_id, heist_id, found)
+
+    def robberies(self, player_id: str, since: datetime, now: datetime) -> list[Robbery]:
+        """The newest heists on a player since a moment, at most 50."""
+        found: list[Robbery] = []
+        for season in sorted({season_of(since), season_of(now)}, reverse=True):
+            key = keys.ledger_entry(player_id, season, Source.LOSS, "")
+            entries = self._table.query(
+                {
+                    "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
+                    "ExpressionAttributeValues": to_wire(
+                        {
+                            ":pk": key["pk"],
+                            ":first": key["sk"] + to_iso(since),
+                            ":last": key["sk"] + _LAST,
+                        }
+                    ),
+                    "ConsistentRead": True,
+                    "ScanIndexForward": False,
+                    "Limit": ROBBERIES_SHOWN,
+                }
+            )
+            left = ROBBERIES_SHOWN - len(found)
+            found += [
+                Robbery(str(entry["heistId"]), str(entry["otherId"]))
+                for entry in islice(entries, left)
+            ]
+        return found
+
+    def robbers(self, robberies: Sequence[Robbery]) -> list[Player]:
+        """Who robbed, the latest first, each once; not for a heist that was reversed."""
+        ids = list(dict.fromkeys(one.robber_id for one in robberies))
+        reversals = {one.heist_id: keys.reversal(one.heist_id) for one in robberies}
+        found = self._records([*map(keys.player, ids), *reversals.values()])
+        standing = {
+            one.robber_id
+            for one in robberies
+            if keys.place_of(reversals[one.heist_id]) not in found
+        }
+        return [
+            items.player_from(each, found.get(keys.place_of(keys.player(each))))
+            for each in ids
+            if each in standing
+        ]
 
     def _positions(
         self, player_id: str, season: str, source: Source, before: str | None, limit: int
     ) -> list[str]:
         """Newest first."""
         first = keys.ledger_entry(player_id, season, source, "")
-        last = before or "~"  # which is above all that a moment and an id are made of
+        last = before or _LAST
         found = self._table.query(
             {
                 "KeyConditionExpression": "pk = :pk AND sk BETWEEN :first AND :last",
@@ -90,7 +144,7 @@ class History:
     def _records(self, wanted: Sequence[Key]) -> dict[str, Item]:
         parts = [wanted[at : at + KEYS_AT_ONCE] for at in range(0, len(wanted), KEYS_AT_ONCE)]
         found = self._executor.map(self._table.get_all, parts)
-        return {_place(item): item for of in found for item in of}
+        return {keys.place_of(item): item for of in found for item in of}
 
 
 def _records_of(heist_id: str) -> tuple[Key, Key]:
@@ -98,12 +152,8 @@ def _records_of(heist_id: str) -> tuple[Key, Key]:
 
 
 def _entry(player_id: str, heist_id: str, records: dict[str, Item]) -> Entry | None:
-    record, reversal = (records.get(_place(key)) for key in _records_of(heist_id))
+    record, reversal = (records.get(keys.place_of(key)) for key in _records_of(heist_id))
     heist = None if record is None else items.heist_from(record)
     if not isinstance(heist, Heist) or player_id not in heist.parties:
         return None
     return Entry(player_id, heist, None if reversal is None else items.reversal_from(reversal))
-
-
-def _place(key: Item) -> str:
-    return f"{key['pk']}/{key['sk']}"

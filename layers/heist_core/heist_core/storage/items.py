@@ -127,6 +127,30 @@ def player_from(player_id: str, item: Item | None) -> Player:
     )
 
 
+def board_place(player: Player, season: str, points: int) -> dict[str, object]:
+    """What holds a player's place on a season's board, once they have so many points.
+
+    Nothing for whoever is not shown, nor in a season before the one that their place is in.
+    """
+    index = keys.board_index(season)
+    later = (other > season and keys.board_index(other) == index for other in player.points)
+    if not player.shown or any(later):
+        return {}
+    shard = keys.spread(player.id, keys.BOARD_SHARDS)
+    return {
+        f"{index}Board": keys.board_shard(season, shard),
+        f"{index}Place": keys.board_place(player.id, points),
+    }
+
+
+def board_places(player: Player) -> dict[str, object]:
+    """Every attribute that holds a place, for the player as they then are; None for absent ones."""
+    places: dict[str, object] = dict.fromkeys(("oddBoard", "oddPlace", "evenBoard", "evenPlace"))
+    for season, points in sorted(player.points.items()):
+        places |= board_place(player, season, points)
+    return places
+
+
 def _losses_from(stored: Item) -> dict[str, Losses]:
     return {
         season: Losses(_integer(losses, "robberies"), _integer(losses, "points"))
@@ -496,6 +520,7 @@ def fact_from(item: Item) -> Fact:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.BOARD
             | None
         ):
             raise Malformed("pk and sk name no heist, reversal or referral")

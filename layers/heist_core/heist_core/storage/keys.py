@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum, StrEnum
 
+from heist_core.domain.board import HIGHEST_POINTS, tie_of
 from heist_core.domain.times import to_iso
 
 Key = dict[str, str]
@@ -48,6 +49,8 @@ class Kind(Enum):
     ROBBER = "ROBBER", "ROBBER"
     GENERATION = "STATISTICS", "GENERATION"
     IMPORT = "IMPORT", "RUN"
+    BOARD = "BOARD", ""
+    """A season's leaderboard: its curve, its first places at a moment, or as it was closed."""
 
     def __init__(self, partition: str, sort: str) -> None:
         self.partition = partition
@@ -71,6 +74,11 @@ def kind_of(item: Mapping[str, object]) -> Kind | None:
 
 def key_of(item: Mapping[str, object]) -> Key:
     return {"pk": str(item["pk"]), "sk": str(item["sk"])}
+
+
+def place_of(item: Mapping[str, object]) -> str:
+    """Both parts of a key as one text."""
+    return f"{item['pk']}/{item['sk']}"
 
 
 def id_of(item: Mapping[str, object]) -> str:
@@ -208,6 +216,48 @@ def actions(month: str) -> str:
 
 IMPORT = Kind.IMPORT.key()
 """Which export a table was filled from, so that it takes no other."""
+
+
+# The leaderboard. Players of odd and of even months lie in an index each, so that a month is still
+# there when the next has begun. Its partition keys are `board_shard`, its sort keys `board_place`.
+
+BOARD_SHARDS = 4
+
+
+def board_index(season: str) -> str:
+    """`odd` or `even`; the index and what its keys begin with."""
+    return "odd" if int(season[-2:]) % 2 else "even"
+
+
+def board_shard(season: str, shard: int) -> str:
+    return f"{Kind.BOARD.partition}#{season}#{shard}"
+
+
+def board_place(player_id: str, points: int) -> str:
+    """Sorts as `domain.board.order` does."""
+    return f"{place_from(points)}#{tie_of(player_id)}"
+
+
+def place_from(points: int) -> str:
+    """Below the places of all who have so many points, and above those who have fewer."""
+    return f"{points:0{len(str(HIGHEST_POINTS))}d}"
+
+
+def points_at(board_place: str) -> int:
+    return int(board_place.partition("#")[0])
+
+
+def board_curve(season: str) -> Key:
+    return Kind.BOARD.key(season, sort="CURVE")
+
+
+def board_view(season: str, moment: datetime) -> Key:
+    """The first places as they were then."""
+    return Kind.BOARD.key(season, sort=f"VIEW#{to_iso(moment)}")
+
+
+def board_final(season: str) -> Key:
+    return Kind.BOARD.key(season, sort="FINAL")
 
 
 # Statistics: all but the pointer carry a generation: a rebuild makes new ones beside the old.

@@ -1,7 +1,7 @@
 """Requests that only an operator sends. No function's role permits the changes that they make."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -10,10 +10,10 @@ from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-from . import items, keys
+from . import board, items, keys
 from .items import Item, to_wire
 from .keys import Kind
-from .writes import Request, Step, Transaction, put, put_new, update
+from .writes import Request, Step, Transaction, and_set, as_values, put, put_new, update
 
 
 def action_item(action: Action) -> Item:
@@ -59,8 +59,11 @@ def commit_reversal(
     """The reversal, both players, both ledger entries and the operator's action, or nothing."""
     season = {"#season": items.season_attribute(reversal.season)}
     losses = victim.losses_after_reversal(reversal.season, reversal.points_returned)
-    changes = "SET #season = :points"
+    attackers = items.board_place(attacker, reversal.season, reversal.attacker_points_after)
+    victims_place = items.board_place(victim, reversal.season, reversal.victim_points_after)
+    changes = "SET #season = :points" + and_set(attackers)
     values: dict[str, object] = {
+        **as_values(attackers),
         ":points": reversal.attacker_points_after,
         ":one": 1,
         ":seen": attacker.version,
@@ -91,8 +94,11 @@ def commit_reversal(
             {
                 "Update": update(
                     keys.player(victim.id),
-                    "SET #season = :points, losses = :losses ADD version :one",
+                    "SET #season = :points, losses = :losses"
+                    + and_set(victims_place)
+                    + " ADD version :one",
                     {
+                        **as_values(victims_place),
                         ":points": reversal.victim_points_after,
                         ":losses": items.losses_attribute(losses),
                         ":one": 1,
@@ -150,14 +156,18 @@ def change_settings(
 
 def block(player: Player, at: datetime, action: Action) -> Transaction:
     """Keep a player that is still at the version seen out of heists, on either side."""
-    return _change_player(
-        player, "SET blockedAt = :at ADD version :one", {":at": to_iso(at)}, action
-    )
+    places = items.board_places(replace(player, blocked_at=at))
+    changes = f"SET blockedAt = :at REMOVE {', '.join(places)} ADD version :one"
+    return _change_player(player, changes, {":at": to_iso(at)}, action)
 
 
 def unblock(player: Player, action: Action) -> Transaction:
     """Let a player that is still at the version seen take part again."""
-    return _change_player(player, "REMOVE blockedAt ADD version :one", {}, action)
+    places = items.board_places(replace(player, blocked_at=None))
+    there = {name: value for name, value in places.items() if value is not None}
+    sets = f" SET {and_set(there).removeprefix(', ')}" if there else ""
+    changes = f"REMOVE blockedAt{sets} ADD version :one"
+    return _change_player(player, changes, as_values(there), action)
 
 
 def _change_player(player: Player, changes: str, values: Item, action: Action) -> Transaction:
@@ -184,6 +194,7 @@ def freeze(player: Player, at: datetime, action: Action) -> Transaction:
     """
     attributes = items.profile_attributes(player.profile)
     attributes |= items.preferences_attributes(player.preferences)
+    attributes |= items.board_places(replace(player, erased_at=at))
     names = {f"#{name}": name for name in (*attributes, "victims")}
     values: dict[str, object] = {":at": to_iso(at), ":one": 1}
     condition = "attribute_not_exists(version)"
@@ -245,6 +256,9 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             named = {"referredName", "referralId"} if which == player_id else set()
             named |= {"referralId"} if item.get("referrerId") == player_id else set()
             return _without(key, sorted(named & item.keys()), "referrals")
+        case Kind.BOARD:
+            request = board.without_player(item, player_id)
+            return None if request is None else Redaction("closed leaderboards", request)
         case (
             Kind.PLAYER
             | Kind.NOTICE

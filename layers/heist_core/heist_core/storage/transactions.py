@@ -5,6 +5,7 @@ anything that the rules look at bumps it, so what the rules saw still holds at t
 """
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from heist_core.domain.award import Award, EarnedPoints
@@ -16,7 +17,7 @@ from heist_core.domain.points import PointsChange
 from heist_core.domain.times import to_iso
 
 from . import items, keys
-from .writes import Request, Step, Transaction, put, put_new, update
+from .writes import Request, Step, Transaction, and_set, as_values, put, put_new, update
 
 _RATE_ITEMS_KEPT = timedelta(hours=1)
 
@@ -29,6 +30,8 @@ def commit_heist(
     at = to_iso(plan.at)
     victims = attacker.victims_after_heist(victim.id, plan.at, pair_cooldown)
     losses = victim.losses_after_heist(plan.season, plan.points_stolen)
+    attackers = items.board_place(attacker, plan.season, plan.attacker_points_after)
+    victims_place = items.board_place(victim, plan.season, plan.victim_points_after)
     season = {"#season": items.season_attribute(plan.season)}
     gain, loss = items.heist_ledger_items(heist)
     return (
@@ -40,9 +43,11 @@ def commit_heist(
                     keys.player(attacker.id),
                     "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
                     "lastSpentAt = :at, lastHeistAt = :at"
+                    + and_set(attackers)
                     + (", victims = :victims" if victims else " REMOVE victims")
                     + " ADD version :one",
                     {
+                        **as_values(attackers),
                         ":victims": items.victims_attribute(victims) if victims else None,
                         ":points": plan.attacker_points_after,
                         ":tokens": plan.tokens_left,
@@ -61,8 +66,11 @@ def commit_heist(
             {
                 "Update": update(
                     keys.player(victim.id),
-                    "SET #season = :points, lastRobbedAt = :at, losses = :losses ADD version :one",
+                    "SET #season = :points, lastRobbedAt = :at, losses = :losses"
+                    + and_set(victims_place)
+                    + " ADD version :one",
                     {
+                        **as_values(victims_place),
                         ":losses": items.losses_attribute(losses),
                         ":points": plan.victim_points_after,
                         ":at": at,
@@ -143,34 +151,13 @@ def release_award(award: Award, *, to_new: bool) -> Transaction:
 
 def commit_points(earned: EarnedPoints, seen: Player, change: PointsChange) -> Transaction:
     """Points of one event, once, with their ledger entry."""
-    changes = "ADD #season :points, version :one"
-    values: dict[str, object] = {":points": earned.points, ":one": 1}
-    if seen.exists:
-        values[":seen"] = seen.version
-    else:
-        changes += " SET firstSeenAt = :at"
-        values[":at"] = to_iso(change.at)
+    attributes: dict[str, object] = {items.season_attribute(change.season): change.points}
+    attributes |= items.board_place(seen, change.season, change.points)
     return (
         Step("event", {"Put": put_new(items.points_event_item(earned, change))}),
-        Step(
-            "player",
-            {
-                "Update": update(
-                    keys.player(seen.id),
-                    changes,
-                    values,
-                    condition=_as_seen(seen),
-                    names={"#season": items.season_attribute(earned.season)},
-                )
-            },
-        ),
+        Step("player", {"Update": _replaced(seen, attributes, change.at)}),
         Step("ledger", {"Put": put(items.earned_ledger_item(earned))}),
     )
-
-
-def _as_seen(player: Player) -> str:
-    """The condition; it takes the version as `:seen` if the player was there."""
-    return "version = :seen" if player.exists else "attribute_not_exists(version)"
 
 
 def save_profile(seen: Player, profile: Profile, now: datetime) -> Request:
@@ -180,29 +167,27 @@ def save_profile(seen: Player, profile: Profile, now: datetime) -> Request:
 
 def save_preferences(seen: Player, preferences: Preferences, now: datetime) -> Request:
     """Replace the preferences of a player that is still at the version seen (or still absent)."""
-    return _replaced(seen, items.preferences_attributes(preferences), now)
+    places = items.board_places(replace(seen, preferences=preferences))
+    return _replaced(seen, items.preferences_attributes(preferences) | places, now)
 
 
 def _replaced(seen: Player, attributes: dict[str, object], now: datetime) -> Request:
+    """Set attributes, or remove those that are None, if the player is still as seen."""
     if not seen.exists:
         attributes["firstSeenAt"] = to_iso(now)
-    names = {f"#{name}": name for name in attributes}
-    kept = [name for name, value in attributes.items() if value is not None]
-    removed = [name for name, value in attributes.items() if value is None]
-    changes = "ADD version :one"
-    if kept:
-        changes += " SET " + ", ".join(f"#{name} = :{name}" for name in kept)
-    if removed:
-        changes += " REMOVE " + ", ".join(f"#{name}" for name in removed)
-    values: dict[str, object] = {f":{name}": attributes[name] for name in kept}
-    values[":one"] = 1
-    if seen.exists:
-        values[":seen"] = seen.version
+    names = {f"#n{number}": name for number, name in enumerate(attributes)}
+    values = {f":n{number}": value for number, value in enumerate(attributes.values())}
+    sets = [
+        f"#n{number} = {name}" for number, name in enumerate(values) if values[name] is not None
+    ]
+    removed = [name for name, value in zip(names, values.values(), strict=True) if value is None]
     return update(
         keys.player(seen.id),
-        changes,
-        values,
-        condition=_as_seen(seen),
+        "ADD version :one"
+        + (f" SET {', '.join(sets)}" if sets else "")
+        + (f" REMOVE {', '.join(removed)}" if removed else ""),
+        {**values, ":one": 1, ":seen": seen.version if seen.exists else None},
+        condition="version = :seen" if seen.exists else "attribute_not_exists(version)",
         names=names,
     )
 

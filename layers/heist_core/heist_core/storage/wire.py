@@ -35,6 +35,8 @@ def _typed(value: object) -> "AttributeValueTypeDef":
             return {"M": {name: _typed(inner) for name, inner in value.items()}}
         case list():
             return {"L": [_typed(inner) for inner in value]}
+        case bytes():
+            return {"B": value}
         case None:
             return {"NULL": True}
     raise TypeError(f"no item holds a {type(value).__name__}")

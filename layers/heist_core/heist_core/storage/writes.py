@@ -34,6 +34,16 @@ def put_new(item: Item) -> Request:
     }
 
 
+def and_set(attributes: Item) -> str:
+    """What sets attributes more, behind others in an expression."""
+    return "".join(f", {name} = :{name}" for name in attributes)
+
+
+def as_values(attributes: Item) -> dict[str, object]:
+    """The values for `and_set`."""
+    return {f":{name}": value for name, value in attributes.items()}
+
+
 def update(
     key: Key,
     changes: str,

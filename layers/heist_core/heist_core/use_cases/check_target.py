@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 CHECKS_PER_ATTEMPT = 3
 """can-rob's limit is this many times the limit of execute (SPEC section 2)."""
+TOO_MANY_CHECKS = "Too many questions about targets, please try again later"
 
 
 @dataclass(frozen=True)
@@ -46,10 +47,7 @@ class CheckTarget:
         else:
             allowed, snapshot = self.store.together(count, read)
         if not allowed:
-            raise RateLimited(
-                seconds_to_next_minute(now),
-                "Too many questions about targets, please try again later",
-            )
+            raise RateLimited(seconds_to_next_minute(now), TOO_MANY_CHECKS)
         try:
             return plan_heist(snapshot.attacker, snapshot.victim, self.settings.current, now)
         except HeistRefused as refusal:
