@@ -32,6 +32,7 @@ from .checked import CheckedExport
 from .files import REJECTS, Export, ExportError, find_export
 from .loading import Loader, Verified
 from .mapping import Sums
+from .pace import Pace
 from .rows import RowError
 
 _SEASON = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -102,7 +103,7 @@ def _load(target: Target, checked: CheckedExport, out: Output) -> Verified:
         ("players", sums.players, checked.players),
     )
     verified = Verified()
-    with closing(Loader(target.table)) as loader:
+    with closing(Loader(target.table, Pace())) as loader:
         for kind, total, units in kinds:
             loader.load(units(), _count(out, f"{kind} written", total))
         for kind, total, units in kinds:

@@ -19,6 +19,7 @@ from heist_core.storage.table import Table
 from heist_core.use_cases.retry import pauses
 
 from .mapping import ITEMS_AT_ONCE, Place, Sums, Unit, place_of
+from .pace import Pace, is_throttled
 
 CALLS_AT_ONCE = 8
 _ROUNDS = 6
@@ -48,8 +49,9 @@ class Verified:
 class Loader:
     """`table` is shared by CALLS_AT_ONCE threads."""
 
-    def __init__(self, table: Table) -> None:
+    def __init__(self, table: Table, pace: Pace) -> None:
         self._table = table
+        self._pace = pace
         self._pool = ThreadPoolExecutor(CALLS_AT_ONCE)
 
     def close(self) -> None:
@@ -87,35 +89,46 @@ class Loader:
 
     def _load(self, group: Sequence[Unit]) -> int:
         """Read and decide again while others are in the way; then take smaller steps."""
-        for _ in _rounds():
-            try:
-                found = self._read([unit.key for unit in group])
-                missing = [
-                    steps for unit in group if (steps := unit.steps(found.get(place_of(unit.key))))
-                ]
-                if missing:
-                    self._table.transact([step for steps in missing for step in steps])
-            except Misconfigured:
-                raise
-            except Unavailable:
-                continue
-            return len(missing)
+        written = self._tried(lambda: self._write(group), sum(len(one.all_keys()) for one in group))
+        if written is not None:
+            return written
         if len(group) == 1:
             raise Contention
         middle = len(group) // 2
         return self._load(group[:middle]) + self._load(group[middle:])
 
+    def _write(self, group: Sequence[Unit]) -> int:
+        found = self._read([unit.key for unit in group])
+        missing = [steps for unit in group if (steps := unit.steps(found.get(place_of(unit.key))))]
+        if missing:
+            self._table.transact([step for steps in missing for step in steps])
+        return len(missing)
+
     def _verify(self, group: Sequence[Unit]) -> Verified:
         wanted = [key for unit in group for key in unit.all_keys()]
-        for _ in _rounds():
+        found = self._tried(lambda: self._read(wanted), len(wanted))
+        if found is None:
+            raise Unavailable
+        return _verified(group, found)
+
+    def _tried(self, work: Callable[[], R], items: int) -> R | None:
+        """What `work` on so many items comes to; None when it failed in every round. That the table
+        has enough of us is no failure, as long as we can ask more slowly."""
+        rounds = _rounds()
+        while True:
+            self._pace.wait(items)
             try:
-                found = self._read(wanted)
+                result = work()
             except Misconfigured:
                 raise
-            except Unavailable:
-                continue
-            return _verified(group, found)
-        raise Unavailable
+            except Unavailable as error:
+                if is_throttled(error) and self._pace.slower():
+                    continue
+                if next(rounds, None) is None:
+                    return None
+            else:
+                self._pace.faster(items)
+                return result
 
     def _read(self, wanted: Sequence[keys.Key]) -> dict[Place, Item]:
         return {place_of(item): item for item in self._table.get_all(wanted)}
@@ -147,8 +160,8 @@ def _verified(group: Sequence[Unit], found: Mapping[Place, Item]) -> Verified:
     return verified
 
 
-def _rounds() -> Iterator[None]:
-    """A few tries, with longer and longer pauses between them."""
-    for pause in islice(pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS), _ROUNDS):
-        yield
+def _rounds() -> Iterator[float]:
+    """A few pauses between tries, longer and longer."""
+    for pause in islice(pauses(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS), _ROUNDS - 1):
         time.sleep(pause)
+        yield pause

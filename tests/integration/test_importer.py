@@ -17,6 +17,7 @@ from heist_core.storage import keys
 from heist_core.storage.audit import audit_items
 from ops import __main__ as tool
 from ops.importer import loading
+from ops.importer.pace import FIRST, Pace
 from ops.output import Output
 from ops.target import OperatorError
 from tests.builders import HOUR, NOW, bus_event
@@ -240,6 +241,45 @@ def test_answers_that_get_lost_lose_and_double_nothing(
         pass
     game.tap.close()
     assert code == 0
+    assert_sound(game)
+
+
+def test_a_table_that_has_enough_is_asked_more_slowly_and_not_given_up(
+    desk: Desk, game: Game, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new table takes so much a second, here 100 items, and cancels transactions beyond that."""
+    now = last = level = 0.0
+    turned_away = 0
+    throttled: Any = client_error("TransactionCanceledException")
+    throttled.response["CancellationReasons"] = [{"Code": "None"}, {"Code": "ThrottlingError"}]
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def before(operation: str, request: Mapping[str, Any]) -> None:
+        nonlocal last, level, turned_away
+        if operation != "transact_write_items":
+            return
+        level, last = max(0.0, level - 100 * (now - last)), now
+        if level + len(request["TransactItems"]) > 100:
+            turned_away += 1
+            raise throttled
+        level += len(request["TransactItems"])
+
+    paces: list[Pace] = []
+
+    def new_pace() -> Pace:
+        paces.append(Pace(lambda: now, pause))
+        return paces[-1]
+
+    monkeypatch.setattr("ops.importer.command.Pace", new_pace)
+    monkeypatch.setattr("ops.importer.loading.time.sleep", pause)
+    game.tap.before = before
+    desk("import", str(export), *APPLY)
+    game.tap.close()
+    assert turned_away > 3
+    assert paces[0].items_a_second < FIRST
     assert_sound(game)
 
 

@@ -15,6 +15,7 @@ from ops.importer.checked import CheckedExport
 from ops.importer.files import ExportError, Rows, find_export
 from ops.importer.loading import grouped
 from ops.importer.mapping import ITEMS_AT_ONCE, Sums, Unit
+from ops.importer.pace import FIRST, LOWEST, Pace
 from ops.importer.rows import HeistRow, PointRow, Row, RowError, TokenRow, UserRow
 from tests.builders import NOW
 from tests.old_system import play
@@ -493,3 +494,41 @@ def test_no_group_is_larger_than_a_transaction_and_none_is_lost(tmp_path: Path) 
     sizes = [sum(len(unit.all_keys()) for unit in group) for group in groups]
     assert max(sizes) <= ITEMS_AT_ONCE
     assert min(sizes[:-1]) > ITEMS_AT_ONCE - 6
+
+
+# --- The pace ------------------------------------------------------------------------------------
+
+
+class Hours:
+    """A clock that goes on by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_the_loader_asks_at_its_pace_and_gains_while_all_goes_well() -> None:
+    clock = Hours()
+    pace = Pace(clock, clock.sleep)
+    for _ in range(1000):
+        pace.wait(100)
+        pace.faster(100)
+    assert pace.items_a_second == 2 * FIRST
+    assert 69 < clock.now < 70
+
+
+def test_one_burst_of_refusals_halves_the_pace_once_and_never_below_the_lowest() -> None:
+    clock = Hours()
+    pace = Pace(clock, clock.sleep)
+    assert all(pace.slower() for _ in range(8))
+    assert pace.items_a_second == FIRST / 2
+    for _ in range(10):
+        clock.sleep(1)
+        pace.slower()
+    assert pace.items_a_second == LOWEST
+    assert not pace.slower()
