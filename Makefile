@@ -18,7 +18,7 @@ switch = $(if $(filter-out 1 yes true 0 no false,$($1)),$(error \
   $1 is a switch: 1, yes or true is on; empty, 0, no or false is off; not "$($1)"))$(if $(filter 1 yes true,$($1)),$2)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test simulate stress bench bench-growth cost bench-load hot-victim mutants check format redrive preflight deploy lock clean tools python
+.PHONY: help run demo mails logs env test search stress bench bench-growth cost bench-load hot-victim mutants check format redrive preflight deploy lock clean tools python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -48,7 +48,7 @@ redrive: ## redo dead letters, here or STAGE=; DRY=1 REFUSED=1 DOUBTFUL=1
 test: tools ## the whole test suite, or ONLY=tests/unit, ONLY='-k cooldown'
 	@exec $(BIN)/python -m $(if $(ONLY),pytest $(ONLY),local.suites)
 
-simulate: dev ## short games full of faults and races: SEEDS=1000, or SEED=123
+search: dev ## short games full of faults and races: SEEDS=1000, or SEED=123
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(FIRST),--first "$(FIRST)")
 
 stress: tools ## 10,000 faulted operations, no point lost; OPERATIONS=

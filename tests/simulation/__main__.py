@@ -1,4 +1,4 @@
-"""`make simulate`: any number of seeds, on all cores; or one seed again, with everything it did."""
+"""`make search`: any number of seeds, on all cores; or one seed again, with everything it did."""
 # ruff: noqa: T201 - a command line
 
 import argparse
@@ -9,7 +9,7 @@ from .search import Tally, run, run_on_all_cores
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="simulate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="search", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many (200)")
     parser.add_argument("--first", type=int, default=0, help="the first of them (0)")
     parser.add_argument("--seed", type=int, help="this one only, telling everything")
@@ -32,7 +32,7 @@ def main() -> int:
     if tally.failures:
         print(f"Failed: {len(tally.failures)} of {tally.seeds}. Each one again:")
         for seed in sorted(tally.failures)[:20]:
-            print(f"  make simulate SEED={seed}")
+            print(f"  make search SEED={seed}")
     return 1 if tally.failures else 0
 
 

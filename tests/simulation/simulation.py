@@ -56,7 +56,7 @@ class Simulator:
             except Deviation as deviation:
                 lines = ["", *simulation.lines[-60:], "", f"DEVIATION: {deviation}"]
                 lines += simulation.app.logger.defects
-                again = f"See it again: make simulate SEED={seed}"
+                again = f"See it again: make search SEED={seed}"
                 raise Failure("\n".join([*lines, again])) from deviation
         return simulation
 
