@@ -1,5 +1,7 @@
 """Names: which characters are kept, where a name is cut, when it is none (SPEC section 1)."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -111,6 +113,44 @@ def test_a_name_is_cut_where_one_character_that_people_see_ends(last: str, kept:
     room = len(kept) + 1
     start = "x" * (100 - room)
     assert clean_name(start + last) == start + kept
+
+
+HANGUL_LEADS = ("\u1100", "\u115f", "\ua960", "\ua97c")
+HANGUL_SYLLABLES = ("\uac00", "\ud7a3")
+HANGUL_INNER = ("\u1160", "\u11ff", "\ud7b0", "\ud7fb")
+HANGUL = (*HANGUL_LEADS, *HANGUL_SYLLABLES, *HANGUL_INNER)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        *itertools.product(HANGUL_LEADS, HANGUL),
+        *itertools.product(HANGUL, HANGUL_INNER),
+        *itertools.product(("e", "👩"), ("\u0301", "\u200d", "\U0001f3fb", "\U0001f3ff")),
+        *itertools.product(("\u00ad", "👩\u200d"), ("👩", "x")),
+        *itertools.product(("\U0001f1e6", "\U0001f1ff"), repeat=2),
+        ("🇩\u200d🇪\u200d🇫", "🇷"),
+        ("x", "\U000e0020"),
+        ("क्", "ष"),
+    ],
+)
+def test_what_people_see_as_one_is_not_cut(before: str, after: str) -> None:
+    assert cut(f"y{before}{after}", 1 + len(before)) == "y"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        *itertools.product(HANGUL_SYLLABLES, (*HANGUL_LEADS, *HANGUL_SYLLABLES, "x")),
+        *itertools.product(HANGUL_INNER, (*HANGUL_LEADS, *HANGUL_SYLLABLES)),
+        *itertools.product(("x", "\u10ff", "\ua95f"), HANGUL),
+        *itertools.product(HANGUL_LEADS, ("x", "\u10ff", "\u1200", "\ua95f", "\uabff")),
+        *(("🇩🇪", "🇫"), ("🇩", "x"), ("🇩\u0301", "🇪"), ("x", "🇩")),
+        *(("\U000e0020", "x"), ("\U000e007f", "x"), ("क्", "1"), ("क", "ष"), ("x", "x")),
+    ],
+)
+def test_two_that_people_see_are_cut_between(before: str, after: str) -> None:
+    assert cut(f"zy{before}{after}", 2 + len(before)) == f"zy{before}"
 
 
 def test_a_pile_of_marks_that_is_too_long_is_cut_all_the_same() -> None:

@@ -114,20 +114,24 @@ def test_repeated_delivery_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notifier", "suppressed"),
+    ("make", "suppressed"),
     [
-        (Notifier(player("alice", email="a@example.com", opted_out=True), BOB), {"alice"}),
-        (Notifier(player("alice"), BOB), {"alice"}),
-        (Notifier(BOB), {"alice"}),
-        (Notifier(player("alice", email="alice@example.com", opted_out=False), BOB), set()),
-        (Notifier(HEIST_EMAIL_ENABLED="false"), {"alice", "bob"}),
-        (Notifier(sender=""), {"alice", "bob"}),
+        (partial(Notifier, player("alice", email="a@example.com", opted_out=True), BOB), {"alice"}),
+        (partial(Notifier, player("alice"), BOB), {"alice"}),
+        (partial(Notifier, BOB), {"alice"}),
+        (
+            partial(Notifier, player("alice", email="alice@example.com", opted_out=False), BOB),
+            set(),
+        ),
+        (partial(Notifier, HEIST_EMAIL_ENABLED="false"), {"alice", "bob"}),
+        (partial(Notifier, sender=""), {"alice", "bob"}),
     ],
     ids=["opted out", "no address", "no profile", "opted in", "e-mail off", "no sender"],
 )
 def test_a_mail_nobody_wants_or_can_get_is_suppressed_and_the_inbox_item_is_not(
-    notifier: Notifier, suppressed: set[str]
+    make: Callable[[], Notifier], suppressed: set[str]
 ) -> None:
+    notifier = make()
     told = notifier()
     assert {name for name, state in notifier.states.items() if state is MailState.SUPPRESSED} == (
         suppressed
