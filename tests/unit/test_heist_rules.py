@@ -40,6 +40,7 @@ def test_a_permitted_heist_takes_the_percentage_and_spends_one_token() -> None:
     assert (plan.victim_points_before, plan.victim_points_after) == (800, 760)
     assert plan.tokens_left == 0
     assert plan.cooldown_ends_at == NOW + 24 * HOUR
+    assert (plan.attacker_version, plan.victim_version) == (2, 2)
 
 
 def test_the_first_check_that_refuses_gives_the_code() -> None:

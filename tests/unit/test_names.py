@@ -90,6 +90,7 @@ def test_what_makes_an_emoji_stays(name: str) -> None:
         *("", "   ", "\t\n", "\u200b", "\u200d \ufeff", "\u3164", "\u115f\u1160", "\uffa0"),
         *("\u0301", " \u0301\u0338", "\u20e3", "\u0903", "\ufe0f", "\u00ad", "\u034f", "\u2800"),
         *("\u00a0", "\u3000\u2003", "\U000e0041", "\u202e\u2066", "\U0001d159", "\u2800\u0301"),
+        "\U00013430",  # joins hieroglyphs
     ],
 )
 def test_a_name_that_nobody_can_see_is_none(name: str) -> None:
