@@ -72,7 +72,8 @@ def answer(operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
         case "BatchGetItem":
             return _batch(request)
         case "GetItem":
-            return {"Item": state(_text(request["Key"]["pk"]).partition("#")[2])}
+            kind, _, name = _text(request["Key"]["pk"]).partition("#")
+            return {} if kind == "BOARD" else {"Item": state(name)}
         case "Query" | "Scan":
             return _found(request)
         case "UpdateItem":

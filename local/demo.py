@@ -50,6 +50,13 @@ def play(stack: Stack) -> None:
     show(f"Referral   {friend} joined by {robin}'s code")
     show(f"Token      {robin} has 1")
 
+    show_home(stack, robin, token)
+    targets = expect(stack.call("GET", "/targets?limit=3", token=token))["targets"]
+    for target in targets:
+        show(f"Target     {target['name']}: {target['potentialSteal']} of {target['points']}")
+    if not targets:
+        raise ProblemError(f"There is nobody whom {robin} may rob.")
+
     verdict = expect(stack.call("GET", f"/can-rob/{ids[rich]}", token=token))
     if not verdict["eligible"]:
         raise ProblemError(f"{robin} may not rob {rich}: {verdict['reason']}.")
@@ -73,6 +80,13 @@ def play(stack: Stack) -> None:
         show(f"E-mail     to {name}@example.com: {mail['Subject']}")
         for line in mail["BodyText"].strip().splitlines():
             show(f"           {line}".rstrip())
+    for name in (robin, rich):
+        (entry,) = expect(stack.call("GET", "/heists", token=stack.token(name)))["heists"]
+        show(f"History    {name}: {entry['points']:+} points, {entry['role']} of the heist")
+    show_home(stack, robin, token)
+    around = expect(stack.call("GET", "/leaderboard/around?span=1", token=token))
+    for place in around["entries"]:
+        show(f"Board      {place['rank']:>3}. {place['name']} {place['points']}")
     show("Complete: one token, one heist, two inbox items, two e-mails.")
 
 
@@ -81,6 +95,14 @@ def expect(answer: Answer) -> Any:
     if answer.status != 200:
         raise ProblemError(f"The API answered {answer.status}: {answer.text}")
     return answer.json
+
+
+def show_home(stack: Stack, name: str, token: str) -> None:
+    """Prints what a player's home screen says."""
+    home = expect(stack.call("GET", "/me", token=token))
+    rank = home["rank"]
+    place = "no rank" if rank is None else f"rank {rank['value']} of {rank['players']}"
+    show(f"Home       {name}: {home['points']} points, tokens: {home['tokens']}, {place}")
 
 
 def inbox_message(stack: Stack, name: str, kind: str, heist: str) -> str:

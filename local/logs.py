@@ -95,6 +95,8 @@ def readable(message: str, function: str, names: dict[str, str]) -> str | None:
         )
     if fields.get("message") == "record" or "_aws" in fields:
         return None
+    if fields.get("message") == "leaderboard" and "closed" not in fields:
+        return None  # every minute
     parts = [f"{fields.get('function', function):<23}", f"{outcome(fields):<7}"]
     if "ms" in fields:
         parts.append(f"{fields['ms']:>5} ms")

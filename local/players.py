@@ -3,6 +3,7 @@
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,9 +15,22 @@ from local.console import ProblemError, say
 from local.stack import STATE, Stack
 from local.tools import ROOT
 
-POINTS = {"alice": 1000, "bob": 800, "carol": 500, "dave": 10}
+POINTS = {
+    "alice": 1000,
+    "bob": 800,
+    "carol": 500,
+    "dave": 10,
+    "erin": 1450,
+    "frank": 1210,
+    "grace": 640,
+    "heidi": 420,
+    "ivan": 230,
+    "judy": 90,
+}
+REFERRED = {"bob": "alice", "carol": "alice", "dave": "alice", "erin": "bob"}
+"""Who joined by whose code."""
 REFERRER = "alice"
-TOKENS = len(POINTS) - 1  # the others joined by the referrer's code
+TOKENS = Counter(REFERRED.values())
 SECONDS_TO_SETTLE = 120
 
 
@@ -26,22 +40,24 @@ def put_in_players(stack: Stack) -> None:
     One event after the other: events that come at once start a Lambda each, which takes seconds.
     """
     stack.outputs.Players.update({name: stack.sign_up(name) for name in POINTS})
-    referrer, token = stack.outputs.Players[REFERRER], stack.token(REFERRER)
-    for path in ("/tokens", "/notifications"):  # they take as long to start as the events below
+    token = stack.token(REFERRER)
+    for path in (
+        "/tokens",
+        "/notifications",
+        "/me",
+    ):  # they take as long to start as the events below
         threading.Thread(target=warm_up, args=(stack, path, token), daemon=True).start()
     for name, points in POINTS.items():
         player = stack.outputs.Players[name]
         join(stack, player, name.title(), points)
-        if name != REFERRER:
-            refer(stack, referrer, player, name.title())
-    wait_until(
-        "alice's tokens",
-        lambda: stack.call("GET", "/tokens", token=token).json.get("balance") == TOKENS,
-    )
-    wait_until(
-        "alice's notifications",
-        lambda: stack.call("GET", "/notifications", token=token).json.get("unreadCount") == TOKENS,
-    )
+        if name in REFERRED:
+            refer(stack, stack.outputs.Players[REFERRED[name]], player, name.title())
+
+    def told() -> bool:
+        inbox = stack.call("GET", "/notifications", token=token).json
+        return bool(inbox.get("unreadCount") == TOKENS[REFERRER])
+
+    wait_until("alice's notifications", told)
 
 
 def warm_up(stack: Stack, path: str, token: str) -> None:

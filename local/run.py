@@ -169,20 +169,23 @@ def show_ways_in(stack: Stack, parameters: Mapping[str, str]) -> None:
     api = f"{stack.outputs.ApiUrl}/api/heist"
     header = header_file(REFERRER).relative_to(ROOT)
     target = json.dumps({"targetUserId": stack.outputs.Players["bob"]})
-    players = " · ".join(
-        f"{name} {points} points {TOKENS} tokens" if name == REFERRER else f"{name} {points}"
+    players = [
+        f"{name} {points}" + (f" + {TOKENS[name]}" if TOKENS[name] else "")
         for name, points in POINTS.items()
-    )
+    ]
     show()
     show(f"API      {api}")
     show('Mails    make mails          Logs  make logs          AWS   eval "$(make -s env)"')
     show()
-    show(f"{players}      password {PASSWORD}")
-    show(f"curl -H @{header} '{api}/tokens'")
-    show(f"curl -H @{header} '{api}/can-rob/{stack.outputs.Players['bob']}'")
+    show(f"Players  points, + tokens; password {PASSWORD}")
+    for half in (players[:5], players[5:]):
+        show(f"         {' · '.join(half)}")
+    for path in ("me", "targets"):
+        show(f"curl -H @{header} '{api}/{path}'")
     show(f"curl -H @{header} -H 'Idempotency-Key: 1' -d '{target}' '{api}/execute'")
-    for name in (REFERRER, "bob"):
-        show(f"curl -H @{header_file(name).relative_to(ROOT)} '{api}/notifications'")
+    for path in ("heists", "leaderboard"):
+        show(f"curl -H @{header} '{api}/{path}'")
+    show(f"curl -H @{header_file('bob').relative_to(ROOT)} '{api}/notifications'")
     declared = template_parameters()
     changed = [
         f"{variable(name)}={value} "

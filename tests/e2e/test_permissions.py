@@ -6,6 +6,7 @@ What the emulator cannot show is listed with the reason in NOT_SEEN_LOCALLY.
 import copy
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.world import World, eventually, now_iso, unique
+from heist_core.domain.times import season_before, season_of
+from heist_core.use_cases.show_leaderboard import VIEW_LASTS
+from tests.e2e.world import Player, World, eventually, now_iso, unique
 from tests.template.processed import as_list, every_combination
 from tests.template.test_template import FUNCTIONS, folder
 
@@ -347,6 +350,63 @@ def preferences_are_kept(world: World) -> bool:
     return bool(put.status == 200 and player.get("/preferences").body == put.body)
 
 
+def playing(world: World, points: int, tokens: int = 0) -> Player:
+    player = world.robber(tokens)
+    world.earn(player.id, points)
+    return player
+
+
+def home_is_shown(world: World) -> bool:
+    """Also where the board was never counted, and by a player with a place on it."""
+    forget_the_curve(world)
+    reply = playing(world, 50).get("/me")
+    return bool(reply.status == 200 and reply.body["rank"])
+
+
+def targets_are_listed(world: World) -> bool:
+    """The robber of one's own among them."""
+    victim, robber = playing(world, 500, tokens=1), playing(world, 100, tokens=1)
+    robber.rob(victim.id)
+    reply = victim.get("/targets")
+    return bool(reply.status == 200 and reply.body["targets"][0]["userId"] == robber.id)
+
+
+def leaderboard_is_shown(world: World) -> bool:
+    """A view that has to be taken, and a month that is not there."""
+    forget_the_curve(world)
+    player = playing(world, 50)
+    time.sleep(VIEW_LASTS.total_seconds())
+    board, around = player.get("/leaderboard"), player.get("/leaderboard/around")
+    unknown = player.get("/leaderboard?season=2020-01")
+    return [board.status, around.status, unknown.status] == [200, 200, 404]
+
+
+def forget_the_curve(world: World) -> None:
+    season = season_of(datetime.now(UTC))
+    key = {"pk": {"S": f"BOARD#{season}"}, "sk": {"S": "CURVE"}}
+    world.client("dynamodb").delete_item(TableName=world.outputs["TableName"], Key=key)
+
+
+def leaderboard_is_kept(world: World) -> bool:
+    """Counted, and a month closed and announced; for that the month before needs a player."""
+    forget_the_curve(world)
+    client, table = world.client("dynamodb"), world.outputs["TableName"]
+    before = season_before(season_of(datetime.now(UTC)))
+    index = "odd" if int(before[-2:]) % 2 else "even"
+    player = {"pk": {"S": f"PLAYER#{unique('late')}"}, "sk": {"S": "STATE"}}
+    final = {"pk": {"S": f"BOARD#{before}"}, "sk": {"S": "FINAL"}}
+    place = {f"{index}Board": {"S": f"BOARD#{before}#0"}, f"{index}Place": {"S": "0" * 11 + "5#0"}}
+    points = {"version": {"N": "1"}, f"points#{before}": {"N": "5"}}
+    client.delete_item(TableName=table, Key=final)
+    client.put_item(TableName=table, Item={**player, **place, **points})
+    try:
+        answer = invoke(world, "keep_leaderboard", {})
+        return bool(answer.get("players") is not None and answer.get("closed") == before)
+    finally:
+        client.delete_item(TableName=table, Key=player)
+        client.delete_item(TableName=table, Key=final)
+
+
 def damage_is_found(world: World) -> bool:
     """Scan finds a suspect, whose state and ledger are then read at one moment."""
     table, damaged = world.outputs["TableName"], unique("damaged")
@@ -368,6 +428,10 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "list_notifications": inbox_is_listed,
     "mark_notifications_read": inbox_is_marked_read,
     "list_heists": history_is_listed,
+    "show_player": home_is_shown,
+    "list_targets": targets_are_listed,
+    "show_leaderboard": leaderboard_is_shown,
+    "keep_leaderboard": leaderboard_is_kept,
     "manage_preferences": preferences_are_kept,
     "award_token": tokens_are_awarded,
     "upsert_player": players_are_updated,

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from local.emulator import free_port, is_free
+from local.players import POINTS
 from local.stack import OUTPUTS, Answer, Outputs, Stack
 from local.tools import ROOT
 from tests.e2e.world import eventually
@@ -99,7 +100,7 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
         outputs = json.loads(OUTPUTS.read_text())
         assert outputs.keys() == Outputs.__annotations__.keys()
         assert outputs["Ready"] is True
-        assert outputs["Players"].keys() == {"alice", "bob", "carol", "dave"}
+        assert outputs["Players"].keys() == POINTS.keys()
         stack = Stack.running()
 
         # the players are there, and the pasted lines' header works
@@ -156,7 +157,7 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
 
 
 def readme_lines_and_answers() -> list[tuple[str, dict[str, Any]]]:
-    """What each line of "The API by example" prints now, and the answer shown in the README."""
+    """What the last line of each block of "The API by example" prints, and what the README shows."""
     section = (ROOT / "README.md").read_text().split("## The API by example")[1].split("\n## ")[0]
     pairs = re.findall(r"```sh\n(.*?)```\s+```json\n(.*?)```", section, re.DOTALL)
     assert len(pairs) == section.count("```sh")
@@ -175,9 +176,9 @@ def readme_lines_and_answers() -> list[tuple[str, dict[str, Any]]]:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    return list(
-        zip(ran.stdout.split("----"), [json.loads(shown) for _, shown in pairs], strict=True)
-    )
+    printed = [block.strip().rpartition("}{") for block in ran.stdout.split("----")]
+    last = ["{" * bool(before) + answer for before, _, answer in printed]
+    return list(zip(last, [json.loads(shown) for _, shown in pairs], strict=True))
 
 
 def execute(stack: Stack, token: str, target: str) -> Answer:
