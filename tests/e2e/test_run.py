@@ -157,7 +157,7 @@ def test_make_run_from_start_to_end(tmp_path: Path) -> None:
 
 
 def readme_lines_and_answers() -> list[tuple[str, dict[str, Any]]]:
-    """What the last line of each block of "The API by example" prints, and what the README shows."""
+    """What each block of "The API by example" prints last, and what the README shows."""
     section = (ROOT / "README.md").read_text().split("## The API by example")[1].split("\n## ")[0]
     pairs = re.findall(r"```sh\n(.*?)```\s+```json\n(.*?)```", section, re.DOTALL)
     assert len(pairs) == section.count("```sh")
