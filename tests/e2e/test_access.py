@@ -111,6 +111,8 @@ def test_a_token_without_the_configured_claim_is_a_403_on_every_route(
         "check_target",
         "list_notifications",
         "mark_notifications_read",
+        "list_heists",
+        "manage_preferences",
     )
     with world.settings(functions, USER_ID_CLAIM="custom:nobody-has-it"):
         for method, path in ROUTES:
@@ -125,7 +127,7 @@ def test_only_the_allowed_origin_may_read_answers_in_a_browser(
     world: World, player: Player
 ) -> None:
     asks = {
-        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Method": "PUT",
         "Access-Control-Request-Headers": "authorization,content-type,idempotency-key",
     }
     home = "http://localhost:3000"
@@ -134,6 +136,8 @@ def test_only_the_allowed_origin_may_read_answers_in_a_browser(
     assert preflight.headers["access-control-allow-origin"] == home
     allowed = preflight.headers["access-control-allow-headers"].lower()
     assert all(name in allowed for name in ("authorization", "content-type", "idempotency-key"))
+    methods = preflight.headers["access-control-allow-methods"]
+    assert {"GET", "POST", "PUT"} <= set(methods.replace(" ", "").split(","))
 
     answer = player.call("GET", "/tokens", None, {"Origin": home})
     assert answer.headers["access-control-allow-origin"] == home

@@ -34,6 +34,7 @@ from functions.check_target import app as check_target
 from functions.execute_heist import app as execute_heist
 from functions.get_tokens import app as get_tokens
 from functions.list_notifications import app as list_notifications
+from functions.manage_preferences import app as manage_preferences
 from functions.mark_notifications_read import app as mark_notifications_read
 from functions.notify_players import app as notify_players
 from functions.publish_and_count import app as publish_and_count
@@ -78,6 +79,7 @@ ROUTES: Mapping[str, Callable[[Mapping[str, object], Any], Mapping[str, object]]
     "tokens": get_tokens.handler,
     "notifications": list_notifications.handler,
     "read": mark_notifications_read.handler,
+    "preferences": manage_preferences.handler,
 }
 EVENTS: Mapping[str, Callable[[Mapping[str, object], Any], object]] = {
     "ReferralCompleted": award_token.handler,
@@ -343,6 +345,11 @@ class Application:
             most=int(str(settings["HEIST_MAX_STEAL_POINTS"])),
             least=int(str(settings["HEIST_MIN_TARGET_POINTS"])),
             attempts_a_minute=int(str(settings["HEIST_RATE_LIMIT_PER_MINUTE"])),
+            robberies=int(str(settings["HEIST_MAX_ROBBERIES_PER_SEASON"])),
+            share=int(str(settings["HEIST_MAX_LOSS_PERCENTAGE"])),
+            pair_hours=int(str(settings["HEIST_PAIR_COOLDOWN_HOURS"])),
+            newcomer_hours=int(str(settings["HEIST_NEWCOMER_HOURS"])),
+            lock_hours=int(str(settings["HEIST_PASSIVE_LOCK_HOURS"])),
         )
         self.rules.append((self.clock.now(), rules))
 
@@ -372,6 +379,7 @@ class Application:
         """One HTTP request, behind the authorizer."""
         self.here.new_id = new_id
         event = {
+            "routeKey": f"{'GET' if body is None else 'PUT'} /api/heist/{route}",
             "headers": {} if key is None else {"idempotency-key": key},
             "body": None if body is None else json.dumps(body),
             "pathParameters": {"targetUserId": target} if target else None,

@@ -18,13 +18,14 @@ from boto3.dynamodb.types import TypeDeserializer
 from heist_core.storage.keys import inbox_tag
 
 from .engine import Wire
-from .model import Game, Player, Rules, loot, season_of, verdict
+from .model import Game, Player, Rules, locked_until, loot, remembered, season_of, verdict
 from .scheduler import Deviation
 
 Item = Mapping[str, Any]
 Names = tuple[str, ...]
 
 PROFILE = ("name", "email", "emailOptOut")
+CHOICES = ("passive", "passiveSwitchedAt", "hidden", "emailChoices")
 REVERSAL = "#REVERSAL"
 _OWING = ("HEIST", "REVERSAL", "REFERRAL")
 _OWED = frozenset({"owed", "owedBucket", "owedSince", "countedIn"})
@@ -102,6 +103,8 @@ class Checker:
     held: dict[str, str] = field(default_factory=dict)
     """Referrals that were no token yet when they were last seen: referrers by referred player."""
     erased: dict[str, datetime] = field(default_factory=dict)
+    here_before: set[str] = field(default_factory=set)
+    """Players from before it was kept when somebody was first seen."""
     owing: dict[str, frozenset[str]] = field(default_factory=dict)
     notices: dict[tuple[str, str], Item] = field(default_factory=dict)
     inboxes: dict[str, list[Item]] = field(default_factory=lambda: defaultdict(list))
@@ -111,6 +114,8 @@ class Checker:
     """Called with key and image of every new record that owes something: the table's stream."""
     _open: dict[str, Attempt] = field(default_factory=dict)
     """Attempts asked for and not decided."""
+    _may_remember: dict[str, list[dict[str, datetime]]] = field(default_factory=dict)
+    """What attackers may know of their victims after a heist, by the rules that it may have had."""
     _points_events: set[str] = field(default_factory=set)
     _due: dict[tuple[str, str], object] = field(default_factory=dict)
     _untold: dict[tuple[str, str], Item] = field(default_factory=dict)
@@ -312,17 +317,18 @@ class Checker:
         robber, robbed = players[attacker], players[victim]
         if attacker == victim:
             raise Deviation(f"heist {heist_id}: {attacker} robbed themselves")
-        verdicts = {}
+        verdicts, fitting = {}, []
         for rules in self.rules_of(at):
-            code, _ = verdict(robber, robbed, False, rules, at)
+            code, _ = verdict(robber, robbed, victim, False, rules, at)
             ends_at = iso(at + timedelta(hours=rules.cooldown_hours))
             stolen = loot(robbed, rules, at)
             if not code and (record["cooldownEndsAt"], record["pointsStolen"]) == (ends_at, stolen):
-                break
+                fitting.append(rules)
             verdicts[code or f"{stolen} points, cooldown until {ends_at}"] = rules
-        else:
+        if not fitting:
             raise Deviation(f"heist {heist_id} succeeded against {verdicts}: {record}")
-        stolen = self.game.rob(attacker, victim, rules, at)
+        self._may_remember[attacker] = [remembered(robber, victim, one, at) for one in fitting]
+        stolen = self.game.rob(attacker, victim, fitting[0], at)
         season = season_of(at)
         expected = {
             "pointsStolen": stolen,
@@ -353,7 +359,7 @@ class Checker:
         for target, robber, robbed in attempt.situations:
             for rules in self.rules_of(at):
                 code, until = verdict(
-                    robber, robbed, attempt.attacker == target == victim, rules, at
+                    robber, robbed, target, attempt.attacker == target == victim, rules, at
                 )
                 if target == victim:
                     possible.add((code, iso(until)) if until else (code,))
@@ -426,6 +432,11 @@ class Checker:
         self.counts["points events"] += 1
 
     def _player(self, who: str, before: Item | None, after: Item) -> None:
+        if before is None and "erasedAt" not in after:
+            self._first_seen(who, after)
+        victims = {one: moment(at) for one, at in after.get("victims", {}).items()}
+        if victims in self._may_remember.pop(who, []):
+            self.game.remember(who, victims)
         if self._due.pop((f"PLAYER#{who}", "STATE"), None) is None:
             if "erasedAt" in after and who not in self.erased:
                 self.game.erase(who)
@@ -434,6 +445,8 @@ class Checker:
             elif ("blockedAt" in after) != ("blockedAt" in (before or {})):
                 self.game.block(who, "blockedAt" in after)
                 self._operated(who, "blocked or not")
+            elif any(after.get(name) != (before or {}).get(name) for name in CHOICES):
+                self._choice(who, after)
             else:
                 self._profile(who, before or {}, after)
         self._same(f"player {who}", shown(after), shown_by(self.game.players[who]))
@@ -458,6 +471,35 @@ class Checker:
                 raise Deviation(f"{who}'s {name} of {before.get(dated)} gave way to an older one")
         self._gains(who, "a profile")
         self.game.meet(who, after.get("name"))
+        self._note_all(who)
+
+    def _first_seen(self, who: str, after: Item) -> None:
+        if who in self.here_before:
+            return
+        first = moment(after["firstSeenAt"]) if "firstSeenAt" in after else None
+        if first is None or first > self.now():
+            raise Deviation(f"{who} is new, and first seen {first}")
+        self.game.see(who, first)
+        self._note_all(who)
+
+    def _choice(self, who: str, after: Item) -> None:
+        """A switch of passive mode was not locked, by rules that it may have had."""
+        self._gains(who, "a choice")
+        was, passive = self.game.players[who], after.get("passive", False)
+        at = "passiveSwitchedAt" in after and moment(after["passiveSwitchedAt"])
+        switched = at or None
+        if passive != was.passive:
+            if switched is None or switched > self.now():
+                raise Deviation(f"{who} switched passive mode at {switched}")
+            locks = [locked_until(was, rules, switched) for rules in self.rules_of(switched)]
+            if all(locks):
+                raise Deviation(f"{who} switched passive mode at {switched}, locked until {locks}")
+            self.counts["switches"] += 1
+        elif switched != was.switched:
+            raise Deviation(f"{who} did not switch passive mode, but {switched} is kept")
+        hidden, mails = after.get("hidden", False), after.get("emailChoices", {})
+        self.game.choose(who, passive, switched, hidden, mails)
+        self.counts["choices"] += 1
         self._note_all(who)
 
     def _notice(self, subject: str, before: Item | None, after: Item) -> None:
@@ -588,6 +630,16 @@ def shown(item: Item) -> dict[str, object]:
         "last heist": item.get("lastHeistAt"),
         "last robbed": item.get("lastRobbedAt"),
         "last spent": item.get("lastSpentAt"),
+        "passive": item.get("passive", False),
+        "switched": item.get("passiveSwitchedAt"),
+        "hidden": item.get("hidden", False),
+        "mails": item.get("emailChoices", {}),
+        "first seen": item.get("firstSeenAt"),
+        "losses": {
+            season: (int(each["robberies"]), int(each["points"]))
+            for season, each in item.get("losses", {}).items()
+        },
+        "victims": item.get("victims", {}),
         "blocked": "blockedAt" in item,
         "erased": "erasedAt" in item,
     }
@@ -603,6 +655,13 @@ def shown_by(player: Player) -> dict[str, object]:
         "last heist": player.last_heist and iso(player.last_heist),
         "last robbed": player.last_robbed and iso(player.last_robbed),
         "last spent": player.last_spent and iso(player.last_spent),
+        "passive": player.passive,
+        "switched": player.switched and iso(player.switched),
+        "hidden": player.hidden,
+        "mails": player.mails,
+        "first seen": player.first_seen and iso(player.first_seen),
+        "losses": player.losses,
+        "victims": {one: iso(at) for one, at in player.victims.items()},
         "blocked": player.blocked,
         "erased": player.erased,
     }

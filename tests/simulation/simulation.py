@@ -23,7 +23,7 @@ from .application import CONSUMERS, START, Application, Clients, MovableClock, h
 from .checker import REVERSAL, Answer, Checker, iso, plain
 from .engine import MotoEngine, Wire
 from .faults import MAILS, FaultInjector
-from .model import Player, loot, season_of, verdict
+from .model import Player, locked_until, loot, season_of, verdict
 from .scheduler import Crashed, Deviation, Scheduler
 
 Work = Callable[[], None]
@@ -118,7 +118,7 @@ class Simulation:
     def run(self) -> None:
         self._open()
         self.faults.rate = self.rate
-        for _ in range(self.rng.randint(6, 10)):
+        for _ in range(self.rng.randint(8, 12)):
             self._between()
             hot = self.rng.sample(PLAYERS, 2) if self.rng.random() < 0.5 else None
             works = [self._something(hot) for _ in range(self.rng.choice((1, 2, 3, 3)))]
@@ -144,14 +144,22 @@ class Simulation:
             "HEIST_EMAIL_ENABLED": True,
             "HEIST_AWARDS_ENABLED": self.rng.random() < 0.75,
             "HEIST_RATE_LIMIT_PER_MINUTE": pick((2, 5, 10, 10)),
+            "HEIST_MAX_ROBBERIES_PER_SEASON": pick((0, 0, 0, 0, 0, 1, 2)),
+            "HEIST_MAX_LOSS_PERCENTAGE": pick((100, 100, 100, 100, 100, 10, 40)),
+            "HEIST_PAIR_COOLDOWN_HOURS": pick((0, 0, 1, 24)),
+            "HEIST_NEWCOMER_HOURS": pick((0, 0, 0, 0, 0, 1)),
+            "HEIST_PASSIVE_LOCK_HOURS": pick((0, 0, 1, 24)),
         }
 
     def _open(self) -> None:
-        """Nothing goes wrong yet."""
+        """Nothing goes wrong yet. Some may be from before it was kept when they came."""
+        for who in self.rng.choice(((), (), PLAYERS[:2])):
+            self.engine.operator_puts({"pk": f"PLAYER#{who}", "sk": "STATE", "version": 1})
+            self.checker.game.meet(who, None)
         for who in PLAYERS:
             if self.rng.random() < 0.9:
                 self._once(self._earn(who, 300))
-            for _ in range(self.rng.choice((0, 1, 1, 2))):
+            for _ in range(self.rng.choice((0, 1, 2, 2))):
                 self._once(self._award(who, f"first-{self._number()}"))
             if self.rng.random() < 0.4:
                 self._once(self._profile(who))
@@ -191,7 +199,10 @@ class Simulation:
         ends = [
             (moment + timedelta(hours=hours) - now).total_seconds()
             for player in self.checker.game.players.values()
-            for moment in (player.last_heist, player.last_robbed)
+            for moment in (
+                *(player.last_heist, player.last_robbed, player.first_seen, player.switched),
+                *player.victims.values(),
+            )
             for hours in (1, 24, 48)
             if moment is not None
         ]
@@ -204,7 +215,7 @@ class Simulation:
             lambda: self._heist(hot): 50,
             self._same_key: 14,
             lambda: self._award(self.rng.choice(hot or PLAYERS)): 7,
-            lambda: self._earn(self.rng.choice(hot or PLAYERS)): 8,
+            lambda: self._earn(self.rng.choice(hot or (*PLAYERS, STRANGER))): 8,
             lambda: self._profile(self.rng.choice(hot or PLAYERS)): 6,
             self._event_again: 6,
             self._deliver: 10,
@@ -213,6 +224,7 @@ class Simulation:
             self._reverse: 3,
             self._block: 2,
             lambda: self._erase(self.rng.choice((*PLAYERS, STRANGER))): 1,
+            self._choose: 6,
             self._tokens: 3,
             self._can_rob: 4,
             self._read: 3,
@@ -244,6 +256,11 @@ class Simulation:
                 who for who in PLAYERS if players[who].points.get(season, 0) and who != attacker
             ]
             victim = self.rng.choice(rich or [victim])
+        robbers = {who: self.checker.game.players[who] for who in PLAYERS}
+        before = [(who, one) for who in PLAYERS for one in robbers[who].victims]
+        again = [(who, one) for who, one in before if robbers[who].tokens]
+        if again and self.rng.random() < 0.4:
+            return self.rng.choice(again)
         if hot is not None and self.rng.random() < 0.8:
             attacker = self.rng.choice((attacker, hot[0]))
             victim = self.rng.choice((victim, hot[1]))
@@ -539,6 +556,55 @@ class Simulation:
 
         return work
 
+    def _choose(self) -> Work:
+        """Changes some preferences, or none; mostly of those who robbed, or are passive."""
+        players = self.checker.game.players
+        locked = [who for who in PLAYERS if players[who].passive or players[who].last_spent]
+        who = self.rng.choice(locked if locked and self.rng.random() < 0.7 else PLAYERS)
+        body = {"passive": not players[who].passive} if self.rng.random() < 0.6 else {}
+        if self.rng.random() < 0.3:
+            body["hidden"] = self.rng.random() < 0.5
+        wanted = {"email": {"robbed": self.rng.choice(("instant", "daily", "off"))}}
+        asked = {**body, **(wanted if self.rng.random() < 0.2 else {})}
+
+        def work() -> None:
+            self.operations["choices"] += 1
+            started = self.clock.now()
+            since, states = self._states(who)
+            try:
+                answer = self.app.api("preferences", who, body=asked)
+            except Crashed:
+                return
+            self._log(f"{who} chooses {asked}: {answer.status} {answer.text}")
+            possible = states(since)
+            if any(state.erased for state in possible):
+                return
+            said: dict[str, Any] = answer.body
+            match answer.status:
+                case 200:
+                    choices = [(state.passive, state.hidden) for state in possible]
+                    if (said["passive"], said["hidden"]) not in choices:
+                        raise Deviation(f"{who} was told {said}, and had {choices}")
+                    if any(said[name] != value for name, value in body.items()):
+                        raise Deviation(f"{who} chose {body}, and was told {said}")
+                case 409:
+                    ends = {
+                        locked_until(state, rules, at)
+                        for state in possible
+                        for at in (started, self.clock.now())
+                        for rules in self.app.rules_of(at)
+                        if state.passive != body.get("passive")
+                    }
+                    if said["details"]["lockedUntil"] not in {end and iso(end) for end in ends}:
+                        raise Deviation(f"{who} was told {said}; possible {ends}")
+                    self.operations["locked switches"] += 1
+                case 503:
+                    pass
+                case _:
+                    raise Deviation(f"preferences of {who}: {answer.status} {answer.text}")
+
+        return work
+
     def _states(self, who: str) -> tuple[int, Callable[[int], list[Player]]]:
         """The states that a player goes through from now on."""
         at_first = self.checker.game.players[who]
@@ -562,7 +628,7 @@ class Simulation:
                 for rules in self.app.rules_of(at):
                     for robber in robbers(since):
                         for target in robbed(later):
-                            code, _ = verdict(robber, target, False, rules, at)
+                            code, _ = verdict(robber, target, victim, False, rules, at)
                             figures = (loot(target, rules, at), target.points.get(season_of(at), 0))
                             possible.add((code, 0, 0) if code else (code, *figures))
             if said not in possible:

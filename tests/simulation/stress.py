@@ -60,7 +60,22 @@ _SETTINGS: dict[str, object] = {
     "HEIST_MIN_TARGET_POINTS": 10,
     "HEIST_EMAIL_ENABLED": True,
     "HEIST_RATE_LIMIT_PER_MINUTE": 4,
+    "HEIST_MAX_ROBBERIES_PER_SEASON": 0,
+    "HEIST_MAX_LOSS_PERCENTAGE": 100,
+    "HEIST_PAIR_COOLDOWN_HOURS": 2,
+    "HEIST_NEWCOMER_HOURS": 8760,
+    "HEIST_PASSIVE_LOCK_HOURS": 1,
 }
+
+
+_CHANGES: Mapping[float, Mapping[str, object]] = {
+    0.20: {"HEIST_MAX_ROBBERIES_PER_SEASON": 1},
+    0.23: {"HEIST_MAX_LOSS_PERCENTAGE": 20},
+    0.26: {},
+    0.40: {"HEIST_ENABLED": False},
+    0.45: {},
+}
+"""The settings that are other than at the start, from that share of the run on."""
 
 
 class RunningClock:
@@ -283,7 +298,10 @@ class StressRun:
         self._calls.shutdown()
 
     def _open(self) -> None:
+        """All are from before it was kept when somebody came, so that none of them is new."""
+        self.checker.here_before.update(PLAYERS)
         for who in PLAYERS:
+            self._operator_puts({"pk": f"PLAYER#{who}", "sk": "STATE", "version": 1})
             self.earn(who, 5000)
             for _ in range(10 if who != PLAYERS[0] else 1):
                 self.award(who)
@@ -313,9 +331,9 @@ class StressRun:
         """What the run is like as it goes on: time, settings, seasons."""
         if not 0.60 < share < 0.68:
             self.clock.leap(900)
-        for at, is_enabled in ((0.40, False), (0.45, True)):
+        for at, changed in _CHANGES.items():
             if turn == int(operations * at):
-                settings = {**_SETTINGS, "HEIST_ENABLED": is_enabled}
+                settings = {**_SETTINGS, **changed}
                 self._operator_puts({"pk": "SETTINGS", "sk": "HEIST", **settings})
                 self.app.note_rules(settings)
         if turn == int(operations * 0.8):  # everybody begins at 0
@@ -335,6 +353,10 @@ class StressRun:
             self._block_for_a_moment(who)
         elif chance < 0.95:
             self._reverse(rng)
+        elif chance < 0.955:
+            self._be_passive_for_a_moment(rng, who)
+        elif chance < 0.958:
+            self._meet_a_newcomer(rng)
         elif chance < 0.97:
             at = iso(self.clock.now())
             self._event("UserUpserted", {"userId": who, "name": f"{who} at {at}", "updatedAt": at})
@@ -426,6 +448,37 @@ class StressRun:
         self._until_done(lambda: change(blocked=True))
         self.clock.advance(LONGEST_SLEEP)
         self._until_done(lambda: change(blocked=False))
+
+    def _be_passive_for_a_moment(self, rng: random.Random, who: str) -> None:
+        """Who robbed lately may not; others try to rob them meanwhile, and they others."""
+        if self._switch(who, passive=True) != 200:
+            return
+        for _ in range(2):
+            other = rng.choice([one for one in PLAYERS if one != who])
+            for pair in ((who, other), (other, who)):
+                self.ask(*pair, f"key-{next(self._numbers)}")
+        while self._switch(who, passive=False) == 409:
+            self.clock.leap(600)
+
+    def _switch(self, who: str, *, passive: bool) -> int:
+        """The status of an answer, for which a client asks until it comes."""
+        while True:
+            try:
+                answer = self.app.api("preferences", who, body={"passive": passive})
+            except Crashed:
+                continue
+            if answer.status in (200, 409):
+                self.report.counts[f"switches answered {answer.status}"] += 1
+                return answer.status
+            if answer.status != 503:
+                raise Deviation(f"preferences of {who}: {answer.status} {answer.text}")
+
+    def _meet_a_newcomer(self, rng: random.Random) -> None:
+        newcomer = f"newcomer-{next(self._numbers)}"
+        self.award(newcomer)
+        self.ask(newcomer, rng.choice(PLAYERS), f"key-{next(self._numbers)}")
+        for robber in PLAYERS[1:]:
+            self.ask(robber, newcomer, f"key-{next(self._numbers)}")
 
     def _reverse(self, rng: random.Random) -> None:
         with self._lock:

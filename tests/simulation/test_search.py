@@ -18,6 +18,8 @@ def test_no_seed_finds_a_deviation_and_the_seeds_see_every_answer() -> None:
     assert not tally.failures, "\n".join(tally.failures.values())
     assert tally.seeds == SEEDS
     assert set(tally.answers) >= CODES, tally.report()
+    assert tally.commits["switches"] >= SEEDS // 10, tally.report()
+    assert tally.operations["locked switches"] > 0, tally.report()
     assert tally.commits["successes"] >= 2 * SEEDS, tally.report()
 
 
