@@ -45,6 +45,8 @@ def import_template(client: "DynamoDBClient", table: str, *, pool: bool) -> dict
         resources["UserPool"] = template["Resources"]["UserPool"]
     properties = resources["Table"]["Properties"]
     for name in FIXED:
+        if name == "GlobalSecondaryIndexes":
+            _leave_out_later_indexes(properties, described)
         if _schema(properties[name]) != _schema(described.get(name, [])):
             raise OperatorError(f"{table} has another {name} than the template: it is not a copy.")
     expiry = client.describe_time_to_live(TableName=table)["TimeToLiveDescription"]
@@ -62,6 +64,25 @@ def import_template(client: "DynamoDBClient", table: str, *, pool: bool) -> dict
     }
     kept = ("AWSTemplateFormatVersion", "Description", "Parameters", "Conditions")
     return {**{name: template[name] for name in kept}, "Resources": resources}
+
+
+def _leave_out_later_indexes(properties: dict[str, Any], described: Mapping[str, Any]) -> None:
+    """A copy of an older table lacks what came since; the deployment makes it, if it is one."""
+    there = {each["IndexName"] for each in described.get("GlobalSecondaryIndexes", [])}
+    wanted = {each["IndexName"]: each for each in properties["GlobalSecondaryIndexes"]}
+    later = sorted(wanted.keys() - there)
+    if len(later) > 1:
+        raise OperatorError(
+            f"The table lacks the indexes {', '.join(later)}, and DynamoDB makes one a deployment: "
+            "make all but one of them before, with aws dynamodb update-table."
+        )
+    properties["GlobalSecondaryIndexes"] = [
+        each for name, each in wanted.items() if name not in later
+    ]
+    defined = {each["AttributeName"] for each in described["AttributeDefinitions"]}
+    properties["AttributeDefinitions"] = [
+        each for each in properties["AttributeDefinitions"] if each["AttributeName"] in defined
+    ]
 
 
 def _schema(node: Any) -> Any:

@@ -95,7 +95,7 @@ class Smoke:
         self.check("404 elsewhere", lambda: _unknown(Api(url)))
 
     def lets_a_player_play(self) -> None:
-        with self._player() as (player_id, api):
+        with player_of(self._target) as (player_id, api):
             self.check("a new player has nothing", lambda: _has_nothing(api))
             self.check("an event becomes a token", lambda: self._earns(player_id, api))
             self.check("a notification arrives", lambda: _is_notified(api))
@@ -117,26 +117,26 @@ class Smoke:
         _until(lambda: api.expect(200, "GET", "/tokens").get("balance") == 1, "no token arrived")
         return f"{time.monotonic() - began:.1f} s"
 
-    @contextmanager
-    def _player(self) -> Iterator[tuple[str, Api]]:
-        """A new account of the stack's own pool: the player's id, and the API as this player."""
-        outputs = self._target.outputs
-        cognito = self._target.cognito
-        name, password = f"smoke-{secrets.token_hex(8)}", f"Aa1!{secrets.token_urlsafe(24)}"
-        pool = outputs["UserPoolId"]
-        cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
-        try:
-            cognito.admin_set_user_password(
-                UserPoolId=pool, Username=name, Password=password, Permanent=True
-            )
-            token = cognito.initiate_auth(
-                AuthFlow="USER_PASSWORD_AUTH",
-                ClientId=outputs["UserPoolClientId"],
-                AuthParameters={"USERNAME": name, "PASSWORD": password},
-            )["AuthenticationResult"]["AccessToken"]
-            yield str(_claims(token)[self._target.user_id_claim]), Api(outputs["ApiUrl"], token)
-        finally:
-            cognito.admin_delete_user(UserPoolId=pool, Username=name)
+
+@contextmanager
+def player_of(target: Target) -> Iterator[tuple[str, Api]]:
+    """A new account of the stack's own pool: the player's id, and the API as this player."""
+    outputs, cognito = target.outputs, target.cognito
+    name, password = f"smoke-{secrets.token_hex(8)}", f"Aa1!{secrets.token_urlsafe(24)}"
+    pool = outputs["UserPoolId"]
+    cognito.admin_create_user(UserPoolId=pool, Username=name, MessageAction="SUPPRESS")
+    try:
+        cognito.admin_set_user_password(
+            UserPoolId=pool, Username=name, Password=password, Permanent=True
+        )
+        token = cognito.initiate_auth(
+            AuthFlow="USER_PASSWORD_AUTH",
+            ClientId=outputs["UserPoolClientId"],
+            AuthParameters={"USERNAME": name, "PASSWORD": password},
+        )["AuthenticationResult"]["AccessToken"]
+        yield str(_claims(token)[target.user_id_claim]), Api(outputs["ApiUrl"], token)
+    finally:
+        cognito.admin_delete_user(UserPoolId=pool, Username=name)
 
 
 def _all_refused(api: Api) -> str:

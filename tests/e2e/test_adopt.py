@@ -112,6 +112,32 @@ def test_a_restored_table_becomes_a_stacks_and_gains_what_it_lacks(
     assert physical(rehearsal) == {"Table": restored}
 
 
+def test_a_copy_from_before_an_index_is_taken_and_the_deployment_makes_the_index(
+    rehearsal: Target, left: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def newer(more: int) -> None:
+        template = load()
+        table = template["Resources"]["Table"]["Properties"]
+        for number in range(more):
+            key = f"later{number}"
+            table["AttributeDefinitions"].append({"AttributeName": key, "AttributeType": "S"})
+            table["GlobalSecondaryIndexes"].append(
+                {
+                    "IndexName": key,
+                    "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+                    "Projection": {"ProjectionType": "KEYS_ONLY"},
+                }
+            )
+        monkeypatch.setattr(adopt, "load", lambda: template)
+
+    newer(1)
+    imported = adopt.import_template(rehearsal.dynamodb, left["Table"], pool=False)
+    assert "later0" not in json.dumps(imported)
+    newer(2)
+    with pytest.raises(OperatorError, match="lacks the indexes later0, later1"):
+        adopt.import_template(rehearsal.dynamodb, left["Table"], pool=False)
+
+
 def test_players_keep_their_ids_in_a_pool_that_outlived_its_stack(
     rehearsal: Target, left: dict[str, str], world: World
 ) -> None:

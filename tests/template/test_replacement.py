@@ -78,6 +78,7 @@ def rename(resources: dict[str, Any]) -> None:
         (lambda it: it["Table"]["Properties"]["AttributeDefinitions"][0].update(AttributeType="N"),
          "types of its keys"),
         (lambda it: it["Table"].pop("UpdateReplacePolicy"), "not be retained"),
+        (lambda it: it["Table"]["Properties"].pop("GlobalSecondaryIndexes"), "one index a"),
         (rename, "Table would go"),
         (lambda it: it["UserPool"]["Properties"].update(UsernameAttributes=["email"]),
          "UsernameAttributes"),
