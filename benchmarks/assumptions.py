@@ -111,4 +111,8 @@ NOW = BEFORE._replace(
         "statistics": 12,
     },
     award_writes=16,
+    mark_writes=5,
+    mark_reads=4,
+    poll_reads=1,
+    poll_seconds=LIGHT_SECONDS,
 )

@@ -144,11 +144,12 @@ def inbox(owner: str, length: int, unread: int) -> Iterator[items.Item]:
     """The inbox of a player who read all but the newest."""
     for position in range(1, length + 1):
         (notice,) = notices_of(award(owner, f"friend-{position:07d}"))
-        item = dict(items.inbox_item(position, f"{position:08x}", notice, NOW))
+        item = dict(items.inbox_item(position, f"{position:08x}", notice))
         if position <= length - unread:
             del item["unread"]
             item["readAt"] = "2026-11-20T00:00:00.000Z"
         yield item
+    yield {**keys.read_count(owner), "readItems": length - unread, "newest": length}
 
 
 def put_all(game: Game, found: Iterable[items.Item]) -> None:

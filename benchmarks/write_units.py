@@ -55,7 +55,7 @@ def part_of(operation: str, params: Mapping[str, Any]) -> str:
         return "statistics"
     if Kind.INBOX in kinds or (kinds == {Kind.NOTICE} and "Item" in params):
         return "notices"
-    parts = {Kind.RATE: "rate counter", Kind.NOTICE: "mails"}
+    parts = {Kind.RATE: "rate counter", Kind.NOTICE: "mails", Kind.READ_COUNT: "marks"}
     return "+".join(sorted({parts.get(kind, "marker") for kind in kinds if kind}))
 
 

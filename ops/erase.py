@@ -66,8 +66,10 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
 
 
 def _forgettings(found: Iterable[Item], player_id: str) -> list[operator.Forgetting]:
+    """A count of what was read goes before what it counts: without it, what is there is counted."""
     forgettings = (operator.forget(item, player_id) for item in found)
-    return [one for one in forgettings if one is not None]
+    listed = [one for one in forgettings if one is not None]
+    return sorted(listed, key=lambda one: one.kind != operator.READ_COUNTS)
 
 
 def _freeze(target: Target, player_id: str, reason: str) -> datetime:

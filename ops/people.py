@@ -20,6 +20,8 @@ def part_of(item: Item, player_id: str) -> str | None:
             part, about = "state", (keys.id_of(item),)
         case Kind.LEDGER:
             part, about = "ledger", (keys.id_of(item),)
+        case Kind.READ_COUNT:
+            part, about = "readCount", (keys.id_of(item),)
         case Kind.INBOX:
             part, about = "inbox", (keys.id_of(item),)
         case Kind.HEIST:

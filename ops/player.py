@@ -36,7 +36,8 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     limit = None if out.as_json or options.limit < 1 else options.limit
     state = next(target.table.partition(keys.player(player_id)["pk"]), None)
     ledger = _newest(target.table.partition(keys.ledger(player_id)), "occurredAt")
-    inbox = _newest(target.table.partition(keys.inbox(player_id)), "sk")
+    lying = target.table.partition(keys.inbox(player_id))
+    inbox = _newest((one for one in lying if keys.kind_of(one) is keys.Kind.INBOX), "sk")
     referral = target.table.get(keys.referral(player_id))
     brought_by = [] if referral is None else [referral]
     if state is None and not inbox and not brought_by:

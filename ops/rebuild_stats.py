@@ -125,6 +125,7 @@ class Rebuild:
                 | Kind.REFERRAL
                 | Kind.NOTICE
                 | Kind.INBOX
+                | Kind.READ_COUNT
                 | Kind.LEDGER
                 | Kind.POINTS_EVENT
                 | Kind.RATE

@@ -113,6 +113,7 @@ def test_a_token_without_the_configured_claim_is_a_403_on_every_route(
         "mark_notifications_read",
         "list_heists",
         "manage_preferences",
+        "count_unread",
     )
     with world.settings(functions, USER_ID_CLAIM="custom:nobody-has-it"):
         for method, path in ROUTES:

@@ -113,6 +113,7 @@ def test_up_to_leaves_what_arrived_later_unread(world: World) -> None:
         "unreadCount": 1,
     }
     assert _names(player.notifications(unreadOnly="true")["notifications"]) == ["late"]
+    assert player.get("/notifications/count").body == {"unreadCount": 1}
     assert player.mark_read({"upTo": drawn[2]["id"]})["updated"] == 0
 
 

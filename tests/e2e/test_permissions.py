@@ -131,6 +131,10 @@ def inbox_is_listed(world: World) -> bool:
     return world.player().get("/notifications").status == 200
 
 
+def unread_are_counted(world: World) -> bool:
+    return bool(world.player().get("/notifications/count").body == {"unreadCount": 0})
+
+
 def inbox_is_marked_read(world: World) -> bool:
     player = world.robber()
     [notice] = player.inbox(1)
@@ -427,6 +431,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "check_target": targets_are_checked,
     "list_notifications": inbox_is_listed,
     "mark_notifications_read": inbox_is_marked_read,
+    "count_unread": unread_are_counted,
     "list_heists": history_is_listed,
     "show_player": home_is_shown,
     "list_targets": targets_are_listed,

@@ -58,7 +58,7 @@ T = TypeVar("T")
 
 FUNCTIONS = (
     *("get_tokens", "execute_heist", "check_target"),
-    *("list_notifications", "mark_notifications_read", "list_heists"),
+    *("list_notifications", "mark_notifications_read", "count_unread", "list_heists"),
     "manage_preferences",
     *("show_player", "list_targets", "show_leaderboard", "keep_leaderboard"),
     *("award_token", "upsert_player", "add_points"),

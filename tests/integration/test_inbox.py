@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Contention, Malformed
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import NoticeType, notices_of
-from heist_core.storage import keys
+from heist_core.storage import items, keys
 from heist_core.storage.items import INBOX_KEPT, to_wire
 from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, api_event, award, heist
 from tests.fakes import Crash, FakeClock
 from tests.integration.game import Game
+
+LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 
 
 def friend(number: int) -> Award:
@@ -53,7 +57,9 @@ def marked(game: Game, body: object = None, caller: str = "alice") -> tuple[int,
 
 def positions(game: Game, player: str = "alice") -> list[int]:
     return sorted(
-        int(str(item["sk"])) for item in game.everything() if item["pk"] == keys.inbox(player)
+        int(str(item["sk"]))
+        for item in game.everything()
+        if item["pk"] == keys.inbox(player) and keys.kind_of(item) is keys.Kind.INBOX
     )
 
 
@@ -102,7 +108,7 @@ def test_an_item_that_was_not_put_with_its_notice_comes_on_top_later(game: Game)
     """The writer ended between the two puts; others took the position that the notice names."""
     event = friend(1)
     (notice,) = notices_of(event)
-    game.once_before("put_item", lambda: _raise(Crash()), skip=1)
+    game.once_before("put_item", lambda: _raise(Crash()), skip=2)
     with pytest.raises(Crash):
         game.store.deliver_notice(event, notice, game.time())
     assert positions(game) == []
@@ -116,7 +122,7 @@ def test_of_two_writers_of_one_notice_only_one_puts_its_item(game: Game) -> None
     """Both have read the position that the notice names, and it is taken by then."""
     event = friend(1)
     (notice,) = notices_of(event)
-    game.once_before("put_item", lambda: _raise(Crash()), skip=1)
+    game.once_before("put_item", lambda: _raise(Crash()), skip=2)
     with pytest.raises(Crash):
         game.store.deliver_notice(event, notice, game.time())
     deliver(game, 2)
@@ -255,16 +261,116 @@ def test_ids_of_two_players_differ_though_their_positions_are_the_same(game: Gam
     assert game.inbox("alice")[0].id != game.inbox("bob")[0].id
 
 
-def test_expired_items_are_neither_listed_nor_counted_nor_marked(game: Game) -> None:
-    deliver(game, 1)
-    game.time.at += INBOX_KEPT - timedelta(days=1)
-    deliver(game, 2, 3)
-    game.time.pass_(days=1, seconds=1)
+def test_what_was_read_goes_after_180_days_and_what_was_not_waits(game: Game) -> None:
+    deliver(game, 1, 2)
+    assert marked(game, {"upTo": listed(game)["notifications"][1]["id"]}) == (1, 1)
+    game.time.at += INBOX_KEPT + timedelta(seconds=1)
+    deliver(game, 3)
     page = listed(game)
     assert (names(page["notifications"]), page["unreadCount"]) == (["3", "2"], 2)
     assert names(listed(game, unreadOnly="true")["notifications"]) == ["3", "2"]
     assert list(walk(game, 1)) == [["3"], ["2"]]
     assert marked(game) == (2, 0)
+
+
+# The count of the unread
+
+
+def count(game: Game, caller: str = "alice") -> int:
+    answer = game.request("count_unread", api_event("count_unread", caller))
+    assert (answer.status, list(answer.body)) == (200, ["unreadCount"])
+    return int(answer.body["unreadCount"])
+
+
+def expire(game: Game, *numbers: int) -> None:
+    """What DynamoDB deletes once its time is over."""
+    for number in numbers:
+        key = keys.inbox_item("alice", f"{number:010d}")
+        assert "expiresAt" in (game.item(key) or {})
+        game.client.delete_item(TableName=game.table, Key=to_wire(key))
+
+
+def before_there_were_counts(game: Game, *numbers: int, expires_at: int) -> None:
+    for number in numbers:
+        notice = notices_of(friend(number))[0]
+        item = items.inbox_item(number, f"{number:08x}", notice)
+        game.put({**item, "expiresAt": expires_at})
+
+
+def test_the_badge_says_what_the_list_says(game: Game) -> None:
+    assert count(game) == 0
+    deliver(game, 1, 2, 3)
+    assert count(game) == listed(game)["unreadCount"] == 3
+    marked(game, {"notificationIds": [listed(game)["notifications"][1]["id"]]})
+    assert count(game) == listed(game)["unreadCount"] == 2
+    assert count(game, "bob") == 0
+
+
+def test_the_count_holds_when_items_that_were_read_have_gone(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    marked(game)
+    expire(game, 1, 2, 3)
+    assert count(game) == 0
+    deliver(game, 4)
+    assert (positions(game), count(game)) == ([4], 1)
+    marked(game)
+    deliver(game, 5)
+    expire(game, 4)
+    assert (positions(game), count(game), listed(game)["unreadCount"]) == ([5], 1, 1)
+
+
+def test_a_mark_is_counted_with_its_item_or_not_at_all(game: Game) -> None:
+    deliver(game, 1, 2)
+    game.tap.after = lambda operation: _raise(LOST) if operation == "transact_write_items" else None
+    answer = game.request("mark_notifications_read", api_event("mark_notifications_read", body={}))
+    assert answer.status == 503
+    game.undisturbed()
+    assert count(game) == listed(game)["unreadCount"] == 0
+
+
+def test_of_marks_and_arrivals_at_once_none_is_counted_twice(
+    game: Game, crowd: ThreadPoolExecutor
+) -> None:
+    deliver(game, *range(1, 9))
+    ids = [item["id"] for item in listed(game)["notifications"]]
+
+    def act(number: int) -> int:
+        if number % 3 == 0:
+            deliver(game, 100 + number)
+            return 0
+        with suppress(AssertionError):  # 503: nothing, or all of it
+            return marked(game, {"notificationIds": ids[number % 4 : number % 4 + 3]})[0]
+        return 0
+
+    assert sum(crowd.map(act, range(12))) <= 6
+    unread = sum("unread" in item for item in game.everything())
+    assert count(game) == listed(game)["unreadCount"] == unread
+
+
+def test_an_inbox_from_before_there_were_counts_is_counted_from_its_first_mark_on(
+    game: Game,
+) -> None:
+    soon, over = int(game.time().timestamp()) + 60, int(game.time().timestamp()) - 60
+    before_there_were_counts(game, 1, expires_at=over)
+    before_there_were_counts(game, 2, 3, 4, expires_at=soon)
+    assert count(game) == listed(game)["unreadCount"] == 3
+    assert marked(game, {"notificationIds": ["0000000003-00000003"]}) == (1, 2)
+    deliver(game, 5)
+    game.time.pass_(minutes=2)
+    assert count(game) == listed(game)["unreadCount"] == 3
+    assert names(listed(game)["notifications"]) == ["5", "4", "3", "2"]
+    assert marked(game, {"notificationIds": ["0000000001-00000001"]})[0] == 0
+    assert marked(game) == (3, 0)
+
+
+def test_half_an_erased_inbox_is_counted_by_what_is_left(game: Game) -> None:
+    deliver(game, 1, 2, 3)
+    marked(game, {"upTo": listed(game)["notifications"][2]["id"]})
+    key = to_wire(keys.read_count("alice"))
+    game.client.delete_item(TableName=game.table, Key=key)
+    key = to_wire(keys.inbox_item("alice", "0000000003"))
+    game.client.delete_item(TableName=game.table, Key=key)
+    assert count(game) == 1
 
 
 # Marking
@@ -327,7 +433,7 @@ def test_foreign_and_unknown_ids_change_nothing_and_answer_alike(game: Game, mem
 
 def test_a_mark_of_what_is_not_there_creates_nothing(game: Game) -> None:
     unknown = [("0000000001", "00000000")]
-    assert game.store.mark_read("alice", unknown, NOW) == 0
+    assert marked(game, {"notificationIds": ["0000000001-00000000"]}) == (0, 0)
     assert game.everything() == []
     deliver(game, 1)
     assert game.store.mark_read("alice", unknown, NOW) == 0
@@ -336,7 +442,7 @@ def test_a_mark_of_what_is_not_there_creates_nothing(game: Game) -> None:
 
 def test_of_two_marks_at_the_same_moment_one_counts(game: Game) -> None:
     deliver(game, 1)
-    game.once_before("update_item", lambda: marked(game))
+    game.once_before("transact_write_items", lambda: marked(game))
     game.time.pass_(hours=1)
     assert marked(game) == (0, 0)
 
@@ -353,11 +459,11 @@ def test_ids_that_were_made_up_or_marked_before_cost_no_write(game: Game) -> Non
 
     game.tap.before = before
     assert marked(game, {"notificationIds": made_up + swapped}) == (0, 3)
-    assert "update_item" not in sent
+    assert "transact_write_items" not in sent
     assert marked(game, {"notificationIds": made_up + real[:2]}) == (2, 1)
-    assert sent.count("update_item") == 2
+    assert sent.count("transact_write_items") == 1
     assert marked(game, {"notificationIds": real[:2]}) == (0, 1)
-    assert sent.count("update_item") == 2
+    assert sent.count("transact_write_items") == 1
 
 
 def test_many_ids_are_marked_at_once(game: Game) -> None:

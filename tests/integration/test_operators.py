@@ -614,6 +614,7 @@ def test_an_erased_person_is_in_no_record_and_no_sum_has_changed(played: Game, d
     assert told["erased"] == {
         "heists": 1,
         "inbox items": 1,
+        "read counts": 1,
         "notices of others": 2,
         "referrals": 1,
     }
@@ -889,7 +890,7 @@ def test_a_notice_that_took_the_place_of_one_that_names_an_erased_player_stays(
 ) -> None:
     for notice in notices_of(event):
         tag = keys.inbox_tag(keys.notice(items.subject_key(event), notice.recipient_id))
-        old = items.inbox_item(1, tag, notice, NOW)
+        old = items.inbox_item(1, tag, notice)
         redaction = operator.forget(old, erased)
         game.put({**old, "tag": "another"})
         before = game.everything()

@@ -370,6 +370,7 @@ def test_the_functions_work_as_they_are_wired(deployed: str) -> None:
         "parked": 0,
     }
     assert status("list_notifications", sample("list_notifications")) == 200
+    assert status("count_unread", sample("count_unread")) == 200
     assert status("mark_notifications_read", sample("mark_notifications_read")) == 200
     assert status("manage_preferences", sample("manage_preferences")) == 200
     letters = boto3.client("sqs").get_queue_attributes(

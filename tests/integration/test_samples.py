@@ -30,6 +30,8 @@ def test_a_game_can_be_played_with_nothing_but_the_samples(game: Game) -> None:
     assert game.call("sweep_notifications", sample("sweep_notifications"))["settled"] == 1
     listed = Answer(game.call("list_notifications", sample("list_notifications")))
     assert listed.status == 200
+    counted = Answer(game.call("count_unread", sample("count_unread")))
+    assert (counted.status, counted.body) == (200, {"unreadCount": 2})
     marked = Answer(game.call("mark_notifications_read", sample("mark_notifications_read")))
     assert (marked.status, marked.body["updated"]) == (200, 1)
     chosen = Answer(game.call("manage_preferences", sample("manage_preferences")))

@@ -30,6 +30,7 @@ AWARD = 5
 HEIST_COUNTED = 11  # record, day, robber, holding, distribution in transactions; standing 1
 AWARD_COUNTED = 4  # holding and distribution in a transaction
 REFUSAL_COUNTED = 5  # record and day in a transaction; the marker's index entry 1
+BEGUN = 1  # an inbox, by its first notice
 NOTICE = 3  # notice 1, inbox item 1, its entry in the unread index 1
 
 
@@ -73,10 +74,10 @@ def test_refused_and_repeated_attempts_are_cheap(game: Game, meter: Meter) -> No
 
 
 def test_a_notice_with_its_inbox_item(game: Game, meter: Meter) -> None:
-    event = heist()
-    for notice in notices_of(event):
-        assert game.store.deliver_notice(event, notice, game.time()).put
-        assert meter.take()[0] == NOTICE
+    for event, units in ((heist(), BEGUN + NOTICE), (heist(heist_id="f" * 32), NOTICE)):
+        for notice in notices_of(event):
+            assert game.store.deliver_notice(event, notice, game.time()).put
+            assert meter.take()[0] == units
 
 
 def test_notifying_both_of_a_heist_and_settling_it(game: Game, meter: Meter) -> None:
@@ -87,8 +88,8 @@ def test_notifying_both_of_a_heist_and_settling_it(game: Game, meter: Meter) -> 
     meter.take()
     game.call("notify_players", stream_event(stream_record(item)))
     writes, _, calls = meter.take()
-    assert writes == 2 * NOTICE + 2 + 1
-    assert calls == 2 * 3 + 1 + 2 + 1
+    assert writes == 2 * (BEGUN + NOTICE) + 2 + 1
+    assert calls == 2 * 4 + 1 + 2 + 1
     game.call("publish_and_count", stream_event(stream_record(item)))
     writes, reads, calls = meter.take()
     assert writes == HEIST_COUNTED + 3  # off the marker 1; the marker away, and its index entry
@@ -122,6 +123,22 @@ def test_a_page_of_the_inbox_costs_what_it_shows(game: Game, meter: Meter) -> No
     assert reads <= 4
 
 
+def test_the_badge_and_a_mark_cost_the_same_whatever_is_unread(game: Game, meter: Meter) -> None:
+    for number in range(30):
+        event = award("alice", f"friend-{number}")
+        game.store.deliver_notice(event, notices_of(event)[0], game.time())
+    game.request("count_unread", api_event("count_unread"))
+    meter.take()
+    game.request("count_unread", api_event("count_unread"))
+    assert meter.take() == (0, assumptions.NOW.poll_reads, 1)
+    newest = game.inbox("alice")[0].id
+    meter.take()
+    body = {"notificationIds": [newest]}
+    game.request("mark_notifications_read", api_event("mark_notifications_read", body=body))
+    writes, reads, _ = meter.take()
+    assert (writes, reads) == (assumptions.NOW.mark_writes, assumptions.NOW.mark_reads - 1)
+
+
 def test_notifying_and_counting_an_award(game: Game, meter: Meter) -> None:
     players(game)
     new = award("alice", "new-friend")
@@ -129,6 +146,6 @@ def test_notifying_and_counting_an_award(game: Game, meter: Meter) -> None:
     record = stream_event(stream_record(items.award_item(new)))
     meter.take()
     game.call("notify_players", record)
-    assert meter.take()[0] == NOTICE + 1  # no mail; off the marker 1
+    assert meter.take()[0] == BEGUN + NOTICE + 1  # no mail; off the marker 1
     game.call("publish_and_count", record)
     assert meter.take()[0] == AWARD_COUNTED + 3  # off the marker 1; the marker away, and its entry

@@ -31,6 +31,7 @@ from moto.core.models import botocore_stubber
 from functions.add_points import app as add_points
 from functions.award_token import app as award_token
 from functions.check_target import app as check_target
+from functions.count_unread import app as count_unread
 from functions.execute_heist import app as execute_heist
 from functions.get_tokens import app as get_tokens
 from functions.list_notifications import app as list_notifications
@@ -78,6 +79,7 @@ ROUTES: Mapping[str, Callable[[Mapping[str, object], Any], Mapping[str, object]]
     "can-rob": check_target.handler,
     "tokens": get_tokens.handler,
     "notifications": list_notifications.handler,
+    "count": count_unread.handler,
     "read": mark_notifications_read.handler,
     "preferences": manage_preferences.handler,
 }

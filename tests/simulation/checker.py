@@ -118,6 +118,7 @@ class Checker:
     """What attackers may know of their victims after a heist, by the rules that it may have had."""
     _points_events: set[str] = field(default_factory=set)
     _due: dict[tuple[str, str], object] = field(default_factory=dict)
+    _read_counts: dict[str, Item] = field(default_factory=dict)
     _untold: dict[tuple[str, str], Item] = field(default_factory=dict)
     """Notices whose inbox items are still to come: `HEIST#…` and player."""
     answers: Counter[str] = field(default_factory=Counter)
@@ -264,6 +265,8 @@ class Checker:
                 self._expect((pk, sk), after["points"])
             case (("HEIST" | "REFERRAL"), "NOTICE"):
                 self._notice(pk + REVERSAL * sk.endswith(REVERSAL), before, after)
+            case "INBOX", "READ":
+                self._read_counts[rest] = after
             case "INBOX", _:
                 self._inbox(rest, sk, before, after)
             case (("RATE" | "SETTINGS" | "POINT_TYPES"), _):
@@ -286,6 +289,10 @@ class Checker:
 
     def committed(self) -> None:
         """A commit is complete: whatever it had to change must have been changed by it."""
+        for who, count in self._read_counts.items():
+            read = sum("unread" not in item for item in self.inboxes[who])
+            if int(count["readItems"]) != read:
+                raise Deviation(f"{who} has read {read}, and {count} is kept")
         if self._due:
             raise Deviation(f"a commit left out {sorted(self._due)}")
 
@@ -529,7 +536,12 @@ class Checker:
     def _inbox(self, who: str, position: str, before: Item | None, after: Item) -> None:
         inbox = self.inboxes[who]
         if before is not None:
-            self._only(f"inbox {who}/{position}", before, after, frozenset({"unread", "readAt"}))
+            self._only(
+                f"inbox {who}/{position}",
+                before,
+                after,
+                frozenset({"unread", "readAt", "expiresAt"}),
+            )
             if "unread" not in before or "unread" in after:
                 raise Deviation(f"inbox {who}/{position} was read twice, or unread again")
             inbox[int(position) - 1] = after

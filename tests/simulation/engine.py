@@ -38,7 +38,7 @@ _INDEX_KEYS = {
     "standings": ("standingShard", "standing"),
 }
 _KEY_CONDITION = re.compile(r"(\w+) = (:\w+)(?: AND (\w+) (<=?) (:\w+))?")
-_FILTER = "expiresAt > :now"
+_FILTER = "attribute_not_exists(expiresAt) OR expiresAt > :now"
 
 
 class MotoEngine:
@@ -163,7 +163,12 @@ class MotoEngine:
             found = found[:limit]
             answer["LastEvaluatedKey"] = {key: found[-1][key] for key in ("pk", "sk", range_key)}
         if "FilterExpression" in body:
-            found = [item for item in found if int(item["expiresAt"]["N"]) > int(values[":now"])]
+            now = int(values[":now"])
+            found = [
+                item
+                for item in found
+                if "expiresAt" not in item or int(item["expiresAt"]["N"]) > now
+            ]
         answer["Count"] = len(found)
         if body.get("Select") != "COUNT":
             answer["Items"] = found

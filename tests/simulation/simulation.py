@@ -723,10 +723,11 @@ class Simulation:
         self._check_points_told()
         self._check_statistics()
         for who in PLAYERS:
-            answer = self.app.api("notifications", who)
             unread = sum("unread" in item for item in checker.inboxes[who])
-            if answer.body["unreadCount"] != unread:
-                raise Deviation(f"{who} has {unread} unread, told {answer.text}")
+            for route in ("notifications", "count"):
+                answer = self.app.api(route, who)
+                if answer.body["unreadCount"] != unread:
+                    raise Deviation(f"{who} has {unread} unread, told {answer.text}")
 
     def _check_points_told(self) -> None:
         """Whoever heard all changes, in any order and more than once, knows every total."""

@@ -21,7 +21,7 @@ LIBRARIES = (
 COLD_START_ABOVE_LIBRARIES = 1.45
 EVERY = frozenset(modules.functions())
 WITHOUT_MODELS = {
-    *("audit_table", "get_tokens", "notify_players", "publish_and_count"),
+    *("audit_table", "count_unread", "get_tokens", "notify_players", "publish_and_count"),
     *("seed_point_types", "show_statistics", "sweep_notifications"),
 }
 MAY_LOAD = {
@@ -42,6 +42,7 @@ SEQUENTIAL_CALLS = {
     "check_target": (2, 1),
     "get_tokens": (1, 1),
     "list_notifications": (2, 1),
+    "count_unread": (1, 1),
     "list_heists": (4, 2),
     "manage_preferences": (2, 2),
 }

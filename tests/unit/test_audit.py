@@ -47,6 +47,9 @@ def played() -> Table:
         change = earned.change_of(Player(player), NOW)
         written += [items.points_event_item(earned, change), items.earned_ledger_item(earned)]
     written += [*told(1, heist), *told(3, award)]
+    written += [
+        {**keys.read_count("alice"), "readItems": 1, "newest": 2}
+    ]  # the second, by now gone
     return as_table(written)
 
 
@@ -83,7 +86,7 @@ def told(position: int, event: Event) -> list[items.Item]:
         tag = keys.inbox_tag(keys.notice(subject, notice.recipient_id))
         written += [
             items.notice_item(subject, notice, None, number),
-            items.inbox_item(number, tag, notice, NOW),
+            items.inbox_item(number, tag, notice),
         ]
     return written
 
@@ -163,6 +166,8 @@ ALICE, BOB, HEIST = "PLAYER#alice/STATE", "PLAYER#bob/STATE", "HEIST#h1/HEIST"
         (drop("HEIST#h1/NOTICE#bob"), "an inbox item has its notice"),
         (settle_untold, "everybody was told, or it is owed"),
         (tell_twice, "one inbox item per recipient"),
+        (change("INBOX#alice/READ", "readItems", Decimal(2)), "what was not read is unread"),
+        (drop("INBOX#alice/0000000001"), "what was not read is unread"),
     ],
 )
 def test_every_kind_of_damage_is_named(damage: Damage, invariant: str) -> None:

@@ -12,7 +12,7 @@ from heist_core.storage import items, keys, operator
 from heist_core.storage.keys import Source
 from heist_core.storage.operator import Redaction, Removal
 from heist_core.storage.wire import Item
-from tests.builders import NOW, award, heist, refused, reversal
+from tests.builders import award, heist, refused, reversal
 
 HEIST = items.heist_item(heist())
 REVERSAL = items.reversal_item(reversal())
@@ -24,7 +24,7 @@ def told(event: Event, recipient: str) -> Item:
     """The inbox item that tells somebody of an event."""
     subject = items.subject_key(event)
     (notice,) = [one for one in notices_of(event) if one.recipient_id == recipient]
-    return items.inbox_item(7, keys.inbox_tag(keys.notice(subject, recipient)), notice, NOW)
+    return items.inbox_item(7, keys.inbox_tag(keys.notice(subject, recipient)), notice)
 
 
 def redaction(kind: str, item: Item, changes: str, **more: object) -> Redaction:

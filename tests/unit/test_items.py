@@ -103,7 +103,7 @@ def test_a_profile_survives(profile: Profile) -> None:
 @given(HEISTS | REVERSALS | AWARDS, st.integers(1, 10**9), MOMENTS)
 def test_an_inbox_item_survives(event: Event, sequence: int, arrived_at: datetime) -> None:
     for notice in notices_of(event):
-        item = through_wire(items.inbox_item(sequence, "0a1b2c3d", notice, arrived_at))
+        item = through_wire(items.inbox_item(sequence, "0a1b2c3d", notice))
         found = items.inbox_item_from(item)
         assert found == InboxItem(f"{sequence:010d}-0a1b2c3d", notice, None)
         assert item["unread"] == item["sk"]
@@ -111,7 +111,7 @@ def test_an_inbox_item_survives(event: Event, sequence: int, arrived_at: datetim
 
 def test_the_position_in_the_inbox_sorts_as_the_number_does() -> None:
     texts = [
-        str(items.inbox_item(number, "t", notices_of(award())[0], NOW)["sk"])
+        str(items.inbox_item(number, "t", notices_of(award())[0])["sk"])
         for number in (1, 9, 10, 99, 100, 10**9)
     ]
     assert texts == sorted(texts)
@@ -181,20 +181,8 @@ def test_a_heist_that_happened_is_kept_for_good_and_a_refused_one_for_thirty_day
     assert items.refused_heist_item(refused())["expiresAt"] == int(NOW.timestamp()) + 30 * day
 
 
-def test_an_inbox_item_is_kept_from_its_arrival() -> None:
-    notice = notices_of(heist(at=NOW.replace(year=2020)))[0]
-    kept = items.inbox_item(1, "t", notice, NOW)["expiresAt"]
-    assert isinstance(kept, int)
-    assert kept - NOW.timestamp() > 179 * 24 * 3600
-
-
-def test_the_dedupe_outlives_the_inbox_item() -> None:
-    notice = notices_of(heist())[0]
-    record = items.notice_item(keys.heist("h"), notice, None, 1)
-    in_inbox = items.inbox_item(1, "t", notice, NOW)
-    assert isinstance(record["expiresAt"], int)
-    assert isinstance(in_inbox["expiresAt"], int)
-    assert record["expiresAt"] > in_inbox["expiresAt"]
+def test_an_unread_inbox_item_does_not_expire() -> None:
+    assert "expiresAt" not in items.inbox_item(1, "t", notices_of(heist())[0])
 
 
 def test_a_notice_has_a_mail_unless_it_is_of_an_award() -> None:
@@ -438,7 +426,7 @@ def test_no_item_outgrows_a_write_unit() -> None:
     for item in (
         items.heist_item(event),
         *items.heist_ledger_items(event),
-        *(items.inbox_item(1, "0" * 8, notice, NOW) for notice in notices_of(event)),
+        *(items.inbox_item(1, "0" * 8, notice) for notice in notices_of(event)),
     ):
         assert size_of(item) <= WRITE_UNIT_BYTES, item
 

@@ -32,6 +32,7 @@ KEYS: dict[Kind, tuple[Key, ...]] = {
         for subject in (HEIST, keys.reversal("h1"), keys.referral("carol"))
     ),
     Kind.INBOX: (keys.inbox_item("alice", "0000000001"),),
+    Kind.READ_COUNT: (keys.read_count("alice"),),
     Kind.LEDGER: (
         *(keys.ledger_entry("alice", "2026-11", source, "1") for source in Source),
         keys.heist_entry("alice", "2026-11", Source.GAIN, NOW, "h1"),

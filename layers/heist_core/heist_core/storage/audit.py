@@ -87,6 +87,9 @@ class Audit:
     event_entries: dict[str, int] = field(default_factory=dict)
     notices: dict[str, str] = field(default_factory=dict)
     inbox: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    read: dict[str, int] = field(default_factory=dict)
+    unread: dict[str, int] = field(default_factory=lambda: defaultdict(int))
+    newest: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     owing: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     to_be_told: dict[str, set[str]] = field(default_factory=dict)
@@ -122,7 +125,13 @@ class Audit:
                     in_inbox = f"{item['recipientId']}/{keys.inbox_tag(key)}"
                     self.notices[in_inbox] = keys.place_of(key)
                 case Kind.INBOX:
-                    self.inbox[f"{which}/{item['tag']}"] += 1
+                    if self._still_noticed(item):
+                        self.inbox[f"{which}/{item['tag']}"] += 1
+                    self.unread[which] += "unread" in item
+                    self.newest[which] = max(self.newest[which], int(key["sk"]))
+                case Kind.READ_COUNT:
+                    self.read[which] = number(item, "readItems")
+                    self.newest[which] = max(self.newest[which], number(item, "newest"))
                 case (
                     Kind.RATE
                     | Kind.POINT_TYPE
@@ -188,8 +197,11 @@ class Audit:
             self.players[str(item["referrerId"])].referrals += 1
             self._take_owed(key, item, str(item["referrerId"]))
 
+    def _still_noticed(self, item: Item) -> bool:
+        return datetime.fromisoformat(str(item["createdAt"])) > self.now - _NOTICES_SURE
+
     def _take_owed(self, key: keys.Key, item: Item, *recipients: str) -> None:
-        if datetime.fromisoformat(str(item["createdAt"])) > self.now - _NOTICES_SURE:
+        if self._still_noticed(item):
             self.to_be_told[keys.place_of(key)] = {
                 keys.place_of(keys.notice(key, who)) for who in recipients
             }
@@ -213,6 +225,7 @@ class Audit:
             if event != entry:
                 yield Violation(f"event {event_id}", "has one ledger entry", f"{event} and {entry}")
         yield from self._notice_violations()
+        yield from self._inbox_violations()
         yield from self._season_violations()
 
     def _date_last_heists(self) -> None:
@@ -247,6 +260,13 @@ class Audit:
         for place in self.inbox.keys() - self.notices.keys():
             if self.inbox[place]:
                 yield Violation(f"inbox {place}", "an inbox item has its notice", "no notice")
+
+    def _inbox_violations(self) -> Iterator[Violation]:
+        for player_id, read in self.read.items():
+            came, unread = self.newest[player_id], self.unread[player_id]
+            if came - read != unread:
+                figures = f"{came} came, {read} read, {unread} unread"
+                yield Violation(f"inbox {player_id}", "what was not read is unread", figures)
 
     def _season_violations(self) -> Iterator[Violation]:
         held: dict[str, int] = defaultdict(int)

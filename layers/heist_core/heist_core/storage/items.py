@@ -507,6 +507,7 @@ def fact_from(item: Item) -> Fact:
             Kind.PLAYER
             | Kind.NOTICE
             | Kind.INBOX
+            | Kind.READ_COUNT
             | Kind.LEDGER
             | Kind.POINTS_EVENT
             | Kind.RATE
@@ -596,9 +597,17 @@ def mail_record_from(item: Item) -> MailRecord:
     )
 
 
-def inbox_item(sequence: int, tag: str, notice: Notice, arrived_at: datetime) -> Item:
-    """`tag` makes the public id unguessable from, and different to, other players' ids."""
-    position = f"{sequence:0{_SEQUENCE_DIGITS}d}"
+def position_of(sequence: int) -> str:
+    """The sort key of an inbox item."""
+    return f"{sequence:0{_SEQUENCE_DIGITS}d}"
+
+
+def inbox_item(sequence: int, tag: str, notice: Notice) -> Item:
+    """`tag` makes the public id unguessable from, and different to, other players' ids.
+
+    It expires once it has been read: what expired unread would still be counted.
+    """
+    position = position_of(sequence)
     return {
         **keys.inbox_item(notice.recipient_id, position),
         "unread": position,
@@ -608,8 +617,12 @@ def inbox_item(sequence: int, tag: str, notice: Notice, arrived_at: datetime) ->
         "heistId": notice.heist_id,
         "metadata": notice.metadata,
         "createdAt": to_iso(notice.created_at),
-        "expiresAt": expiry(arrived_at, INBOX_KEPT),
     }
+
+
+def read_count_from(item: Item) -> tuple[int, int]:
+    """How many items were read, and the newest position when the last was."""
+    return _integer(item, "readItems"), _integer(item, "newest")
 
 
 def is_inbox_item_of(item: Item, tag: str, notice: Notice) -> bool:

@@ -36,6 +36,8 @@ class Kind(Enum):
     NOTICE = "", "NOTICE"
     """Who was told of the heist, reversal or referral beside it, and how far the mail is."""
     INBOX = "INBOX", ""
+    READ_COUNT = "INBOX", "READ"
+    """How many items of an inbox were read, ever. It sorts behind the newest of them."""
     LEDGER = "LEDGER", ""
     POINTS_EVENT = "POINTS", "POINTS"
     RATE = "RATE", ""
@@ -96,6 +98,10 @@ def player(player_id: str) -> Key:
 def inbox(player_id: str) -> str:
     """The partition of a player's inbox."""
     return f"{Kind.INBOX.partition}#{player_id}"
+
+
+def read_count(player_id: str) -> Key:
+    return Kind.READ_COUNT.key(player_id)
 
 
 def inbox_item(player_id: str, position: str) -> Key:

@@ -234,6 +234,7 @@ class Removal:
 
 
 Forgetting = Redaction | Removal
+READ_COUNTS = "read counts"
 
 
 def forget(item: Item, player_id: str) -> Forgetting | None:
@@ -246,6 +247,8 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
         case Kind.INBOX:
             own = which == player_id
             return Removal("inbox items", key) if own else _nameless(key, item, player_id)
+        case Kind.READ_COUNT:
+            return Removal(READ_COUNTS, key) if which == player_id else None
         case Kind.HEIST | Kind.REVERSAL:
             named = (
                 {"attackerName", "sourceNetwork"} if item.get("attackerId") == player_id else set()

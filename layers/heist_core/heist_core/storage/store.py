@@ -66,6 +66,20 @@ class Delivered(NamedTuple):
     claimed: bool
 
 
+class Top(NamedTuple):
+    """The newest position that an inbox ever had, and how many of its items were read, ever.
+
+    `read` is None in an inbox that nothing came to, or from before there were counts.
+    """
+
+    newest: int = 0
+    read: int | None = None
+
+
+_NOTHING = Top()
+_NOT_EXPIRED = "attribute_not_exists(expiresAt) OR expiresAt > :now"
+
+
 class OwedRecord(NamedTuple):
     """An event's record whose marker is set."""
 
@@ -257,14 +271,17 @@ class Store:
         writer that saw n as the newest, so what becomes visible later always sorts above what was
         visible before. Raises Contention when others take one position after another.
         """
-        position = self._newest_position(notice.recipient_id) + 1
+        top = self._top(notice.recipient_id)
+        if top == _NOTHING:
+            self._table.put_if(transactions.begin_read_count(notice.recipient_id, 0, 0))
+        position = top.newest + 1
         standing = self._put_notice(event, notice, mail, position)
         if standing is not None:
             named = items.inbox_position_from(standing)
             if named is None or notice.created_at + items.INBOX_KEPT < arrived_at:
                 return Delivered(put=False, claimed=False)  # by now its item may be gone
             position = named
-        put = self._put_in_inbox(event, notice, position, arrived_at)
+        put = self._put_in_inbox(event, notice, position)
         return Delivered(put, standing is None or items.is_claimed_by(standing, mail))
 
     def _put_notice(
@@ -274,19 +291,17 @@ class Store:
         request = transactions.put_notice(items.subject_key(event), notice, mail, position)
         return self._table.put_unless(request)
 
-    def _put_in_inbox(
-        self, event: Event, notice: Notice, position: int, arrived_at: datetime
-    ) -> bool:
+    def _put_in_inbox(self, event: Event, notice: Notice, position: int) -> bool:
         key = keys.notice(items.subject_key(event), notice.recipient_id)
         tag = keys.inbox_tag(key)
         for _ in range(_POSITIONS_TRIED):
-            request = transactions.put_in_inbox(position, tag, notice, arrived_at)
+            request = transactions.put_in_inbox(position, tag, notice)
             standing = self._table.put_unless(request)
             if standing is None:
                 return True
             if items.is_inbox_item_of(standing, tag, notice):
                 return False
-            other = self._newest_position(notice.recipient_id) + 1
+            other = self._top(notice.recipient_id).newest + 1
             if not self._table.update_if(transactions.move_notice(key, position, other)):
                 break  # another delivery of this notice moved it
             position = other
@@ -377,14 +392,13 @@ class Store:
     ) -> tuple[list[InboxItem], int, bool]:
         """Newest items before a position, the count of all unread, and whether more follow."""
         position = "unread" if unread_only else "sk"
-        condition = "pk = :pk" if before is None else f"pk = :pk AND {position} < :before"
         request: Request = {
-            "KeyConditionExpression": condition,
-            "FilterExpression": "expiresAt > :now",
+            "KeyConditionExpression": f"pk = :pk AND {position} < :before",
+            "FilterExpression": _NOT_EXPIRED,
             "ExpressionAttributeValues": to_wire(
                 {
                     ":pk": keys.inbox(player_id),
-                    ":before": before,
+                    ":before": before or keys.Kind.READ_COUNT.sort,
                     ":now": int(now.timestamp()),
                 }
             ),
@@ -405,8 +419,15 @@ class Store:
         return found[:limit], unread, len(found) > limit
 
     def unread_count(self, player_id: str, now: datetime) -> int:
-        """How many items are unread, all of them, read consistently."""
-        return self._table.count_items(self._unread(player_id, now, None))
+        """How many items are unread, all of them: as many as came, less those that were read.
+
+        By one read of two items, whatever lies in the inbox. Only in one from before there were
+        counts, in which nothing was marked since, all that is unread is read.
+        """
+        top = self._top(player_id)
+        if top.read is None:
+            return self._table.count_items(self._unread(player_id, now, None)) if top.newest else 0
+        return top.newest - top.read
 
     def unread_positions(
         self, player_id: str, now: datetime, *, up_to: str | None = None
@@ -422,7 +443,7 @@ class Store:
             "KeyConditionExpression": "pk = :pk"
             if up_to is None
             else "pk = :pk AND unread <= :upTo",
-            "FilterExpression": "expiresAt > :now",
+            "FilterExpression": _NOT_EXPIRED,
             "ExpressionAttributeValues": to_wire(
                 {
                     ":pk": keys.inbox(player_id),
@@ -445,14 +466,35 @@ class Store:
         return {one: unread[one] for one in ids if one in unread}
 
     def mark_read(self, player_id: str, positions: Sequence[tuple[str, str]], at: datetime) -> int:
-        """Mark items as read, several at a time; the number that were unread until now."""
+        """Mark at most 99 items as read; the number that were unread until now.
 
-        def mark(position_and_tag: tuple[str, str]) -> bool:
-            position, tag = position_and_tag
-            request = transactions.mark_read(player_id, position, tag, at)
-            return self._table.update_if(request)
+        All in one transaction with their count, so that it is never another. Raises Contention.
+        """
+        left = list(positions)
+        while left:
+            top = self._top(player_id)
+            if top.read is None:
+                self._begin_read_count(player_id, top.newest, at)
+                continue
+            try:
+                self._table.transact(transactions.mark_read(player_id, left, top.newest, at))
+            except ConditionFailed as refusal:
+                left = [one for one in left if one[0] not in refusal.failed]
+            else:
+                return len(left)
+        return 0
 
-        return sum(self._executor.map(mark, positions))
+    def _begin_read_count(self, player_id: str, newest: int, now: datetime) -> None:
+        """Of an inbox from before there were counts. Nobody marks anything until there is one."""
+        unread = [
+            position
+            for position, _ in self.unread_positions(
+                player_id, now, up_to=items.position_of(newest)
+            )
+        ]
+        for position in unread:
+            self._table.update_if(transactions.keep_until_read(player_id, position))
+        self._table.put_if(transactions.begin_read_count(player_id, newest - len(unread), newest))
 
     # Calls
 
@@ -465,17 +507,23 @@ class Store:
             wait((future,))
         return future.result(), there
 
-    def _newest_position(self, player_id: str) -> int:
+    def _top(self, player_id: str) -> Top:
+        """By one query: the count sorts behind the newest item."""
         request: Request = {
             "KeyConditionExpression": "pk = :pk",
             "ExpressionAttributeValues": to_wire({":pk": keys.inbox(player_id)}),
-            "ProjectionExpression": "sk",
+            "ProjectionExpression": "pk, sk, readItems, newest",
             "ScanIndexForward": False,
             "ConsistentRead": True,
-            "Limit": 1,
+            "Limit": 2,
         }
-        newest = next(self._table.query(request), None)
-        return 0 if newest is None else int(str(newest["sk"]))
+        newest, read = 0, None
+        for item in islice(self._table.query(request), 2):
+            if keys.kind_of(item) is keys.Kind.READ_COUNT:
+                read, newest = items.read_count_from(item)
+            else:
+                return Top(max(newest, int(str(item["sk"]))), read)
+        return Top(newest, read)
 
     def _once(self, transaction: Transaction, arbiter: str) -> bool:
         """False: the arbiter's condition failed."""

@@ -4,7 +4,7 @@ A player has one condition in every transaction: the version that was read. Ever
 anything that the rules look at bumps it, so what the rules saw still holds at the commit.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -19,6 +19,8 @@ from heist_core.domain.times import to_iso
 from . import items, keys
 from .writes import Request, Step, Transaction, and_set, as_values, put, put_new, update
 
+READ_COUNT = "read count"
+"""The step that counts what is marked as read; the others are named by their positions."""
 _RATE_ITEMS_KEPT = timedelta(hours=1)
 
 
@@ -240,9 +242,14 @@ def put_notice(
     return put_new(items.notice_item(subject, notice, mail, position))
 
 
-def put_in_inbox(position: int, tag: str, notice: Notice, arrived_at: datetime) -> Request:
+def put_in_inbox(position: int, tag: str, notice: Notice) -> Request:
     """The inbox item at the position that its notice names, if nothing is there."""
-    return put_new(items.inbox_item(position, tag, notice, arrived_at))
+    return put_new(items.inbox_item(position, tag, notice))
+
+
+def begin_read_count(player_id: str, read: int, newest: int) -> Request:
+    """From here on items are marked together with their count."""
+    return put_new({**keys.read_count(player_id), "readItems": read, "newest": newest})
 
 
 def move_notice(notice_key: keys.Key, seen: int, to: int) -> Request:
@@ -340,13 +347,45 @@ def set_aside(subject: keys.Key) -> Request:
     )
 
 
-def mark_read(player_id: str, sequence: str, tag: str, at: datetime) -> Request:
-    """Mark one unread item of this player as read."""
+def mark_read(
+    player_id: str, positions: Sequence[tuple[str, str]], newest: int, at: datetime
+) -> Transaction:
+    """Mark unread items (positions and tags) of this player as read, and count them, or nothing.
+
+    `newest` is kept because the newest item may expire, and positions must go on behind it.
+    """
+    count = update(
+        keys.read_count(player_id),
+        "ADD readItems :read SET newest = :newest",
+        {":read": len(positions), ":newest": newest},
+        condition="newest <= :newest",
+    )
+    expires_at = items.expiry(at, items.INBOX_KEPT)
+    return (
+        Step(READ_COUNT, {"Update": count}),
+        *[
+            Step(position, {"Update": _mark(player_id, position, tag, at, expires_at)})
+            for position, tag in positions
+        ],
+    )
+
+
+def _mark(player_id: str, position: str, tag: str, at: datetime, expires_at: int) -> Request:
     return update(
-        keys.inbox_item(player_id, sequence),
-        "SET readAt = :at REMOVE unread",
-        {":at": to_iso(at), ":tag": tag},
-        condition="attribute_exists(unread) AND tag = :tag",
+        keys.inbox_item(player_id, position),
+        "SET readAt = :at, expiresAt = :end REMOVE unread",
+        {":at": to_iso(at), ":end": expires_at, ":tag": tag},
+        condition="attribute_exists(unread) AND attribute_not_exists(expiresAt) AND tag = :tag",
+    )
+
+
+def keep_until_read(player_id: str, position: str) -> Request:
+    """An unread item from before there were counts expires no more."""
+    return update(
+        keys.inbox_item(player_id, position),
+        "REMOVE expiresAt",
+        {},
+        condition="attribute_exists(unread)",
     )
 
 

@@ -3,13 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from .clock import Clock
+from .retry import until_uncontended
 
 if TYPE_CHECKING:
     from heist_core.contracts import MarkReadRequest
     from heist_core.storage.store import Store
+
+
+AT_ONCE = 99
+"""As many items go into one transaction with their count."""
 
 
 class Marked(NamedTuple):
@@ -27,8 +34,11 @@ class MarkNotificationsRead:
     def __call__(self, player_id: str, selection: "MarkReadRequest") -> Marked:
         """Only what lies there unread is marked. Raises Unavailable."""
         now = self.clock.now()
-        selected = self._selected(player_id, selection, now)
-        updated = self.store.mark_read(player_id, selected, now)
+        updated = 0
+        selected = iter(self._selected(player_id, selection, now))
+        while some := list(islice(selected, AT_ONCE)):
+            mark = partial(self.store.mark_read, player_id, some, now)
+            updated += until_uncontended(mark, self.clock)
         return Marked(updated, self.store.unread_count(player_id, now))
 
     def _selected(
