@@ -131,7 +131,7 @@ def sentence_of(error: Exception) -> str:
             return "Nobody reads the output any more."
         case Misconfigured():
             return (
-                f"AWS refuses: {error.__cause__}\nAre account and region those of the stage "
+                f"AWS refuses: {error.__cause__}. Are account and region those of the stage "
                 "(`aws sts get-caller-identity`), and may your role do this?"
             )
         case Unavailable():

@@ -12,6 +12,7 @@ from dataclasses import asdict
 
 from heist_core.storage.audit import Audit, Violation, audit_table
 from heist_core.storage.table import Progress, Table
+from ops.command import whole
 from ops.output import Output
 from ops.target import Target
 
@@ -19,7 +20,7 @@ from ops.target import Target
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table", help="audit this table instead, such as a restored copy")
     parser.add_argument(
-        "--rounds", type=int, default=3, help="scans that must agree that something is wrong"
+        "--rounds", type=whole(1), default=3, help="scans that must agree that something is wrong"
     )
 
 

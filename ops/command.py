@@ -1,7 +1,9 @@
 """What a command is: a module with these two functions, whose docstring is its help."""
 
 import argparse
+import re
 import sys
+from collections.abc import Callable
 from typing import Protocol
 
 from ops.output import Output
@@ -16,6 +18,17 @@ class Command(Protocol):
     def run(self, target: Target, options: argparse.Namespace, out: Output, /) -> int:
         """The exit code. Raises OperatorError for what the operator can do something about."""
         ...
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """How an argument's text is read as a whole number, from `least` to nine digits."""
+
+    def read(text: str) -> int:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be a whole number, {least} or more: {text!a}")
+        return int(text)
+
+    return read
 
 
 def add_change_arguments(parser: argparse.ArgumentParser, *, reason: bool = True) -> None:

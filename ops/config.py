@@ -23,7 +23,7 @@ from heist_core.settings import (
     values_of,
 )
 from heist_core.storage import keys, operator
-from ops.command import add_change_arguments, agreed, reason_of
+from ops.command import add_change_arguments, agreed, reason_of, whole
 from ops.output import Output, moment
 from ops.target import OperatorError, Target
 
@@ -68,7 +68,7 @@ class InEffect:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--set", action="append", metavar="NAME=VALUE", help="change a setting")
-    what.add_argument("--back", type=int, metavar="VERSION", help="the values of that version")
+    what.add_argument("--back", type=whole(0), metavar="VERSION", help="the values of that version")
     what.add_argument("--history", action="store_true", help="list the versions")
     add_change_arguments(parser)
 
@@ -156,10 +156,14 @@ def show_history(target: Target, out: Output) -> int:
 
 
 def changed(current: InEffect, assignments: list[str]) -> dict[str, object]:
-    """The overrides with these assignments. Raises OperatorError for an unknown name."""
-    overrides = current.overrides
+    """The overrides with these assignments. Raises OperatorError for a name that is unknown or
+    given twice."""
+    overrides, named = current.overrides, set[str]()
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
+        if name in named:
+            raise OperatorError(f"{name} is set twice: which of them is meant?")
+        named.add(name)
         if name not in NAMES or not equals:
             raise OperatorError(
                 f"{assignment}: must be NAME=VALUE, where NAME is one of {', '.join(NAMES)}"
@@ -176,7 +180,7 @@ def version_of(target: Target, version: int) -> dict[str, object]:
         return {}
     wanted = keys.settings_version(version)
     found = list(target.table.partition(wanted["pk"], wanted["sk"]))
-    if version < 0 or not found:
+    if not found:
         raise OperatorError(f"There is no version {version}: ./heist config --history lists them.")
     return overrides_of(found[0])
 

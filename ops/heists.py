@@ -14,6 +14,7 @@ from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.times import from_rfc3339, to_iso
 from heist_core.storage import items, operator
 from heist_core.storage.keys import SETTINGS, SETTINGS_VERSIONS
+from ops.command import whole
 from ops.lookup import player_id_of
 from ops.output import Output, moment, short
 from ops.target import OperatorError, Target
@@ -29,7 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--since", metavar="TIME", help="a day or a time, as 2026-11-27T18:00:00Z")
     parser.add_argument("--until", metavar="TIME", help="that moment itself not included")
     parser.add_argument(
-        "--setting-version", type=int, metavar="VERSION", help="while these settings were in effect"
+        "--setting-version",
+        type=whole(0),
+        metavar="VERSION",
+        help="while these settings were in effect",
     )
     parser.add_argument("--attacker", metavar="PLAYER", help="only heists by this player")
     parser.add_argument("--code", help="refused attempts with this code instead")

@@ -202,7 +202,7 @@ def parsed(text: str | bytes) -> Json:
     """A JSON object; of anything else, an empty one."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return value if isinstance(value, Mapping) else {}
 

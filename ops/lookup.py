@@ -15,6 +15,8 @@ def player_id_of(target: Target, text: str, out: Output) -> str:
     Somebody the table does not know is looked for in the stack's user pool, then by the address
     that their profile has. Raises OperatorError for what is not found and cannot be an id.
     """
+    if not text.strip():
+        raise OperatorError("Say which player: by id, login or e-mail address.")
     try:
         known = canonical_player_id(text)
     except ValueError as problem:

@@ -15,6 +15,7 @@ from heist_core.domain.times import to_iso
 from heist_core.storage import keys
 from heist_core.storage.items import inbox_item_from
 from ops.actions import show_actions
+from ops.command import whole
 from ops.lookup import nobody, player_id_of
 from ops.output import Entry, Output, moment, short
 from ops.people import of_person
@@ -27,7 +28,10 @@ Item = Mapping[str, object]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("player", help="id, login or e-mail address")
     parser.add_argument(
-        "--limit", type=int, default=10, help="at most so many of each, newest first; 0 for all"
+        "--limit",
+        type=whole(0),
+        default=10,
+        help="at most so many of each, newest first; 0 for all",
     )
 
 

@@ -16,11 +16,11 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from heist_core.domain.errors import Malformed
 from heist_core.storage.keys import Key
 from heist_core.storage.wire import from_wire, to_wire
-from ops.command import add_change_arguments, agreed
+from ops.command import add_change_arguments, agreed, whole
 from ops.dead_letters import show_causes
 from ops.letters import HIDDEN_SECONDS, Json, Letter, Letters, add_selection, parsed, selected
 from ops.output import Output
-from ops.target import OperatorError, Target
+from ops.target import Target
 
 CONSUMERS = ("notify_players", "publish_and_count")
 AT_ONCE = 8
@@ -125,13 +125,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--doubtful", action="store_true", help="send mails again that may have arrived"
     )
-    parser.add_argument("--rate", type=int, default=RATE, help=f"at most so many a second ({RATE})")
+    parser.add_argument(
+        "--rate", type=whole(1), default=RATE, help=f"at most so many a second ({RATE})"
+    )
     add_change_arguments(parser, reason=False)
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    if options.rate < 1:
-        raise OperatorError("--rate must be 1 or more letters a second")
     letters = Letters(target)
     hidden = letters.in_other_hands()
     with letters.taken() as found:

@@ -161,6 +161,9 @@ def test_nobody_is_guessed(pool: Pool, desk: Desk) -> None:
         desk("player", "nobody")
     with pytest.raises(OperatorError, match="Nobody has a b as login or address, and a player's"):
         desk("block", "a b", *WHY)
+    for nothing in ("", " "):
+        with pytest.raises(OperatorError, match="Say which player"):
+            desk("erase", nothing, *WHY)
     with pytest.raises(OperatorError, match="Nobody has"):
         desk("block", 'bob" or "', *WHY)
     assert pool.asked[-1] == 'email = "bob\\" or \\""'

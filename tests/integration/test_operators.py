@@ -277,6 +277,12 @@ def test_what_the_functions_would_not_take_is_not_written(
     assert desk("config")["item"] == "none"
 
 
+def test_a_setting_that_is_given_twice_is_given_once_too_often(desk: Desk) -> None:
+    name = "HEIST_STEAL_PERCENTAGE"
+    with pytest.raises(OperatorError, match=f"{name} is set twice"):
+        desk("config", "--set", f"{name}=4", "--set", f"{name}=5", *WHY)
+
+
 def test_without_apply_a_change_is_only_shown(desk: Desk) -> None:
     told = desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4")
     assert not told["done"]

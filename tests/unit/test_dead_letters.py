@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.letters import EVENT_FUNCTIONS, Letter
+from ops.letters import EVENT_FUNCTIONS, Letter, parsed
 from ops.target import OperatorError, Target
 from tests.builders import NOW
 from tests.desk import Desk
@@ -186,6 +186,12 @@ def test_a_letter_says_what_it_is_whose_and_why(body: Any, facts: tuple[str, ...
     assert (found.kind, found.source, found.reference, found.player, found.cause) == facts
 
 
+@pytest.mark.parametrize("text", ["", "no JSON", "[1]", "9" * 5000, "[" * 100_000, '"\\ud800"'])
+def test_a_letter_that_cannot_be_read_is_one_of_nobodys(text: str) -> None:
+    found = letter(parsed(text))
+    assert (found.kind, found.player, found.cause) == ("unknown", "", "not said")
+
+
 def test_what_the_bus_could_not_deliver_says_why_in_its_words() -> None:
     assert letter(points(), "NO_PERMISSIONS").cause == "NO_PERMISSIONS"
 
@@ -338,8 +344,6 @@ def test_no_more_are_begun_a_second_than_allowed(queues: Queues, desk: Desk) -> 
     desk("redrive", "--rate", "4", "--apply")
 
     assert clock.at - NOW == timedelta(seconds=5)
-    with pytest.raises(OperatorError, match="--rate"):
-        desk("redrive", "--rate", "0")
 
 
 def test_an_event_that_is_refused_again_leaves_its_new_letter_only(

@@ -392,6 +392,18 @@ def test_where_a_group_ends_is_read_from_the_token_if_it_is_the_verified_one(
     assert read_request(event, LambdaContext()).groups == groups
 
 
+def test_a_repeated_authorization_header_makes_nobody_an_operator() -> None:
+    mine, made_up = (
+        bearer({"cognito:groups": one}) for one in (["junior operators"], ["operators"])
+    )
+    for joined in (f"{mine},{made_up}", f"{made_up}, {mine}", f"{mine},"):
+        event = api_event("show_statistics", headers={"authorization": joined})
+        event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = (
+            "[junior operators]"
+        )
+        assert read_request(event, LambdaContext()).groups == {"junior operators"}
+
+
 # The ceiling
 
 

@@ -82,6 +82,31 @@ def test_wrong_usage_is_a_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert "invalid choice: 'steal'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("player alice --limit", "99999999999999999999"),
+        ("player alice --limit", "-1"),
+        ("audit --rounds", "0"),
+        ("redrive --rate", "0"),
+        ("redrive --rate", "1e400"),
+        ("config --back", "٥"),
+        ("heists --setting-version", "1_0"),
+        ("audit --rounds", "\x1b[31m"),
+    ],
+)
+def test_a_number_that_is_none_or_means_nothing_is_wrong_usage(
+    line: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        tool.main([*line.split(), value])
+
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert "must be a whole number" in said
+    assert "\x1b" not in said
+
+
 def test_nothing_to_work_on_is_a_1_and_says_what_to_do(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -164,7 +189,7 @@ def no_such_table() -> Exception:
     [
         (EndpointConnectionError(endpoint_url="http://localhost:4566"), "did not answer"),
         (ProfileNotFound(profile="x"), "AWS says: The config profile (x)"),
-        (no_such_table(), "AWS refuses: An error occurred (AccessDenied)"),
+        (no_such_table(), "when calling the Query operation: no. Are account and region those of"),
         (Contention(), "others kept changing the same items. The same command again is safe."),
         (IsADirectoryError(21, "Is a directory", "User.csv"), "Is a directory: 'User.csv'"),
         (Malformed("points is missing"), "points is missing. ./heist audit"),

@@ -203,6 +203,14 @@ class PreferencesRequest(Wire):
 
 # Parsing
 
+_IN_OUR_WORDS = {
+    "missing": "is required",
+    "model_type": "must be a JSON object",
+    "bool_type": "must be true or false",
+    "string_type": "must be a string",
+    "list_type": "must be a list",
+    "extra_forbidden": "is not known here",
+}
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -220,7 +228,7 @@ def parse(model: type[M], values: object) -> M:
 
 
 def _issue(code: str, path: Sequence[str | int], message: str) -> Issue:
-    text = "is required" if code == "missing" else message.removeprefix("Value error, ")
+    text = _IN_OUR_WORDS.get(code, message.removeprefix("Value error, "))
     field = ".".join(str(part) for part in path)
     return Issue(code, tuple(path), f"{field}: {text}" if field else text)
 
