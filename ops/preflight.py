@@ -15,7 +15,7 @@ import yaml
 from botocore.exceptions import ClientError
 
 from ops.adopt import status
-from ops.fixed import changed
+from ops.fixed import changed, indexes_at_once
 from ops.output import Output
 from ops.target import STACK_PREFIX, Target
 from ops.template import TEMPLATE, load
@@ -75,6 +75,12 @@ def kept(target: Target) -> str:
     losses = list(changed(deployed["Resources"], load()["Resources"]))
     if losses:
         raise InTheWayError(f"{'; '.join(losses)}. Do not deploy this: players would be lost")
+    indexes = indexes_at_once(deployed["Resources"], load()["Resources"])
+    if len(indexes) > 1:
+        raise InTheWayError(
+            f"the indexes {', '.join(indexes)} would be made or dropped, and DynamoDB does one a "
+            "deployment: deploy them one by one"
+        )
     return "neither is replaced"
 
 

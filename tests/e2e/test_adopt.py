@@ -162,15 +162,16 @@ def test_a_stage_that_has_a_stack_and_a_table_of_another_kind_are_refused(
         adopt.run(target, options("any"), OUT)
     with pytest.raises(OperatorError, match="There is no table missing"):
         adopt.run(rehearsal, options("missing"), OUT)
+    other = unique("other")
     rehearsal.dynamodb.create_table(
-        TableName="other",
+        TableName=other,
         BillingMode="PAY_PER_REQUEST",
         AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
         KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
     )
     with pytest.raises(OperatorError, match="another KeySchema"):
-        adopt.run(rehearsal, options("other"), OUT)
-    rehearsal.dynamodb.delete_table(TableName="other")
+        adopt.run(rehearsal, options(other), OUT)
+    rehearsal.dynamodb.delete_table(TableName=other)
 
 
 def test_a_first_deployment_that_failed_is_deleted_and_tried_again(

@@ -95,6 +95,17 @@ def test_a_template_that_would_replace_the_deployed_table_is_in_the_way(account:
     assert "Table: KeySchema would change" in note
 
 
+def test_more_than_one_new_index_is_in_the_way(account: Account) -> None:
+    """DynamoDB makes one index an update, and CloudFormation does not split them."""
+    before = json.loads(DEPLOYED)
+    del before["Resources"]["Table"]["Properties"]["GlobalSecondaryIndexes"][1:]
+    account.stack("UPDATE_COMPLETE")
+    account.answers("cloudformation", "get_template", {"TemplateBody": json.dumps(before)})
+    good, note = looked(account, preflight.kept)
+    assert good is False
+    assert "one a deployment" in note
+
+
 def test_a_new_accounts_ten_executions_are_in_the_way(account: Account) -> None:
     for limit, good in ((10, False), (1000, True)):
         answer = {"AccountLimit": {"ConcurrentExecutions": limit}}
