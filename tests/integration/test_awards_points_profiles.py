@@ -17,7 +17,7 @@ from heist_core.storage.store import Store
 from heist_core.storage.table import Table
 from heist_core.use_cases.add_points import Adding
 from heist_core.use_cases.retry import until_uncontended
-from tests.builders import MILLISECOND, NOW, award, bus_event, earned, sample
+from tests.builders import HOUR, MILLISECOND, NOW, award, bus_event, earned, sample
 from tests.fakes import FakeClock, SameThread
 from tests.integration.game import Game
 
@@ -123,6 +123,22 @@ def test_first_awards_of_a_new_referrer_at_once_all_count(
 
 
 # Points
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_player_who_appears_while_an_award_finds_none_is_not_taken_for_new(
+    game: Game, held: bool
+) -> None:
+    later = award("alice", "carol", at=NOW + HOUR)
+    give = game.store.release_award if held else game.store.commit_award
+    if held:
+        assert game.store.hold_award(later)
+    game.once_before("transact_write_items", lambda: game.give("alice", points=1), skip=1)
+    with pytest.raises(Contention):
+        give(later)
+    assert give(later)
+    alice = game.player("alice")
+    assert (alice.first_seen_at, alice.tokens, alice.version) == (NOW, 1, 2)
 
 
 def test_points_of_an_event_count_once_over_all_players(game: Game) -> None:

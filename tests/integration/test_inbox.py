@@ -515,7 +515,8 @@ def test_a_mail_moves_only_from_the_state_and_owner_seen(game: Game) -> None:
 
     assert store.move_mail(event, "alice", pending, mine)
     assert not store.move_mail(event, "alice", pending, yours)
-    assert not store.move_mail(event, "alice", yours, sent)
+    for to in (sent, mine):
+        assert not store.move_mail(event, "alice", yours, to)
     assert store.mail_record(event, "alice") == mine
     assert store.move_mail(event, "alice", mine, sent)
     assert not store.move_mail(event, "alice", mine, pending)

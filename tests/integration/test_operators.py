@@ -879,6 +879,7 @@ def test_an_erasure_that_died_is_finished_by_the_next(played: Game, desk: Desk) 
 def test_what_is_gone_when_it_would_be_redacted_does_not_come_back(game: Game) -> None:
     for record in (
         items.heist_item(heist()),
+        items.heist_item(heist(attacker_name=None)),
         items.reversal_item(reversal()),
         items.award_item(award("alice", "bob")),
     ):
