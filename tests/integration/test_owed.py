@@ -17,7 +17,7 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.owed import MAIL_AGAIN, Owed
 from heist_core.storage import items, keys
 from heist_core.use_cases.sweep_notifications import GRACE
-from tests.builders import NOW, award, heist, reversal
+from tests.builders import HOUR, NOW, award, heist, reversal
 from tests.fakes import Crash, client_error
 from tests.integration.game import Game
 
@@ -174,14 +174,19 @@ def test_setting_aside_what_is_settled_brings_no_marker_back(game: Game, committ
     assert game.marked() == []
 
 
-def test_what_was_set_aside_is_out_of_the_sweepers_way_and_still_marked(
-    game: Game, committed: Heist
+@OF_EACH_KIND
+def test_what_is_put_back_waits_behind_others_and_what_is_set_aside_for_nobody(
+    game: Game, fact: Fact, record: Mapping[str, object]
 ) -> None:
-    game.store.set_aside(items.subject_key(committed))
+    key = keys.key_of(record)
+    game.put(record)
+    game.store.put_back(key, NOW + HOUR)
+    assert list(game.store.owed_before(NOW + HOUR)) == []
+    assert [pk for pk, _ in game.owed()] == [key["pk"]]
+    game.store.set_aside(key)
     assert game.owed() == []
     assert [item["owedBucket"] for item in game.marked()] == [keys.SET_ASIDE_BUCKET]
-    for owed in Owed:
-        game.store.settle(committed, owed)
+    game.store.settle(fact, *items.owed_of(record))
     assert game.marked() == []
 
 
