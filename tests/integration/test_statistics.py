@@ -468,6 +468,8 @@ def test_a_player_who_spent_all_is_counted_with_none_and_one_who_never_had_any_i
     game.rob("bob", "alice")
     game.sweep()
     assert distribution(game) == [(0, 1)]
+    wiring.keep_statistics().hold(["bob"], 1)
+    assert distribution(game) == [(0, 1)]
     never_held = game.item(keys.holding(1, "bob"))
     assert never_held is not None
     assert "tokens" not in never_held
