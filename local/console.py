@@ -1,9 +1,13 @@
 """What the commands print: steps with their times on stderr, one sentence per problem."""
 
+import re
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+
+_STEERING = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
+"""Control characters, and those that turn the direction of a line or end it."""
 
 
 class ProblemError(Exception):
@@ -35,12 +39,17 @@ def step(name: str) -> Iterator[Step]:
 def say(line: str) -> None:
     """Prints a line to stderr at once, if there still is a terminal."""
     with suppress(OSError):
-        print(line, file=sys.stderr, flush=True)
+        print(_plain(line), file=sys.stderr, flush=True)
 
 
 def show(line: str = "") -> None:
     """Prints a line to stdout at once."""
-    print(line, flush=True)
+    print(_plain(line), flush=True)
+
+
+def _plain(text: str) -> str:
+    """Text that cannot steer a terminal: logs and mails hold what anybody wrote."""
+    return re.sub(_STEERING, "�", text)
 
 
 def plain_streams() -> None:

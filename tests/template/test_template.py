@@ -644,7 +644,11 @@ def test_defaults_agree_and_refusals_name_the_variable(setting: str) -> None:
     [
         ("Stage", ["dev", "prod", "local", "pr-12"], ["", "Dev", "-x", "a b", "x" * 21]),
         ("SenderEmail", ["", "a@b.example"], ["a", "A <a@b.c>", "a@b.c,d@e.f", "a@b.c\r\nBcc: x"]),
-        ("AllowedOrigins", ["", "https://a.example,http://localhost:3000"], ["*", "a.example"]),
+        (
+            "AllowedOrigins",
+            ["", "https://a.example,http://localhost:3000", "http://[::1]:5173"],
+            ["*", "a.example", "https://A.example", "https://a.example/", "https://a\x1b", "null"],
+        ),
         ("JwtIssuer", ["", "https://issuer.example/pool"], ["issuer.example", "https://a b"]),
         ("JwtAudience", ["", "one", "one,two"], ["one, two", ","]),
         ("UserIdClaim", ["sub", "custom:player_id", "https://a.example/id"], ["", "a b", "a\nb"]),

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from local import commands, emulator, environment, players, tools
 from local import run as run_module
-from local.console import ProblemError
+from local.console import ProblemError, say, show
 from local.deployment import chosen_parameters, forget_settings_of_aws, source_hash
 from local.logs import PREFIX, Follower, readable
 from local.routes import Template
@@ -569,3 +569,10 @@ def test_a_free_port_is_none_that_an_outgoing_connection_may_get(
     given = Path("/proc/sys/net/ipv4/ip_local_port_range")
     first = int(given.read_text().split()[0]) if given.exists() else 32_768
     assert all(1024 < emulator.free_port() < first for _ in range(20))
+
+
+def test_what_anybody_wrote_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    for told in (show, say):
+        told("A\x1b[2J\x9b\u202eb\tZoë 👩\u200d🚀\nnext\rline\u2028end")
+    printed = "A�[2J��b\tZoë 👩\u200d🚀\nnext�line�end\n"
+    assert capsys.readouterr() == (printed, printed)
