@@ -37,7 +37,8 @@ SECONDS_TO_SETTLE = 120
 def put_in_players(stack: Stack) -> None:
     """Makes the demo players and waits until all of it can be seen; fills `stack.outputs.Players`.
 
-    One event after the other: events that come at once start a Lambda each, which takes seconds.
+    At first one event after the other: events that come at once start a Lambda each, which takes
+    seconds. When those run, the rest at once.
     """
     stack.outputs.Players.update({name: stack.sign_up(name) for name in POINTS})
     token = stack.token(REFERRER)
@@ -47,11 +48,14 @@ def put_in_players(stack: Stack) -> None:
         "/me",
     ):  # they take as long to start as the events below
         threading.Thread(target=warm_up, args=(stack, path, token), daemon=True).start()
-    for name, points in POINTS.items():
-        player = stack.outputs.Players[name]
-        join(stack, player, name.title(), points)
+    ids = stack.outputs.Players
+    for name in (REFERRER, *REFERRED):
+        join(stack, ids[name], name.title(), POINTS[name])
         if name in REFERRED:
-            refer(stack, stack.outputs.Players[REFERRED[name]], player, name.title())
+            refer(stack, ids[REFERRED[name]], ids[name], name.title())
+    others = POINTS.keys() - {REFERRER, *REFERRED}
+    arrivals = [introduce(stack, ids[name], name.title(), POINTS[name]) for name in others]
+    wait_until("the other players", lambda: all(arrived() for arrived in arrivals))
 
     def told() -> bool:
         inbox = stack.call("GET", "/notifications", token=token).json
@@ -67,9 +71,14 @@ def warm_up(stack: Stack, path: str, token: str) -> None:
 
 
 def join(stack: Stack, player: str, name: str, points: int) -> None:
-    """Gives a player a profile and points, by events, and waits until they are in the table.
+    """Gives a player a profile and points, and waits until they are in the table."""
+    wait_until(f"{name}'s profile and points", introduce(stack, player, name, points))
 
-    Asking the API instead would use up the limits of whoever asks.
+
+def introduce(stack: Stack, player: str, name: str, points: int) -> Callable[[], bool]:
+    """Sends the events that give a player a profile and points; tells whether they have arrived.
+
+    It looks into the table: asking the API would use up the limits of whoever asks.
     """
     address = f"{name.lower()}@example.com"
     event_id = str(uuid.uuid4())
@@ -79,9 +88,9 @@ def join(stack: Stack, player: str, name: str, points: int) -> None:
         "PointsEarned",
         {"eventId": event_id, "userId": player, "points": points, "pointEventType": "DEMO"},
     )
-    wait_until(f"{name}'s points", lambda: stack.item(f"POINTS#{event_id}", "POINTS") is not None)
-    wait_until(
-        f"{name}'s profile", lambda: "email" in (stack.item(f"PLAYER#{player}", "STATE") or {})
+    return lambda: (
+        stack.item(f"POINTS#{event_id}", "POINTS") is not None
+        and "email" in (stack.item(f"PLAYER#{player}", "STATE") or {})
     )
 
 
