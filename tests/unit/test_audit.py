@@ -35,9 +35,10 @@ def played() -> Table:
     alice = {"points#2026-11": 1040, "tokensEarned": 1, "tokensSpent": 1, "lastHeistAt": AT}
     alice |= {"victims": {"bob": AT}}
     bob = {"points#2026-11": 760, "lastRobbedAt": AT, "firstSeenAt": AT, "losses": losses(1, 40)}
+    places = items.board_place(victim, "2026-11", 760)
     written: list[items.Item] = [
         {**keys.player("alice"), "version": 3, **alice},
-        {**keys.player("bob"), "version": 2, **bob},
+        {**keys.player("bob"), "version": 2, **bob, **places},
         items.heist_item(heist),
         items.award_item(award),
         *items.heist_ledger_items(heist),
@@ -70,7 +71,7 @@ def undone() -> Table:
     bobs = {"points#2026-11": 800, "lastRobbedAt": AT, "firstSeenAt": AT, "losses": losses(0, 0)}
     written: list[items.Item] = [
         {**keys.player("alice"), "version": 4, **alices},
-        {**keys.player("bob"), "version": 3, **bobs},
+        {**keys.player("bob"), "version": 3, **bobs, **items.board_place(bob, "2026-11", 800)},
         items.reversal_item(reversal),
         *items.reversal_ledger_items(reversal),
         *told(4, reversal),
@@ -160,6 +161,7 @@ ALICE, BOB, HEIST = "PLAYER#alice/STATE", "PLAYER#bob/STATE", "HEIST#h1/HEIST"
         (change(ALICE, "victims", {"bob": AT, "carol": AT}), VICTIMS),
         (drop(BOB), "has a state"),
         (drop(f"LEDGER#bob/2026-11#LOSS#{AT}#h1"), "has a gain and a loss in the ledger"),
+        (change(BOB, "oddPlace", "000000000761#00000000"), "stands on the board by the points"),
         (drop(HEIST), "a ledger entry has its heist"),
         (drop("POINTS#e-bob/POINTS"), "has one ledger entry"),
         (drop("REFERRAL#zed/REFERRAL"), "one token per referral"),

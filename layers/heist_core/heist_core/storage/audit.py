@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import assert_never
 
+from heist_core.domain.errors import Malformed
+
 from . import items, keys
 from .items import NOTICES_KEPT, SEASON_PREFIX, Item
 from .keys import Kind, Source
@@ -316,6 +318,21 @@ def player_violations(player_id: str, story: Story) -> Iterator[Violation]:
             subject, "tokens are those earned less those spent", f"{tokens} = {earned} - {spent}"
         )
     yield from loss_violations(subject, state, story)
+    yield from board_violations(player_id, state)
+
+
+def board_violations(player_id: str, state: Item) -> Iterator[Violation]:
+    """The places on the leaderboard. Whoever was here before there were any may have none."""
+    try:
+        expected = items.board_places(items.player_from(player_id, state))
+    except Malformed as malformed:
+        yield Violation(f"player {player_id}", "can be read", str(malformed))
+        return
+    found = {name: state.get(name) for name in expected}
+    if found != expected and ("firstSeenAt" in state or any(found.values())):
+        wrong = sorted(name for name in expected if found[name] != expected[name])
+        figures = ", ".join(f"{name} {found[name]}" for name in wrong)
+        yield Violation(f"player {player_id}", "stands on the board by the points", figures)
 
 
 def loss_violations(subject: str, state: Item, story: Story) -> Iterator[Violation]:
