@@ -561,11 +561,14 @@ class Simulation:
         players = self.checker.game.players
         locked = [who for who in PLAYERS if players[who].passive or players[who].last_spent]
         who = self.rng.choice(locked if locked and self.rng.random() < 0.7 else PLAYERS)
-        body = {"passive": not players[who].passive} if self.rng.random() < 0.6 else {}
+        flags = {"passive": not players[who].passive} if self.rng.random() < 0.6 else {}
         if self.rng.random() < 0.3:
-            body["hidden"] = self.rng.random() < 0.5
-        wanted = {"email": {"robbed": self.rng.choice(("instant", "daily", "off"))}}
-        asked = {**body, **(wanted if self.rng.random() < 0.2 else {})}
+            flags["hidden"] = self.rng.random() < 0.5
+        mails = {"robbed": self.rng.choice(("instant", "daily", "off"))}
+        return self.choose(who, flags, mails if self.rng.random() < 0.2 else {})
+
+    def choose(self, who: str, flags: Mapping[str, bool], mails: Mapping[str, str]) -> Work:
+        asked = {**flags, "email": mails} if mails else flags
 
         def work() -> None:
             self.operations["choices"] += 1
@@ -585,15 +588,15 @@ class Simulation:
                     choices = [(state.passive, state.hidden) for state in possible]
                     if (said["passive"], said["hidden"]) not in choices:
                         raise Deviation(f"{who} was told {said}, and had {choices}")
-                    if any(said[name] != value for name, value in body.items()):
-                        raise Deviation(f"{who} chose {body}, and was told {said}")
+                    if any(said[name] != value for name, value in flags.items()):
+                        raise Deviation(f"{who} chose {flags}, and was told {said}")
                 case 409:
                     ends = {
                         locked_until(state, rules, at)
                         for state in possible
                         for at in (started, self.clock.now())
                         for rules in self.app.rules_of(at)
-                        if state.passive != body.get("passive")
+                        if state.passive != flags.get("passive")
                     }
                     if said["details"]["lockedUntil"] not in {end and iso(end) for end in ends}:
                         raise Deviation(f"{who} was told {said}; possible {ends}")

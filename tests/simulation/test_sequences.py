@@ -120,6 +120,10 @@ class TheGame(RuleBasedStateMachine):
         self._safely(self.simulation.event(kind, {**detail, "referrerUserId": who}))
         return multiple()
 
+    @rule(who=players, flag=st.sampled_from(("passive", "hidden")), chosen=st.booleans())
+    def choose(self, who: str, flag: str, chosen: bool) -> None:
+        self._safely(self.simulation.choose(who, {flag: chosen}, {}))
+
     @rule(seconds=st.sampled_from((0.001, 59.0, 3599.999, 3600.0, 86_400.0)))
     def wait(self, seconds: float) -> None:
         self.simulation.clock.advance(seconds)

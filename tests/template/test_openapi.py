@@ -1,10 +1,15 @@
 """docs/openapi.yaml is valid and describes exactly the routes that template.yaml deploys."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import yaml
+from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from referencing import Registry
+from referencing.jsonschema import DRAFT202012
 
 from ops.template import load
 from tests.template.processed import expanded
@@ -54,3 +59,37 @@ def test_every_path_parameter_is_described() -> None:
             if parameter.get("in") == "path"
         }
         assert in_path == described, (method, path)
+
+
+def _examples(node: Any, pointer: str = "") -> Iterator[tuple[str, Any]]:
+    """Every example, with where its schema is."""
+    if isinstance(node, list):
+        for number, inner in enumerate(node):
+            yield from _examples(inner, f"{pointer}/{number}")
+    elif isinstance(node, dict):
+        if "schema" in node:
+            shown = [example["value"] for example in node.get("examples", {}).values()]
+            shown += [node["example"]] if "example" in node else []
+            yield from ((f"{pointer}/schema", example) for example in shown)
+        for name, inner in node.items():
+            step = name.replace("~", "~0").replace("/", "~1")
+            yield from _examples(inner, f"{pointer}/{step}")
+
+
+EXAMPLES = list(_examples(DOCUMENT))
+
+
+def test_every_example_is_what_its_schema_allows() -> None:
+    registry: Registry[Any] = Registry().with_resource(
+        "urn:api", DRAFT202012.create_resource(DOCUMENT)
+    )
+    assert EXAMPLES
+    for pointer, example in EXAMPLES:
+        schema = {"$ref": f"urn:api#{quote(pointer)}"}
+        wrong = [*Draft202012Validator(schema, registry=registry).iter_errors(example)]
+        assert wrong == [], (pointer, example)
+
+
+def test_every_code_of_a_refusal_has_an_example() -> None:
+    shown = {example.get("code") for _, example in EXAMPLES if isinstance(example, dict)}
+    assert set(DOCUMENT["components"]["schemas"]["RefusalCode"]["enum"]) <= shown
