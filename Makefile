@@ -18,7 +18,7 @@ switch = $(if $(filter-out 1 yes true 0 no false,$($1)),$(error \
   $1 is a switch: 1, yes or true is on; empty, 0, no or false is off; not "$($1)"))$(if $(filter 1 yes true,$($1)),$2)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo mails logs env test search stress bench bench-growth cost bench-load hot-victim mutants check format redrive preflight deploy lock clean tools python
+.PHONY: help run demo mails logs env test search simulate stress bench bench-growth cost bench-load hot-victim mutants check format redrive preflight deploy lock clean tools python
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {gsub(/\$$\$$/, "$$", $$2); printf "make %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -50,6 +50,9 @@ test: tools ## the whole test suite, or ONLY=tests/unit, ONLY='-k cooldown'
 
 search: dev ## short games full of faults and races: SEEDS=1000, or SEED=123
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)") $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(FIRST),--first "$(FIRST)")
+
+simulate: ## what other settings would do to a season: SET='NAME=VALUE …'
+	@exec ./heist simulate $(if $(SET),--set "$$SET") $(if $(FROM),--from "$$FROM") $(if $(STAGE),--stage "$$STAGE") $(if $(PLAYERS),--players "$$PLAYERS") $(if $(SEEDS),--seeds "$$SEEDS") $(if $(FIRST),--first "$$FIRST") $(if $(ATTACKS),--attacks "$$ATTACKS") $(if $(REFERRALS),--referrals "$$REFERRALS") $(if $(CHOICE),--choice "$$CHOICE") $(if $(ELASTICITY),--elasticity "$$ELASTICITY")
 
 stress: tools ## 10,000 faulted operations, no point lost; OPERATIONS=
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.simulation.stress $(if $(OPERATIONS),--operations "$(OPERATIONS)") $(if $(ENGINE),--engine "$(ENGINE)")

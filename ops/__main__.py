@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from ops import (
     export,
     heists,
     player,
+    population,
     preflight,
     rebuild_stats,
     redrive,
@@ -36,7 +38,8 @@ from ops import (
 from ops.command import Command
 from ops.importer import command as importer
 from ops.output import Output, plain
-from ops.target import OperatorError, find_stage, find_target
+from ops.simulator import command as simulator
+from ops.target import OperatorError, Target, find_if_named, find_stage, find_target
 
 COMMANDS: dict[str, Command] = {
     "actions": actions,
@@ -52,17 +55,23 @@ COMMANDS: dict[str, Command] = {
     "heists": heists,
     "import": importer,
     "player": player,
+    "population": population,
     "preflight": preflight,
     "rebuild-stats": rebuild_stats,
     "redrive": redrive,
     "report": report,
     "reverse": reverse,
+    "simulate": simulator,
     "smoke": smoke,
     "unblock": unblock,
 }
 
-BEFORE_THE_STACK: tuple[Command, ...] = (adopt, preflight)
-"""They work on a stage that has no stack yet."""
+FINDERS: dict[Command, Callable[[str], Target]] = {
+    adopt: find_stage,
+    preflight: find_stage,
+    simulator: find_if_named,
+}
+"""Of those that do not need a stack."""
 
 _PROJECT = f"{Path(__file__).parent.parent}{os.sep}"
 
@@ -107,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = Output(as_json=options.json)
     try:
         command = COMMANDS[options.command]
-        find = find_stage if command in BEFORE_THE_STACK else find_target
+        find = FINDERS.get(command, find_target)
         code = command.run(find(options.stage), options, out)
         sys.stdout.flush()
     except KeyboardInterrupt:

@@ -97,6 +97,12 @@ def read(target: Target) -> InEffect:
     return InEffect(settings, target.store.settings_item())
 
 
+def in_effect(target: Target) -> Settings:
+    """Raises OperatorError or InvalidSettings."""
+    current = read(target)
+    return current.under(current.overrides)
+
+
 def show(current: InEffect, out: Output) -> int:
     """What is in effect. An invalid item is in effect nowhere: 1."""
     problem = ""
@@ -156,22 +162,28 @@ def show_history(target: Target, out: Output) -> int:
 
 
 def changed(current: InEffect, assignments: list[str]) -> dict[str, object]:
-    """The overrides with these assignments. Raises OperatorError for a name that is unknown or
-    given twice."""
-    overrides, named = current.overrides, set[str]()
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        if name in named:
-            raise OperatorError(f"{name} is set twice: which of them is meant?")
-        named.add(name)
-        if name not in NAMES or not equals:
-            raise OperatorError(
-                f"{assignment}: must be NAME=VALUE, where NAME is one of {', '.join(NAMES)}"
-            )
+    """The overrides with these assignments. Raises OperatorError for what `assigned` refuses."""
+    overrides = current.overrides
+    for name, value in assigned(assignments).items():
         overrides.pop(name, None)
         if value:
             overrides[name] = value
     return overrides
+
+
+def assigned(assignments: list[str]) -> dict[str, str]:
+    """The values by name. Raises OperatorError for a name that is unknown or given twice."""
+    found: dict[str, str] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if name in found:
+            raise OperatorError(f"{name} is set twice: which of them is meant?")
+        if name not in NAMES or not equals:
+            raise OperatorError(
+                f"{assignment}: must be NAME=VALUE, where NAME is one of {', '.join(NAMES)}"
+            )
+        found[name] = value
+    return found
 
 
 def version_of(target: Target, version: int) -> dict[str, object]:

@@ -135,6 +135,11 @@ def find_stage(stage: str) -> Target:
     return Target(stage, {}, boto3.Session(), None) if stage and stage != "local" else _local()
 
 
+def find_if_named(stage: str) -> Target:
+    """The deployment of a stage; without a name, nothing that could be asked anything."""
+    return find_target(stage) if stage else Target("", {}, boto3.Session(), None)
+
+
 def _local() -> Target:
     try:
         outputs = json.loads(LOCAL_OUTPUTS.read_text("utf-8"))

@@ -58,7 +58,7 @@ def test_whatever_changes_anything_only_says_so_unless_told_to(
         changing += [name] if "--apply" in printed else []
 
     reading = {"actions", "audit", "dead-letters", "export", "heists", "player"}
-    reading |= {"preflight", "report"}
+    reading |= {"population", "preflight", "report", "simulate"}
     assert set(tool.COMMANDS) - set(changing) == reading
     for name in changing:
         with pytest.raises(SystemExit):

@@ -1,0 +1,56 @@
+"""Write a season's players for `simulate --from`, without names.
+
+Prints a CSV with a line for each player of a finished season (--season; the
+last one without it): points earned (those held, and lost to heists), the day
+on which they joined (0: before), tokens ever earned, passive or not. No id, no
+name, every number rounded to two digits, in an order that tells nothing. Who
+led the board may still be recognised by their points: do not publish it.
+"""
+
+import argparse
+import re
+
+from heist_core.domain.player import Player
+from heist_core.domain.times import season_before, season_of
+from heist_core.storage import items, keys
+from heist_core.storage.keys import Kind
+from ops.output import Output
+from ops.simulator.population import DAYS, Person, lines_of, rounded
+from ops.target import OperatorError, Target
+
+_SEASON = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--season", default="", metavar="YYYY-MM", help="the last one without it")
+
+
+def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    season = options.season or season_before(season_of(target.now()))
+    if not _SEASON.fullmatch(season):
+        raise OperatorError(f"--season must be a month such as 2026-10, got {season!r}.")
+    people = [
+        person_of(player, season)
+        for item in target.table.scan(out.items_read)
+        if keys.kind_of(item) is Kind.PLAYER
+        and (player := items.player_from(keys.id_of(item), item)).can_be_robbed
+        and season in player.points
+    ]
+    if not people:
+        raise OperatorError(f"Nobody has points of {season}: --season names another month.")
+    for line in lines_of(people):
+        out.line(line)
+    out.document({"season": season, "players": [person._asdict() for person in sorted(people)]})
+    return 0
+
+
+def person_of(player: Player, season: str) -> Person:
+    """What is told of a player."""
+    seen = player.first_seen_at
+    earned = player.points_in(season) + player.losses_in(season).points
+    return Person(
+        earned=rounded(earned),
+        joined=min(DAYS, seen.day) if seen and season_of(seen) == season else 0,
+        tokens=rounded(player.tokens_earned),
+        passive=int(player.preferences.passive),
+    )
