@@ -1,4 +1,4 @@
-"""Play a season with today's settings and with others, before others do.
+"""Play a season with today's settings and with others, to compare.
 
 Needs no stack: the players are invented, or resemble those of a file that
 `heist population` wrote. Every decision is that of the functions' own rules.

@@ -1,6 +1,7 @@
 """The picture beside the report: who loses how much, and how unequal points are."""
 
 from collections.abc import Sequence
+from math import ceil
 from statistics import fmean
 
 from ops.simulator.measures import LORENZ_STEPS, LOSS_BINS, Measured
@@ -55,12 +56,12 @@ def _means(lists: Sequence[Sequence[float]]) -> list[float]:
 
 def _losses(now: Sequence[float], then: Sequence[float]) -> list[str]:
     """Two bars for each range of loss ÷ earned."""
-    highest = max(0.01, *now, *then)
-    parts = [_text(_LEFT, _TOP - 20, "players by what they lost, of what they earned", "title")]
+    highest = ceil(25 * max(0.01, *now, *then)) / 25
+    parts = [_text(_LEFT, _TOP - 20, "players by loss ÷ earned, up to …", "title")]
     parts += _grid(_LEFT, highest)
     step = _SIZE / len(now)
     ends = [f"{100 * end:.0f}" for end in LOSS_BINS]
-    names = ["none", *(f"≤ {end} %" for end in ends[1:]), f"> {ends[-1]} %"]
+    names = ["none", *(f"{end} %" for end in ends[1:]), "more"]
     for place, name in enumerate(names):
         x = _LEFT + place * step
         for at, (kind, shares) in enumerate((("now", now), ("then", then))):
