@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.assumptions import ALARMS
 from build_layer import OPERATIONS
 from heist_core.domain.mails import MailState
 from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
@@ -445,6 +446,12 @@ def dashboard(processed: Processed) -> list[dict[str, Any]]:
     body = processed.resources["Dashboard"]["Properties"]["DashboardBody"]
     widgets: list[dict[str, Any]] = json.loads(body)["widgets"]
     return widgets
+
+
+def test_the_sums_of_cost_know_every_metric_that_an_alarm_looks_at(on_aws: Processed) -> None:
+    """To some: each function has one more."""
+    watched = sum(len(metrics_of(alarm)) for alarm in alarms(on_aws).values())
+    assert abs(watched - ALARMS) <= 5
 
 
 STREAM_TELLS = ("IteratorAge", "LeftToSweeper")
