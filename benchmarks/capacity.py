@@ -35,7 +35,7 @@ def usual_heist(game: Game, meter: Meter) -> dict[str, float]:
         item = game.item(keys.heist(answer.body["heistId"]))
         assert item is not None
         record = stream_event(stream_record(item))
-        for consumer in ("notify_players", "publish_and_count"):
+        for consumer in ("publish_and_count", "notify_players"):  # mails take longer
             game.call(consumer, record)
         game.time.pass_(hours=49)
     return dict(meter.parts)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _WRITES = ("PutItem", "UpdateItem", "DeleteItem", "TransactWriteItems")
 _READS = ("GetItem", "BatchGetItem", "Query", "TransactGetItems")
 _WRITE_BYTES, _READ_BYTES = 1024, 4096
+_BOARD = ("odd", "even")
+"""The leaderboard's indexes, which every change of points moves a player in."""
 _STATISTICS = {Kind.DAY, Kind.ROBBER, Kind.HOLDING, Kind.BALANCES}
 
 
@@ -103,11 +105,18 @@ class Meter:
         listed = consumed if isinstance(consumed, list) else [consumed]
         reported = sum(one["CapacityUnits"] for one in listed)
         if model.name in _WRITES:
-            spent = reported + _refused(parsed)
+            spent, board = reported + _refused(parsed), sum(map(_board_units, listed))
             self.writes[model.name] += spent
-            self.parts[part_of(model.name, params)] += spent
+            self.parts[part_of(model.name, params)] += spent - board
+            if board:
+                self.parts["board"] += board
         else:
             self.reads[model.name] += max(reported, sum(_read_units(model.name, params, parsed)))
+
+
+def _board_units(consumed: Mapping[str, Any]) -> float:
+    indexes = consumed.get("GlobalSecondaryIndexes", {})
+    return float(sum(indexes[name]["CapacityUnits"] for name in _BOARD if name in indexes))
 
 
 def _refused(parsed: Mapping[str, Any]) -> float:

@@ -335,7 +335,7 @@ class NoticeStore:
         self.records[recipient_id] = to
         return True
 
-    def settle(self, event: Event, *owed: str) -> None:
+    def settle(self, event: Event, *owed: str, last: bool = False) -> None:
         self.before("settle")
         self.owed.difference_update(owed)
 

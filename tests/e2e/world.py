@@ -39,6 +39,7 @@ ROUTES = (
     ("POST", "/execute"),
     ("GET", "/can-rob/someone"),
     ("GET", "/notifications"),
+    ("GET", "/notifications/count"),
     ("POST", "/notifications/read"),
     ("GET", "/heists"),
     ("GET", "/heists/some"),

@@ -243,6 +243,44 @@ def test_one_record_that_fails_stops_no_other(game: Game) -> None:
     assert len(game.inbox("alice")) == 3
 
 
+def test_the_last_to_settle_takes_the_marker_away_in_one_write(
+    game: Game, committed: Heist
+) -> None:
+    game.store.settle(committed, Owed.EVENT, Owed.STATISTICS)
+    sent: list[str] = []
+    game.tap.before = lambda operation, request: sent.append(operation)
+    game.store.settle(committed, Owed.NOTICES, last=True)
+    assert sent == ["update_item"]
+    assert game.marked() == []
+
+
+def test_who_wrongly_believes_to_be_the_last_leaves_the_rest_owed(
+    game: Game, committed: Heist
+) -> None:
+    game.store.settle(committed, Owed.NOTICES, last=True)
+    assert [owed for _, owed in game.owed()] == [{Owed.EVENT, Owed.STATISTICS}]
+
+
+def test_a_mail_asked_for_again_while_a_heist_is_counted_stays_owed(
+    game: Game, committed: Heist
+) -> None:
+    game.store.settle(committed, Owed.NOTICES)
+
+    def ask() -> None:
+        key = items.to_wire(keys.heist(committed.heist_id))
+        game.client.update_item(
+            TableName=game.table,
+            Key=key,
+            UpdateExpression="ADD owed :again",
+            ExpressionAttributeValues={":again": {"SS": ["mail#1"]}},
+        )
+
+    game.once_before("transact_write_items", ask, skip=1)  # the first moves the token's holder
+    counted = wiring.keep_statistics()([committed], published={committed.heist_id})
+    assert counted == {committed.heist_id}
+    assert [owed for _, owed in game.owed()] == [{"mail#1"}]
+
+
 def test_a_defect_in_one_record_is_loud_and_stops_no_other(game: Game) -> None:
     for number in range(20):
         game.store.commit_award(award("alice", f"friend-{number}", at=game.time()))

@@ -289,7 +289,7 @@ class Application:
             notify=notify,
             statistics_store=statistics_store,
             statistics=statistics,
-            relay=PublishAndCount(publish, statistics),
+            relay=PublishAndCount(store, publish.bus, statistics),
             sweep=SweepNotifications(
                 store, notify, publish, statistics, letters, self.time, settings
             ),

@@ -257,7 +257,7 @@ def notify_players() -> "NotifyPlayers":
 def publish_and_count() -> "PublishAndCount":
     from .use_cases.publish_and_count import PublishAndCount
 
-    return PublishAndCount(_publish_event(), keep_statistics())
+    return PublishAndCount(store(), bus(), keep_statistics())
 
 
 def _publish_event() -> "PublishEvent":

@@ -5,9 +5,11 @@ reports are still read from the old (docs/decisions.md, "Statistics").
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 
 from heist_core.domain.errors import Malformed
 from heist_core.domain.heist import Heist, RefusedHeist
@@ -96,13 +98,31 @@ def count_facts(
     facts: Sequence[Heist | RefusedHeist],
     robbers: Mapping[str, Robber],
     now: datetime,
+    owed: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
+    published: Collection[str] = (),
 ) -> Transaction:
     """Count facts that were not counted in this generation, or nothing.
 
     `robbers` are those who succeeded, as they were read; each is put if nobody changed it since.
+    `owed` is what the records of heists owed when they were read, by id.
     """
     return (
-        *[Step("fact", {"Update": _mark_counted(generation, fact)}) for fact in facts],
+        *[
+            Step(
+                "fact",
+                {
+                    "Update": _mark_counted(
+                        generation,
+                        fact,
+                        owed.get(fact.heist_id, frozenset()),
+                        {Owed.STATISTICS, Owed.EVENT}
+                        if fact.heist_id in published
+                        else {Owed.STATISTICS},
+                    )
+                },
+            )
+            for fact in facts
+        ],
         *[Step("day", {"Update": request}) for request in _add_to_days(generation, facts, now)],
         *[
             Step("robber", {"Put": put_robber(generation, robber, now)})
@@ -111,21 +131,25 @@ def count_facts(
     )
 
 
-def _mark_counted(generation: int, fact: Heist | RefusedHeist) -> Request:
-    """A refusal owes nothing else, so its marker goes with it."""
+def _mark_counted(
+    generation: int, fact: Heist | RefusedHeist, owed: AbstractSet[str], done: AbstractSet[Owed]
+) -> Request:
+    """Takes what is done off the marker, and the marker away if nothing else was owed.
+
+    A heist's only if it still owes just that; a refusal owes nothing else.
+    """
     values: dict[str, object] = {":generation": generation}
-    if isinstance(fact, Heist):
-        values[":counted"] = {Owed.STATISTICS.value}
-        changes = "SET countedIn = :generation DELETE owed :counted"
-    else:
-        changes = "SET countedIn = :generation REMOVE owed, owedBucket, owedSince"
-    return update(
-        items.subject_key(fact),
-        changes,
-        values,
-        condition="attribute_exists(pk) AND "
-        "(attribute_not_exists(countedIn) OR countedIn < :generation)",
+    changes = "SET countedIn = :generation REMOVE owed, owedBucket, owedSince"
+    condition = (
+        "attribute_exists(pk) AND (attribute_not_exists(countedIn) OR countedIn < :generation)"
     )
+    if isinstance(fact, Heist) and owed and owed <= done:
+        values[":owed"] = set(owed)
+        condition += " AND owed = :owed"
+    elif isinstance(fact, Heist):
+        values[":done"] = {one.value for one in done}
+        changes = "SET countedIn = :generation DELETE owed :done"
+    return update(items.subject_key(fact), changes, values, condition=condition)
 
 
 def _add_to_days(

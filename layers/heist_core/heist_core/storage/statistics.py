@@ -32,10 +32,17 @@ class StatisticsStore:
         """
         return counting.generation_from(self._table.get(keys.GENERATION))
 
-    def count(self, facts: Sequence[Heist | RefusedHeist], generation: int, now: datetime) -> None:
+    def count(
+        self,
+        facts: Sequence[Heist | RefusedHeist],
+        generation: int,
+        now: datetime,
+        published: Collection[str] = (),
+    ) -> list[str]:
         """Count at most AT_ONCE facts, each once in a generation and as long as its record is
-        there.
+        there; the ids of those that were not counted before.
 
+        Their markers lose what is done: statistics, and the events of those `published`.
         Raises Contention when somebody counted meanwhile.
         """
         robbing = {fact.attacker_id for fact in facts if isinstance(fact, Heist)}
@@ -57,7 +64,10 @@ class StatisticsStore:
                 )
                 for player_id in robbing
             }
-            self._table.transact(counting.count_facts(generation, left, robbers, now))
+            owed = {fact.heist_id: _owed(found[items.subject_key(fact)["pk"]]) for fact in left}
+            request = counting.count_facts(generation, left, robbers, now, owed, published)
+            self._table.transact(request)
+        return [fact.heist_id for fact in left]
 
     def hold(self, player_ids: Collection[str], generation: int) -> None:
         """Bring the distribution up to what at most AT_ONCE players hold now.
@@ -164,6 +174,11 @@ class StatisticsStore:
 
 def _is_uncounted(record: Item | None, generation: int) -> bool:
     return record is not None and number(record, "countedIn") < generation
+
+
+def _owed(record: Item) -> frozenset[str]:
+    owed = record.get("owed")
+    return frozenset(map(str, owed)) if isinstance(owed, set) else frozenset()
 
 
 def _holding(player_id: str, item: Item | None) -> Holding:

@@ -321,6 +321,16 @@ def settle(subject: keys.Key, owed: Collection[str]) -> Request:
     }
 
 
+def settle_last(subject: keys.Key, owed: Collection[str]) -> Request:
+    """Take the whole marker away, if it owes just these."""
+    return update(
+        subject,
+        "REMOVE owed, owedBucket, owedSince",
+        {":owed": set(owed)},
+        condition="attribute_exists(owedBucket) AND owed = :owed",
+    )
+
+
 def put_back(subject: keys.Key, now: datetime) -> Request:
     """Move a record that still waits behind everything that has been owed until now."""
     return update(

@@ -1,6 +1,6 @@
 """Counts what happened, once each, in the statistics that the operators' reports are read from."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -27,22 +27,34 @@ class KeepStatistics:
     store: "StatisticsStore"
     clock: Clock
 
-    def __call__(self, facts: Sequence[Fact], generation: int | None = None) -> None:
+    def __call__(
+        self,
+        facts: Sequence[Fact],
+        generation: int | None = None,
+        published: Collection[str] = (),
+    ) -> set[str]:
         """Count facts that are in the table, in the generation that is written to (or another).
 
+        `published`: the ids of heists that owe no event any more either. Returns the ids of heists
+        and refusals that were counted by this call, and whose markers say so.
         May be called any number of times with the same facts, also at the same moment. Raises
         Contention or Unavailable: some of them may then be counted, and others not.
         """
         if generation is None:
             generation = self.store.generation().written
         self.hold((fact.token_holder for fact in facts), generation)
-        self.count(facts, generation)
+        return self.count(facts, generation, published)
 
-    def count(self, facts: Iterable[Fact], generation: int) -> None:
-        """Count heists and refusals by day and robber."""
+    def count(
+        self, facts: Iterable[Fact], generation: int, published: Collection[str] = ()
+    ) -> set[str]:
+        """Count heists and refusals by day and robber; the ids of those that were not before."""
+        counted: set[str] = set()
         attempts = {fact.heist_id: fact for fact in facts if isinstance(fact, Heist | RefusedHeist)}
         for some in _chunks(attempts.values()):
-            self._again(partial(self.store.count, some, generation, self.clock.now()))
+            count = partial(self.store.count, some, generation, self.clock.now(), published)
+            counted.update(until_uncontended(count, self.clock))
+        return counted
 
     def hold(self, player_ids: Iterable[str | None], generation: int) -> None:
         """Bring the distribution of tokens up to what these players hold now."""

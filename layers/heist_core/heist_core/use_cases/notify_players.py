@@ -89,7 +89,8 @@ class NotifyPlayers:
             notified,
         )
         if notified.settled:
-            self.store.settle(event, Owed.NOTICES)
+            # Mails take longer than what else is owed.
+            self.store.settle(event, Owed.NOTICES, last=not isinstance(event, Award))
         return notified
 
     def _deliver(

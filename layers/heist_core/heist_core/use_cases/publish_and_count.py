@@ -4,18 +4,20 @@ Neither waits for the other. What fails stays on the marker, for the sweeper, so
 down does not hold up the stream.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.facts import Event, Fact
-from heist_core.domain.heist import RefusedHeist
+from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.owed import Owed
 
 if TYPE_CHECKING:
+    from heist_core.messaging.bus import Bus
+    from heist_core.storage.store import Store
+
     from .keep_statistics import KeepStatistics
-    from .publish_event import PublishEvent
 
 
 @dataclass(slots=True)
@@ -33,37 +35,60 @@ class Relayed:
 
 @dataclass(frozen=True)
 class PublishAndCount:
-    publish_event: "PublishEvent"
+    store: "Store"
+    bus: "Bus"
     keep_statistics: "KeepStatistics"
 
     def __call__(self, facts: Sequence[Fact]) -> Relayed:
-        """Count all, publish each that other systems are told of, and settle what is done."""
+        """Publish each that other systems are told of, count all, and settle what is done.
+
+        A heist that is counted is settled by that, in the same transaction.
+        """
         relayed = Relayed()
-        counted = self._count(facts, relayed)
         events = [fact for fact in facts if not isinstance(fact, RefusedHeist)]
-        self._publish(events, (Owed.STATISTICS,) if counted else (), relayed)
-        relayed.left = (len(events) - len(relayed.published)) if counted else len(facts)
+        self._publish(events, relayed)
+        settled = self._count(facts, relayed)
+        done = {Owed.EVENT: relayed.published, Owed.STATISTICS: facts if relayed.counted else ()}
+        undone = 0
+        for event in events:
+            owed = [one for one, such in done.items() if event in such]
+            by_count = isinstance(event, Heist) and event.heist_id in settled
+            undone += not (by_count or not owed or self._settled(event, owed, relayed))
+        unpublished = len(events) - len(relayed.published)
+        relayed.left = max(unpublished, undone) if relayed.counted else len(facts)
         return relayed
 
-    def _count(self, facts: Sequence[Fact], relayed: Relayed) -> bool:
-        try:
-            self.keep_statistics(facts)
-        except Unavailable:
-            return False
-        except Exception as error:  # noqa: BLE001 - told to the caller
-            relayed.defects.append(error)
-            return False
-        relayed.counted += len(facts)
-        return True
-
-    def _publish(self, events: Sequence[Event], done: Sequence[Owed], relayed: Relayed) -> None:
+    def _publish(self, events: Sequence[Event], relayed: Relayed) -> None:
         """Once the bus does not answer, the rest is not tried: there may not be time for it."""
         for event in events:
             try:
-                self.publish_event(event, *done)
+                self.bus.publish(event)
             except Unavailable:
                 return
             except Exception as error:  # noqa: BLE001 - told to the caller
                 relayed.defects.append(error)
             else:
                 relayed.published.append(event)
+
+    def _count(self, facts: Sequence[Fact], relayed: Relayed) -> Collection[str]:
+        """The ids of heists that owe neither event nor statistics any more."""
+        published = {fact.heist_id for fact in relayed.published if isinstance(fact, Heist)}
+        try:
+            counted = self.keep_statistics(facts, published=published)
+        except Unavailable:
+            return ()
+        except Exception as error:  # noqa: BLE001 - told to the caller
+            relayed.defects.append(error)
+            return ()
+        relayed.counted += len(facts)
+        return counted & published
+
+    def _settled(self, event: Event, owed: Sequence[Owed], relayed: Relayed) -> bool:
+        try:
+            self.store.settle(event, *owed, last=True)
+        except Unavailable:
+            return False
+        except Exception as error:  # noqa: BLE001 - told to the caller
+            relayed.defects.append(error)
+            return False
+        return True

@@ -16,10 +16,10 @@ class PublishEvent:
     store: "Store"
     bus: "Bus"
 
-    def __call__(self, event: Event, *done: Owed) -> None:
-        """Publish, then remove the owed entry (and others already `done`) from the marker.
+    def __call__(self, event: Event) -> None:
+        """Publish, then remove the owed entry from the marker.
 
         Raises Unavailable when the bus did not take it.
         """
         self.bus.publish(event)
-        self.store.settle(event, Owed.EVENT, *done)
+        self.store.settle(event, Owed.EVENT)

@@ -172,8 +172,8 @@ class SweepNotifications:
 
     def _counted(self, fact: Fact) -> bool:
         try:
-            self.keep_statistics([fact])
-            self.store.settle(fact, Owed.STATISTICS)
+            if not self.keep_statistics([fact]):
+                self.store.settle(fact, Owed.STATISTICS, last=True)
         except Unavailable:
             return False
         return True
