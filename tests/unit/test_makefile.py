@@ -70,6 +70,12 @@ def test_redrive_applies_unless_told_not_to(
     assert done.stdout.split() == ["redrive", *told.split()], done.stderr
 
 
+def test_settings_to_simulate_reach_the_program_as_one_text(checkout: Path) -> None:
+    settings = "HEIST_STEAL_PERCENTAGE=3  HEIST_COOLDOWN_HOURS=$(id)"
+    done = make("simulate", f"SET={settings.replace('$', '$$')}", "SEEDS=5", folder=checkout)
+    assert done.stdout.splitlines() == ["simulate", "--set", settings, "--seeds", "5"], done.stderr
+
+
 @pytest.mark.parametrize("value", ["on", "2", "YES!", "nope"])
 def test_a_switch_is_on_or_off_and_nothing_else(checkout: Path, value: str) -> None:
     done = make("redrive", f"DRY={value}", folder=checkout)
