@@ -269,17 +269,17 @@ class Tapped:
         return cast("EventBridgeClient", self)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
-        getattr(self._client, operation)  # raises AttributeError
-        return lambda **request: self.call(operation, request)
+        call = getattr(self._client, operation)
 
-    def call(self, operation: str, request: Mapping[str, Any]) -> Any:
-        """One call, as the client's own method does it."""
-        self._guard(operation, request)
-        with self._guard.standing_aside():
-            self._tap.before(operation, request)
-            answer = getattr(self._client, operation)(**request)
-            self._tap.after(operation)
-        return answer
+        def tapped(**request: Any) -> Any:
+            self._guard(operation, request)
+            with self._guard.standing_aside():
+                self._tap.before(operation, request)
+                answer = call(**request)
+                self._tap.after(operation)
+            return answer
+
+        return tapped
 
 
 class Crash(BaseException):

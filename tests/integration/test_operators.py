@@ -851,6 +851,13 @@ def test_of_two_erasures_that_end_at_once_one_gives_the_receipt(game: Game, desk
     assert sound(game)
 
 
+def test_a_receipt_bumps_the_players_version(game: Game, desk: Desk) -> None:
+    game.give("bob", points=10)
+    version = game.player("bob").version
+    desk("erase", "bob", *ERASE)
+    assert game.player("bob").version == version + 2  # the freeze, and the receipt
+
+
 def test_nobody_who_is_not_frozen_gets_a_receipt(game: Game) -> None:
     game.give("bob", points=10)
     before = game.everything()

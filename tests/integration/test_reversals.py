@@ -336,6 +336,25 @@ def test_where_a_reversal_stands_no_other_is_written_even_if_the_players_look_un
     assert playing.everything() == before
 
 
+@pytest.mark.parametrize("refund", [False, True])
+@pytest.mark.parametrize("robs_again", [False, True])
+def test_a_heist_and_its_reversal_bump_the_versions_of_both_players(
+    playing: Game, refund: bool, robs_again: bool
+) -> None:
+    def versions() -> list[int]:
+        return [playing.player(player_id).version for player_id in ("alice", "bob")]
+
+    before = versions()
+    robbed = playing.rob("alice", "bob").body["heistId"]
+    assert versions() == [version + 1 for version in before]
+    if robs_again:
+        playing.time.pass_(hours=25)
+        assert playing.rob("alice", "carol").status == 200
+    before = versions()
+    playing.reverse(robbed, refund=refund)
+    assert versions() == [version + 1 for version in before]
+
+
 # Answers that get lost
 
 

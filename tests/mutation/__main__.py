@@ -2,7 +2,6 @@
 
 - condition, operand, version bump, step, change, value, attribute: a part of a write to DynamoDB is
   not sent, or sent wrong. Every write that the tests make the product send is tried.
-- lost answer: where tests or seeds lose the answer of a write, none is taken for a success.
 - decision: in the rules and use cases, a decision is taken away or turned round, a number changed.
 
 First it sees what each unit test, each test of storage (on moto) and each seed of the simulation
@@ -55,11 +54,7 @@ def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
     # As many as there happen to be, in a transaction that is a list: broken wherever they stand.
     lists = {place.write for place, seen in counts.items() if len(seen) > 1}
 
-    unanswered = {place for one in met for place in one.failed.get("not answered", ())}
-
     def is_one_of_its_kind(mutant: Mutant) -> bool:
-        if mutant.family == "lost answer" and not any(map(mutant.is_at, unanswered)):
-            return False
         is_at_one = mutant.family in WHERE_IT_STANDS and mutant.place.write not in lists
         return is_at_one == (mutant.place.transaction != ANY)
 

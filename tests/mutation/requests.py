@@ -17,11 +17,9 @@ from typing import Any
 from unittest.mock import patch
 
 from botocore.client import BaseClient
-from botocore.exceptions import ClientError, HTTPClientError
-from botocore.exceptions import ConnectionError as BotocoreConnectionError
+from botocore.exceptions import ClientError
 
 from local.tools import ROOT
-from tests.fakes import Tapped
 
 Request = dict[str, Any]
 
@@ -35,7 +33,6 @@ _BETWEEN = ("/botocore/", "/boto3/", "/tests/fakes.py", __file__)
 _KIND = re.compile("[A-Z]")
 """How the kinds of the product's items begin; tests of the gateway send others."""
 _ONE_A_NAME = frozenset({"POINT_TYPES"})
-NO_ANSWER = (HTTPClientError, BotocoreConnectionError)
 _KEY = frozenset({"pk", "sk"})
 _CHANGES = re.compile(r"\b(SET|ADD|REMOVE|DELETE)\s+")
 _WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
@@ -67,10 +64,6 @@ class Mutant:
 
     def is_at(self, place: Place) -> bool:
         return self.place in (place, Place(place.write))
-
-    def takes_no_answer(self, found: "list[Place]") -> bool:
-        """Whether a call of these writes that got no answer is taken for a success."""
-        return self.family == "lost answer" and any(map(self.is_at, found))
 
     def break_(self, request: Request) -> Request | None:
         """The request without the part; None is no request at all."""
@@ -240,11 +233,6 @@ def _another(kind: str, value: Any) -> Any:
     return value
 
 
-def _as_it_is(request: Request, _: str) -> Request:
-    """Of these, it is the answer that is taken for another."""
-    return request
-
-
 def _not_sent(_: Request, __: str) -> None:
     return None
 
@@ -253,20 +241,12 @@ _BREAKS: Mapping[str, Callable[[Request, str], Request | None]] = {
     "condition": _without_condition,
     "operand": _without_operand,
     "step": _not_sent,
-    "lost answer": _as_it_is,
     "change": _without_clause,
     "version bump": _version_stays,
     "attribute": _without_attribute,
     "value": _with_another_value,
 }
-NEEDS = {
-    "condition": "refused",
-    "lost answer": "not answered",
-}
-"""What makes no difference but to a write that was refused, or not answered."""
-
-
-WHERE_IT_STANDS = frozenset({"condition", "operand", "step", "lost answer", "version bump"})
+WHERE_IT_STANDS = frozenset({"condition", "operand", "step", "version bump"})
 """What can matter in one transaction and not in another. All else is broken wherever it stands."""
 
 
@@ -278,7 +258,7 @@ def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
             continue
         anywhere = Place(place.write)
         for at in (place, anywhere):
-            yield from (Mutant(family, at) for family in ("step", "lost answer"))
+            yield Mutant("step", at)
         if condition := request.get("ConditionExpression", ""):
             count = len(operands(condition))
             parts = [str(number) for number in range(count)] if count > 1 else []
@@ -352,10 +332,10 @@ def _tidy(request: Request) -> Request:
 
 @dataclass
 class Watch:
-    """Sees every call of the product, and which of its writes were refused or not answered."""
+    """Sees every call of the product, and which of its writes were refused."""
 
     sent: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
-    failed: Callable[[str, list[Place]], None] = lambda *_: None
+    refused: Callable[[list[Place]], None] = lambda _: None
     mutant: Mutant | None = None
 
 
@@ -363,37 +343,22 @@ class Watch:
 def watching(watch: Watch) -> Iterator[None]:
     """Every client of this process is watched, and its requests are broken."""
     carry_out = BaseClient._make_api_call  # type: ignore[attr-defined]
-    tap = Tapped.call
-
-    def answer(found: list[Place], send: Callable[[], Any]) -> Any:
-        try:
-            return send()
-        except NO_ANSWER:
-            watch.failed("not answered", found)
-            if watch.mutant is None or not watch.mutant.takes_no_answer(found):
-                raise
-            return {}
 
     def call(client: BaseClient, operation: str, params: Mapping[str, Any]) -> Any:
         if not (operation in SINGLE or operation == "TransactWriteItems") or not _is_product():
             return carry_out(client, operation, params)
         watch.sent(operation, params)
-        found, mutant = places(operation, params), watch.mutant
+        mutant = watch.mutant
         sent = params if mutant is None else broken(operation, params, mutant)
         if sent is None:
             return {}
         try:
-            return answer(found, lambda: carry_out(client, operation, sent))
+            return carry_out(client, operation, sent)
         except ClientError as error:
-            watch.failed("refused", _refused(error, found))
+            watch.refused(_refused(error, places(operation, params)))
             raise
 
-    def tapped(client: Tapped, method: str, request: Mapping[str, Any]) -> Any:
-        operation = "".join(map(str.title, method.split("_")))
-        found = places(operation, request) if _is_product() else []
-        return answer(found, lambda: tap(client, method, request))
-
-    with patch.object(BaseClient, "_make_api_call", call), patch.object(Tapped, "call", tapped):
+    with patch.object(BaseClient, "_make_api_call", call):
         yield
 
 

@@ -17,7 +17,7 @@ from _pytest.runner import runtestprotocol
 from local.tools import ROOT
 
 from .code import CodeMutant, Statement, in_place, modules, reached
-from .requests import NEEDS, Calls, Mutant, Place, Watch, mutants_of, places, watching
+from .requests import Calls, Mutant, Place, Watch, mutants_of, places, watching
 
 AnyMutant = Mutant | CodeMutant
 
@@ -42,8 +42,7 @@ class Met:
     seconds: float = 0.0
     calls: set[frozenset[Mutant]] = field(default_factory=set)
     """Of each call that says something else, how it can be broken."""
-    failed: dict[str, set[Place]] = field(default_factory=dict)
-    """The writes that were refused, and that were not answered."""
+    refused: set[Place] = field(default_factory=set)
     counts: dict[Place, set[int]] = field(default_factory=dict)
     """How many alike a write is one of."""
     statements: frozenset[Statement] = frozenset()
@@ -52,9 +51,8 @@ class Met:
         """Whether it can notice the mutant at all."""
         if isinstance(mutant, CodeMutant):
             return mutant.statement in self.statements
-        needed = NEEDS.get(mutant.family)
-        if needed is not None and not any(map(mutant.is_at, self.failed.get(needed, ()))):
-            return False
+        if mutant.family == "condition" and not any(map(mutant.is_at, self.refused)):
+            return False  # nothing would be different
         return any(mutant in call for call in self.calls)
 
 
@@ -172,7 +170,7 @@ class Worker:
     def _met(self, run: Callable[[], str]) -> tuple[Met, str]:
         """And how it failed, as does what counts the product's calls."""
         met, started = Met(), time.process_time()
-        with watching(Watch(partial(self._sent, met), partial(_failed, met))):
+        with watching(Watch(partial(self._sent, met), met.refused.update)):
             failed = run()
         met.seconds = time.process_time() - started
         return met, failed
@@ -197,10 +195,6 @@ class Worker:
                     raise RuntimeError(f"after {trial.mutant}, also without it: {again}")
                 return found
         return ""
-
-
-def _failed(met: Met, how: str, found: list[Place]) -> None:
-    met.failed.setdefault(how, set()).update(found)
 
 
 def _with(mutant: AnyMutant) -> Any:
