@@ -150,6 +150,16 @@ def test_points_of_an_event_count_once_over_all_players(game: Game) -> None:
     game.assert_sound("bob")
 
 
+def test_points_of_one_event_for_two_players_at_once_count_once(game: Game) -> None:
+    def deliver(player_id: str) -> None:
+        game.call("add_points", bus_event("add_points", eventId="e-1", userId=player_id))
+
+    game.once_before("transact_write_items", lambda: deliver("alice"))
+    deliver("bob")
+    assert game.points("alice") > 0
+    assert game.points("bob") == 0
+
+
 def test_points_are_told_with_their_total_and_again_with_the_same_when_the_event_comes_again(
     game: Game,
 ) -> None:

@@ -221,6 +221,7 @@ def play_everything(game: Game) -> None:
     game.call("notify_players", stream_event(*records, broken))
     game.call("publish_and_count", stream_event(*records, broken))
     game.sweep()
+    game.call("keep_leaderboard", {"source": "aws.events"})
 
 
 def play_badly(game: Game) -> None:
@@ -270,7 +271,7 @@ def test_every_function_logs_one_line_of_what_it_did(game: Game, log: StringIO) 
     by_function = {line["function"]: line for line in lines}
     assert set(by_function) == set(FUNCTIONS) - {"seed_point_types", "audit_table"}
     for line in lines:
-        assert line["message"] in ("request", "event", "batch", "sweep")
+        assert line["message"] in ("request", "event", "batch", "sweep", "leaderboard")
         assert line["ms"] >= 0
     robbed = next(line for line in lines if line.get("points") == 40)
     assert (robbed["caller"], robbed["target"], robbed["status"]) == ("alice", "bob", 200)
