@@ -17,7 +17,7 @@ from heist_core.storage.store import Store
 from heist_core.storage.table import Table
 from heist_core.use_cases.add_points import Adding
 from heist_core.use_cases.retry import until_uncontended
-from tests.builders import HOUR, MILLISECOND, NOW, award, bus_event, earned, sample
+from tests.builders import HOUR, MILLISECOND, NOW, api_event, award, bus_event, earned, sample
 from tests.fakes import FakeClock, SameThread
 from tests.integration.game import Game
 
@@ -428,6 +428,20 @@ def test_the_settings_item_is_in_effect_on_a_warm_instance_within_a_minute(game:
     game.settings_are_due()
     assert game.rob("alice", "bob").body["pointsStolen"] == 50
     assert game.invalid_settings == 0
+
+
+def test_the_settings_item_stays_in_effect_between_its_readings(game: Game) -> None:
+    game.give("alice", tokens=1)
+    game.give("bob", points=800)
+    game.set_settings(HEIST_ENABLED=False, HEIST_AWARDS_ENABLED=False)
+    game.settings_are_due()
+    check = api_event("check_target", "alice", path={"targetUserId": "bob"})
+    for number in range(3):
+        assert game.request("check_target", check).body["code"] == "FEATURE_DISABLED"
+        assert game.rob("alice", "bob").body["code"] == "FEATURE_DISABLED"
+        names = {"referrerUserId": "carol", "referredUserId": f"friend-{number}"}
+        game.call("award_token", bus_event("award_token", **names))
+    assert game.player("carol").tokens == 0
 
 
 def test_an_invalid_item_is_counted_and_changes_nothing_and_its_removal_goes_back(

@@ -923,6 +923,14 @@ def test_a_notice_that_took_the_place_of_one_that_names_an_erased_player_stays(
         assert game.everything() == before
 
 
+def test_an_award_of_an_erased_referrer_is_not_held_either(game: Game, desk: Desk) -> None:
+    game.give("alice", points=1)
+    desk("erase", "alice", *ERASE)
+    switch_awards(game, on=False)
+    refer(game, "alice", "eve")
+    assert game.item(keys.referral("eve")) is None
+
+
 def test_a_held_award_of_an_erased_referrer_is_given_to_nobody(game: Game, desk: Desk) -> None:
     switch_awards(game, on=False)
     refer(game, "alice", "eve")

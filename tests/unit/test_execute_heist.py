@@ -3,6 +3,8 @@
 What holds against real storage is tested in tests/integration/test_heist_commits.py.
 """
 
+import itertools
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -37,7 +39,7 @@ from heist_core.use_cases.execute_heist import (
     minute_of,
     seconds_to_next_minute,
 )
-from heist_core.use_cases.retry import until_uncontended
+from heist_core.use_cases.retry import pauses, until_uncontended
 from tests.builders import HOUR, NOW, attempt, heist, player, refused
 from tests.fakes import FakeClock
 
@@ -292,6 +294,19 @@ def test_pauses_grow_up_to_their_limit() -> None:
     assert max(game.time.slept) > 0.1
 
 
+def test_each_pause_is_below_a_limit_that_doubles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda _, limit: limit)
+    longest = [round(pause, 2) for pause in itertools.islice(pauses(), 8)]
+    assert longest == [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.4, 0.4]
+
+
+def test_a_round_may_begin_at_the_last_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(random, "uniform", lambda least, _: least)
+    game = Game()
+    game.script.commits = [Contention()]
+    assert isinstance(game.execute(seconds_left=LONGEST_ROUND_SECONDS).result, Heist)
+
+
 # Replays
 
 
@@ -311,6 +326,20 @@ def test_a_repeat_takes_no_place_in_a_later_minute(record: Heist | RefusedHeist)
     game.settings.refresh(None)
     assert game.execute() == Outcome(record, replayed=True)
     assert game.script.calls == ["count", "read", "uncount"]
+
+
+def test_a_repeat_gives_no_place_back_that_it_did_not_take() -> None:
+    game = Game()
+    game.script.record = heist()
+    game.script.counts = [Count(allowed=True, added=False)]
+    game.time.pass_(seconds=56.883)
+    game.settings.refresh(None)
+    assert game.execute() == Outcome(heist(), replayed=True)
+    assert game.script.calls == ["count", "read"]
+
+
+def test_an_id_made_of_a_key_is_as_long_as_one_without() -> None:
+    assert len(heist_id_of("alice", "key", lambda: "")) == 32
 
 
 @pytest.mark.parametrize("record", [heist(), refused()])
