@@ -73,7 +73,7 @@ bench-load: tools ## many clients at once against one, and nothing lost
 hot-victim: dev ## simulate everybody robbing one player, on paper's DynamoDB
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.hot_victim
 
-mutants: dev ## break rules and requests in small ways: tests must notice
+mutants: dev ## break rules and writes in small ways: tests must notice (1 h)
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.mutation
 
 check: tools checkov ## formatting, lint, types, imports, template, OpenAPI
