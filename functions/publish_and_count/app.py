@@ -11,7 +11,7 @@ from heist_core.streams import BatchAnswer, Consumer, handle_batch
 def handler(event: Mapping[str, object], context: LambdaContext) -> BatchAnswer:
     queue = wiring.dead_letters("NOTIFIER_DLQ_URL")
     consumer = Consumer("publish_and_count", wiring.store(), queue)
-    return handle_batch(event, consumer, _relay)
+    return handle_batch(event, consumer, _relay, wiring.bus().announce_deliveries)
 
 
 def _relay(facts: Sequence[Fact], fields: telemetry.Fields) -> Sequence[telemetry.Fields]:

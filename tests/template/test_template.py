@@ -295,7 +295,7 @@ def test_only_the_three_sources_are_matched(on_aws: Processed) -> None:
 
 def test_the_two_stream_consumers_are_bounded_and_keep_what_fails(on_aws: Processed) -> None:
     consumers = on_aws.of_type("AWS::Lambda::EventSourceMapping")
-    buckets = {}
+    images = {}
     for stream in consumers.values():
         assert stream["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
         assert stream["BisectBatchOnFunctionError"] is True
@@ -304,13 +304,17 @@ def test_the_two_stream_consumers_are_bounded_and_keep_what_fails(on_aws: Proces
         assert stream["StartingPosition"] == "TRIM_HORIZON"
         destination = stream["DestinationConfig"]["OnFailure"]["Destination"]
         assert destination == "${NotifierDeadLetterQueue.Arn}"
-        (only,) = stream["FilterCriteria"]["Filters"]
-        pattern = json.loads(only["Pattern"])
-        assert pattern["eventName"] == ["INSERT"]
-        buckets[stream["FunctionName"]] = pattern["dynamodb"]["NewImage"]["owedBucket"]["S"]
-    assert buckets == {  # AWS allows two
-        "${NotifyPlayersFunction}": [{"anything-but": list(keys.REFUSED_BUCKETS)}],
-        "${PublishAndCountFunction}": [{"exists": True}],
+        patterns = [json.loads(one["Pattern"]) for one in stream["FilterCriteria"]["Filters"]]
+        assert [pattern["eventName"] for pattern in patterns] == [["INSERT"]] * len(patterns)
+        images[stream["FunctionName"]] = [pattern["dynamodb"]["NewImage"] for pattern in patterns]
+    assert images == {  # AWS allows two functions
+        "${NotifyPlayersFunction}": [
+            {"owedBucket": {"S": [{"anything-but": list(keys.REFUSED_BUCKETS)}]}}
+        ],
+        "${PublishAndCountFunction}": [
+            {"owedBucket": {"S": [{"exists": True}]}},
+            {"unread": {"S": [{"exists": True}]}},
+        ],
     }
 
 

@@ -15,8 +15,9 @@ from moto import mock_aws
 
 from heist_core.domain.board import Standing
 from heist_core.domain.facts import Event
+from heist_core.domain.notices import InboxItem, notices_of
 from heist_core.messaging import bus
-from heist_core.messaging.bus import SOURCE, closing_of, events_of
+from heist_core.messaging.bus import SOURCE, closing_of, delivery_of, events_of
 from tests.builders import SEASON, award, heist, reversal
 
 FOLDER = Path(__file__).parents[2] / "docs" / "events-out"
@@ -41,11 +42,18 @@ def closed() -> dict[str, Any]:
     return {"source": SOURCE, "detail-type": detail_type, "detail": dict(detail)}
 
 
+def delivered() -> dict[str, Any]:
+    (_, notice) = notices_of(heist())
+    detail_type, detail = delivery_of(InboxItem("0000000001-0a1b2c3d", notice, None))
+    return {"source": SOURCE, "detail-type": detail_type, "detail": dict(detail)}
+
+
 EVENTS = {
     event["detail-type"]: event
     for event in (
         *(event for fact in (heist(), reversal(), award()) for event in emitted(fact)),
         closed(),
+        delivered(),
     )
 }
 

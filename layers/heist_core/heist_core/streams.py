@@ -8,10 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from . import telemetry
-from .domain.errors import Malformed
+from .domain.errors import Malformed, Unavailable
 from .domain.facts import Event, Fact
 from .domain.heist import RefusedHeist
+from .domain.notices import InboxItem
 from .storage import items
+from .storage.keys import Kind, kind_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -43,16 +45,20 @@ class Consumer:
     dead_letters: "DeadLetters"
 
     def park(self, record: object, malformed: Malformed) -> None:
-        """Park a record with the reason, away from the sweeper: whole, or if it is too large for
-        the queue, by the key of the item that it is."""
+        """Park a record with the reason, away from the sweeper."""
+        self.keep(record, str(malformed))
         key = _key_in(record)
-        about = {"kind": "record", "consumer": self.name, "reason": str(malformed)}
+        if key is not None and kind_of(key) is not Kind.INBOX:
+            self.store.set_aside(key)
+
+    def keep(self, record: object, reason: str) -> None:
+        """Keep a record as a dead letter: whole, or if it is too large for the queue, by the key of
+        the item that it is."""
+        about = {"kind": "record", "consumer": self.name, "reason": reason}
         self.dead_letters.put(
             {**about, "record": record},
-            {**about, "key": key, "cut": "The whole is the table's item with this key"},
+            {**about, "key": _key_in(record), "cut": "The whole is the table's item with this key"},
         )
-        if key is not None:
-            self.store.set_aside(key)
 
 
 class Reading(NamedTuple):
@@ -178,20 +184,25 @@ def handle_batch(
     event: Mapping[str, object],
     consumer: Consumer,
     act: Callable[[Sequence[Fact], telemetry.Fields], Sequence[telemetry.Fields]],
+    tell: Callable[[Sequence[InboxItem]], None],
 ) -> BatchAnswer:
     """Call `act` once, with the facts of all records that can be read; the others are parked.
 
     It returns what it did about each. If `act` fails, or a record cannot be parked, all are
-    delivered again.
+    delivered again. `tell` is called for the items that came into inboxes; on those there is no
+    marker, so what it cannot tell is kept as dead letters.
     """
     with telemetry.invocation("batch", consumer.name) as fields, _counted_if_it_fails(event):
         records = _records(event)
         facts: list[Fact] = []
+        arrived: list[tuple[object, InboxItem]] = []
         unreadable: list[tuple[object, Malformed]] = []
         for record in records:
             try:
                 image = _image(record, "NewImage")
-                if not items.is_held(image):
+                if kind_of(image) is Kind.INBOX:
+                    arrived.append((record, items.inbox_item_from(image)))
+                elif not items.is_held(image):
                     facts.append(items.fact_from(image))
             except Malformed as malformed:
                 unreadable.append((record, malformed))
@@ -200,9 +211,25 @@ def handle_batch(
                 telemetry.record(consumer.name, {**_about(fact), **did})
         for record, reason in unreadable:
             consumer.park(record, reason)
-        fields.update(records=len(records), parked=len(unreadable))
-        telemetry.count("RecordsParked", len(unreadable))
-    return {"batchItemFailures": [], "parked": len(unreadable)}
+        parked = len(unreadable) + _told(consumer, arrived, tell)
+        fields.update(records=len(records), parked=parked)
+        telemetry.count("RecordsParked", parked)
+    return {"batchItemFailures": [], "parked": parked}
+
+
+def _told(
+    consumer: Consumer,
+    arrived: Sequence[tuple[object, InboxItem]],
+    tell: Callable[[Sequence[InboxItem]], None],
+) -> int:
+    """How many could not be told of, and were kept."""
+    try:
+        tell([item for _, item in arrived])
+    except Unavailable:
+        for record, _ in arrived:
+            consumer.keep(record, "the bus did not take it")
+        return len(arrived)
+    return 0
 
 
 @contextmanager

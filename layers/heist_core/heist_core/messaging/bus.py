@@ -12,6 +12,7 @@ from heist_core.domain.board import Standing, placed
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.facts import Event, points_changes
 from heist_core.domain.heist import Heist
+from heist_core.domain.notices import InboxItem
 from heist_core.domain.points import PointsChange
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
@@ -62,6 +63,14 @@ class PointsChanged(TypedDict):
     version: int
 
 
+class NotificationDelivered(TypedDict):
+    notificationId: str
+    userId: str
+    type: str
+    heistId: str | None
+    createdAt: str
+
+
 class SeasonClosed(TypedDict):
     season: str
     players: int
@@ -74,6 +83,7 @@ EventOut = (
     | tuple[Literal["TokenAwarded"], TokenAwarded]
     | tuple[Literal["PointsChanged"], PointsChanged]
     | tuple[Literal["SeasonClosed"], SeasonClosed]
+    | tuple[Literal["NotificationDelivered"], NotificationDelivered]
 )
 
 
@@ -131,6 +141,8 @@ def events_of(event: Event) -> list[EventOut]:
 
 
 WINNERS = 100
+ENTRIES_AT_ONCE = 10
+"""EventBridge takes no more in a call."""
 
 
 def closing_of(season: str, players: int, standings: Iterable[Standing]) -> EventOut:
@@ -145,6 +157,18 @@ def closing_of(season: str, players: int, standings: Iterable[Standing]) -> Even
         if place.standing.player_id is not None
     ]
     return "SeasonClosed", SeasonClosed(season=season, players=players, winners=winners)
+
+
+def delivery_of(item: InboxItem) -> EventOut:
+    """An inbox item as other systems see it, for push messages: no names, no text."""
+    notice = item.notice
+    return "NotificationDelivered", NotificationDelivered(
+        notificationId=item.id,
+        userId=notice.recipient_id,
+        type=notice.type.value,
+        heistId=notice.heist_id,
+        createdAt=to_iso(notice.created_at),
+    )
 
 
 class Bus:
@@ -163,6 +187,11 @@ class Bus:
     def announce_closing(self, season: str, players: int, standings: Iterable[Standing]) -> None:
         """The same for a season that has ended."""
         self._put([closing_of(season, players, standings)])
+
+    def announce_deliveries(self, arrived: Sequence[InboxItem]) -> None:
+        """The same for items that came into inboxes."""
+        for at in range(0, len(arrived), ENTRIES_AT_ONCE):
+            self._put([delivery_of(item) for item in arrived[at : at + ENTRIES_AT_ONCE]])
 
     def _put(self, events: Sequence[EventOut]) -> None:
         try:
