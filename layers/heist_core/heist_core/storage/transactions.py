@@ -31,6 +31,9 @@ def commit_heist(
     plan = heist.plan
     at = to_iso(plan.at)
     victims = attacker.victims_after_heist(victim.id, plan.at, pair_cooldown)
+    remembering = ", victims = :victims" if victims else ""
+    if attacker.victims and not victims:
+        remembering = " REMOVE victims"
     losses = victim.losses_after_heist(plan.season, plan.points_stolen)
     attackers = items.board_place(attacker, plan.season, plan.attacker_points_after)
     victims_place = items.board_place(victim, plan.season, plan.victim_points_after)
@@ -46,7 +49,7 @@ def commit_heist(
                     "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
                     "lastSpentAt = :at, lastHeistAt = :at"
                     + and_set(attackers)
-                    + (", victims = :victims" if victims else " REMOVE victims")
+                    + remembering
                     + " ADD version :one",
                     {
                         **as_values(attackers),
