@@ -38,7 +38,7 @@ from ops.target import OperatorError, Target
 
 PICTURE = Path(__file__).parents[2] / ".local" / "simulation.svg"
 COLUMNS = 80
-PLAYERS, FEWEST, MOST = 20_000, 50, 1_000_000
+PLAYERS, FEWEST, MOST = 20_000, 50, 200_000
 SEEDS, MOST_SEEDS = 20, 1000
 
 

@@ -109,7 +109,7 @@ def lines_of(people: Iterable[Person]) -> Iterable[str]:
 
 def read(path: Path) -> list[Person]:
     """The players of such a file. Raises OperatorError with the line and what is allowed."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.reader(file)
         if next(rows, None) != list(LIMITS):
             raise OperatorError(

@@ -245,7 +245,7 @@ def test_the_picture_is_an_svg_for_light_and_dark() -> None:
             "HEIST_STEAL_PERCENTAGE: must be a whole number, 1 to 100, got '0'",
         ),
         (["--seeds", "1"], "--seeds must be a whole number, 2 to 1000, got '1'"),
-        (["--players", "many"], "--players must be a whole number, 50 to 1000000, got 'many'"),
+        (["--players", "many"], "--players must be a whole number, 50 to 200000, got 'many'"),
         (["--attacks", "-1"], "--attacks must be a number, 0 to 100, got '-1'"),
         (["--elasticity", "nan"], "--elasticity must be a number, 0 to 5, got 'nan'"),
         (["--choice", "poorest"], "random, richest, board, revenge, or shares"),
@@ -349,11 +349,12 @@ def test_an_exported_file_is_read_again_and_players_are_drawn_from_it(tmp_path: 
             "line 3: joined must be a whole number, 0 to 30, got '31'",
         ),
         ("earned,joined,tokens,passive\n-1,2,3,0", "line 2: earned must be a whole number"),
+        ("earned,joined,tokens,passive\n\udcff,2,3,0", "line 2: earned must be a whole number"),
     ],
 )
 def test_a_file_that_is_none_is_refused_with_its_line(text: str, says: str, tmp_path: Path) -> None:
     file = tmp_path / "players.csv"
-    file.write_text(text, "utf-8")
+    file.write_text(text, "utf-8", errors="surrogateescape")
     with pytest.raises(OperatorError) as told:
         read(file)
     assert says in str(told.value)
