@@ -245,7 +245,7 @@ def test_a_held_award_makes_its_referrer_known_when_it_is_given(game: Game) -> N
 @pytest.mark.parametrize("other", FIRST)
 @pytest.mark.parametrize("first", FIRST)
 def test_of_two_first_events_at_once_both_count(game: Game, first: str, other: str) -> None:
-    """The second finds the player made by the other between its two tries."""
+    """The first finds the player made by the other since it looked."""
     operation = "update_item" if first == "a profile" else "transact_write_items"
     game.once_before(operation, lambda: FIRST[other](game))
     FIRST[first](game)
@@ -253,3 +253,20 @@ def test_of_two_first_events_at_once_both_count(game: Game, first: str, other: s
     assert eve.first_seen_at == NOW
     assert eve.version == (1 if first == other else 2)
     assert_sound(game)
+
+
+@pytest.mark.parametrize("other", ["points", "a profile"])
+def test_whoever_comes_between_two_tries_of_an_award_keeps_their_first_sight(
+    game: Game, other: str
+) -> None:
+    """The first try finds nobody, and the second is for somebody new."""
+
+    def come() -> None:
+        game.time.pass_(seconds=1)
+        FIRST[other](game)
+
+    game.once_before("transact_write_items", come, skip=1)
+    FIRST["a token"](game)
+    eve = game.player("eve")
+    assert (eve.tokens, eve.version) == (1, 2)
+    assert eve.first_seen_at == NOW + timedelta(seconds=1)
