@@ -1,6 +1,7 @@
 """Mutants are found, tried and noticed; trying all of them is `make mutants`."""
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +96,7 @@ def _try_out(find: Callable[[Worker], Trial]) -> str:
 def _a_condition_and_a_seed(worker: Worker) -> Trial:
     """The seeds that were refused for it, which the tests did not meet."""
     met = {seed: worker.met_by_seed(seed) for seed in range(15)}
-    (mutant,) = {
+    found = Counter(
         mutant
         for one in met.values()
         for call in one.calls
@@ -103,7 +104,8 @@ def _a_condition_and_a_seed(worker: Worker) -> Trial:
         if mutant.family == "condition"
         and "lastRobbedAt" in mutant.place.write
         and mutant.place.transaction != ANY
-    }
+    )
+    ((mutant, _),) = found.most_common(1)
     meeting = {seed: one.seconds for seed, one in met.items() if one.meets(mutant)}
     return Trial(mutant, {}, meeting)
 
