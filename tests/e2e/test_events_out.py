@@ -60,6 +60,22 @@ def test_every_change_of_points_is_announced_in_an_order_of_its_own(
         assert first["points"] + last["change"] == last["points"] == total
 
 
+def test_what_comes_into_an_inbox_is_announced(world: World, heard: Heard) -> None:
+    robber, victim = world.robber(), world.player()
+    world.earn(victim.id, 500)
+    heist_id = robber.rob(victim.id)["heistId"]
+
+    def deliveries() -> list[Any]:
+        found = [one for one in heard(heist_id) if one["detail-type"] == "NotificationDelivered"]
+        return sorted(found, key=lambda one: str(one["detail"]["type"]))
+
+    success, loss = eventually(deliveries, lambda seen: len(seen) >= 2)[:2]
+    for event in (success, loss):
+        assert_as_published(event)
+    assert (success["detail"]["userId"], loss["detail"]["userId"]) == (robber.id, victim.id)
+    assert loss["detail"]["notificationId"] == victim.inbox(1)[0]["id"]
+
+
 def test_an_award_is_announced(world: World, heard: Heard) -> None:
     player, newcomer = world.player(), unique("new")
     world.emit(
