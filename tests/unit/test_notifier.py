@@ -7,6 +7,7 @@ import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -16,7 +17,7 @@ from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.facts import Event
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.owed import Owed
-from heist_core.domain.player import Player
+from heist_core.domain.player import Player, Preferences
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
@@ -139,6 +140,36 @@ def test_a_mail_nobody_wants_or_can_get_is_suppressed_and_the_inbox_item_is_not(
     assert notifier.memory.inbox == {"alice": 1, "bob": 1}
     assert told.settled
     assert len(notifier.ses) == 2 - len(suppressed)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fact", "suppressed"),
+    [
+        ("success", heist(), {"alice"}),
+        ("robbed", heist(), set()),
+        ("reversed", reversal(), {"alice"}),
+        ("token", heist(), set()),
+    ],
+)
+def test_a_kind_of_mail_that_its_player_switched_off_is_suppressed(
+    kind: str, fact: Event, suppressed: set[str]
+) -> None:
+    chooser = replace(ALICE, preferences=Preferences(email={kind: "off"}))
+    notifier = Notifier(chooser, BOB)
+    notifier(fact)
+    states = notifier.states.items()
+    assert {name for name, state in states if state is MailState.SUPPRESSED} == suppressed
+    assert notifier.memory.inbox == {"alice": 1, "bob": 1}
+
+
+def test_a_mail_that_waits_is_not_sent_once_its_player_switched_it_off() -> None:
+    notifier = Notifier()
+    notifier.ses.fails(UNREACHABLE, UNREACHABLE)
+    notifier()
+    chooser = replace(ALICE, preferences=Preferences(email={"success": "off"}))
+    notifier.memory.players["alice"] = chooser
+    notifier()
+    assert notifier.states == {"alice": MailState.SUPPRESSED, "bob": MailState.SENT}
 
 
 def test_notices_are_delivered_while_the_game_is_off() -> None:

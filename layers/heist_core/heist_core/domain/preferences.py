@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from .notices import NoticeType
 from .player import Player
 from .settings import Settings
 from .times import end_of
@@ -9,6 +10,18 @@ from .times import end_of
 EMAIL_DEFAULTS = {"robbed": "instant", "success": "instant", "reversed": "instant", "token": "off"}
 """How players who never chose are told by mail, by kind."""
 EMAIL_CHOICES = ("instant", "daily", "off")
+_KINDS = {
+    NoticeType.HEIST_VICTIM: "robbed",
+    NoticeType.HEIST_SUCCESS: "success",
+    NoticeType.HEIST_REVERSED: "reversed",
+    NoticeType.TOKEN_EARNED: "token",
+}
+
+
+def wants_mail(player: Player, notice: NoticeType) -> bool:
+    """Whether a player is to be told by mail; the user system's opt-out stands above all."""
+    choices = {**EMAIL_DEFAULTS, **player.preferences.email}
+    return not player.profile.email_opt_out.value and choices[_KINDS[notice]] != "off"
 
 
 def passive_locked_until(player: Player, rules: Settings, now: datetime) -> datetime | None:

@@ -20,6 +20,7 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice, notices_of
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
+from heist_core.domain.preferences import wants_mail
 from heist_core.domain.times import to_milliseconds
 
 from .clock import Clock
@@ -70,7 +71,9 @@ class NotifyPlayers:
         event = without_names_of(erased, event)
         notices = notices_of(event)
         first_steps = [
-            None if isinstance(event, Award) else self._first_step(players[notice.recipient_id])
+            None
+            if isinstance(event, Award)
+            else self._first_step(players[notice.recipient_id], notice)
             for notice in notices
         ]
         try:
@@ -153,9 +156,9 @@ class NotifyPlayers:
             self.settings.refresh(item)
         return players
 
-    def _first_step(self, recipient: Player, attempts: int = 0) -> MailRecord:
+    def _first_step(self, recipient: Player, notice: Notice, attempts: int = 0) -> MailRecord:
         """A claim, or that there will be no mail."""
-        if self._address(recipient) is None:
+        if self._address(recipient, notice) is None:
             return MailRecord(MailState.SUPPRESSED)
         return MailRecord(
             MailState.SENDING,
@@ -174,7 +177,7 @@ class NotifyPlayers:
             return seen.state
         if seen.attempts >= DOUBTFUL_ATTEMPTS:
             return self._give_up(event, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", notified)
-        claim = self._first_step(recipient, seen.attempts)
+        claim = self._first_step(recipient, notice, seen.attempts)
         if claim.state.settled:
             return self._move(event, notice, seen, claim, notified)
         claimed = self.store.move_mail(event, recipient.id, seen, claim)
@@ -192,7 +195,7 @@ class NotifyPlayers:
     ) -> MailState:
         """Send a mail that this call has claimed."""
         try:
-            self.mailer.send(str(self._address(recipient)), event, notice)
+            self.mailer.send(str(self._address(recipient, notice)), event, notice)
         except MailDeferred as error:
             notified.deferred = error.code
             back = MailRecord(MailState.PENDING, attempts=claim.attempts - 1)
@@ -204,12 +207,12 @@ class NotifyPlayers:
         sent = MailRecord(MailState.SENT, attempts=claim.attempts)
         return self._move(event, notice, claim, sent, notified)
 
-    def _address(self, recipient: Player) -> str | None:
-        """Where mails to a player go, if any are wanted."""
+    def _address(self, recipient: Player, notice: Notice) -> str | None:
+        """Where the mail of a notice goes, if it is wanted now."""
         wanted = (
             self.mailer.enabled
             and self.settings.current.email_enabled
-            and not recipient.profile.email_opt_out.value
+            and wants_mail(recipient, notice.type)
         )
         return recipient.profile.email.value if wanted else None
 
