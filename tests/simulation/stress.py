@@ -173,9 +173,8 @@ class Stream:
         self._client = session.client("dynamodbstreams", endpoint_url=endpoint)
         shards = self._client.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
         (shard,) = shards
-        self._iterator: str = self._client.get_shard_iterator(
-            StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
+        self._shard = {"StreamArn": arn, "ShardId": shard["ShardId"]}
+        self._iterator = self._first()
         self._read: list[Mapping[str, Any]] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -185,8 +184,19 @@ class Stream:
         while self._next_page() or not self._over.wait(0.5):
             pass
 
+    def _first(self) -> str:
+        answer = self._client.get_shard_iterator(**self._shard, ShardIteratorType="TRIM_HORIZON")
+        first: str = answer["ShardIterator"]
+        return first
+
     def _next_page(self) -> bool:
-        page = self._client.get_records(ShardIterator=self._iterator, Limit=1000)
+        try:
+            page = self._client.get_records(ShardIterator=self._iterator, Limit=1000)
+        except self._client.exceptions.TrimmedDataAccessException:
+            if self._read:
+                raise
+            # DynamoDB Local, where the first writes on an empty table were cancelled.
+            page = self._client.get_records(ShardIterator=self._first(), Limit=1000)
         self._iterator = page["NextShardIterator"]
         self._read += page["Records"]
         return bool(page["Records"])

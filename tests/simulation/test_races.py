@@ -12,7 +12,7 @@ from .checker import Answer
 from .stress import StressRun
 
 CROWD = 100
-RATE_RAISED = {"HEIST_RATE_LIMIT_PER_MINUTE": 1_000_000}
+RULES = {"HEIST_RATE_LIMIT_PER_MINUTE": 1_000_000, "HEIST_NEWCOMER_HOURS": 0}
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def run(engine: Engine, table: str) -> Iterator[StressRun]:
     """The application without faults, its clock running on by itself."""
-    run = StressRun(engine, table, variables=RATE_RAISED)
+    run = StressRun(engine, table, variables=RULES)
     with run.app.wired():
         yield run
     run.close()
