@@ -204,7 +204,7 @@ def test_what_lambda_delivers_again_is_counted(game: Game, log: StringIO) -> Non
     totals(log)
 
     def refuse(operation: str, request: object) -> None:
-        if operation == "transact_write_items":
+        if operation == "put_item":
             raise client_error("InternalServerError", 500)
 
     game.tap.before = refuse
@@ -311,12 +311,12 @@ def test_the_audit_names_and_counts_damage_and_mends_nothing(game: Game, log: St
     assert item is not None
     game.put({**item, "points#2026-11": 1001})
 
-    assert game.call("audit_table", sample("audit_table"))["violations"] == 2
+    assert game.call("audit_table", sample("audit_table"))["violations"] == 3
 
-    named, _season = [line for line in lines_of(log) if line["message"] == "violation"]
+    _board, named, _season = [line for line in lines_of(log) if line["message"] == "violation"]
     assert named["level"] == "ERROR"
     assert named["violation"].startswith("player alice: the ledger adds up to the points")
-    assert totals(log) == {"InvariantViolations": 2, "AuditsFinished": 1}
+    assert totals(log) == {"InvariantViolations": 3, "AuditsFinished": 1}
     assert game.points("alice") == 1001
 
 
