@@ -45,6 +45,8 @@ class FinalBoard(NamedTuple):
 class BoardStore:
     """Every method may raise what `table` does. `executor` runs overlapping calls."""
 
+    shards = tuple(range(BOARD_SHARDS))
+
     def __init__(self, table: Table, executor: Executor) -> None:
         self._table = table
         self._executor = executor
@@ -89,9 +91,9 @@ class BoardStore:
         return (_standing(item, index) for item in merged)
 
     def within(
-        self, season: str, low: int, high: int, start: str, most: int
+        self, season: str, low: int, high: int, shards: Sequence[int], start: str, most: int
     ) -> tuple[list[Player], bool]:
-        """Players with `low` to `high` points, and whether these are all.
+        """Players with `low` to `high` points, and whether these are all of those shards.
 
         Of each shard at most so many: from the place `start` upwards, then from `low` to there. As
         far as the rules look at who is robbed, they are as complete as read from the table.
@@ -113,7 +115,7 @@ class BoardStore:
             return list(islice(self._table.query(request), most))
 
         spans = [(start, last), (first, start)] if start > first else [(first, last)]
-        parts = [(shard, *span) for shard in range(BOARD_SHARDS) for span in spans]
+        parts = [(shard, *span) for shard in shards for span in spans]
         answers = list(self._executor.map(found, parts))
         complete = all(len(answer) < most for answer in answers)
         runs = (

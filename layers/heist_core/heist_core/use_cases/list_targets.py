@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from heist_core.storage.history import History, Robbery
     from heist_core.storage.store import Store
 
-PER_SHARD = 48
+PER_SHARD = 200
 """Read at first. Who comes after a random place is likelier the wider the gap before them; over so
-many in a row that evens out."""
+many in a row that evens out (docs/decisions.md, "Targets")."""
+_SHARDS_OF_MANY = 2
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,18 @@ class ListTargets:
         self, reach: Reach, size: int, counted: "CountedCurve | None", now: "datetime"
     ) -> tuple[list[Player], bool]:
         """Those in reach, or as many of them from a random place on."""
-        start = ""
+        start, shards = "", list(self.boards.shards)
         if counted is not None and reach.players(counted.curve) > size:
+            if size == PER_SHARD:
+                shards = self.random.sample(shards, _SHARDS_OF_MANY)
             first, last = (counted.curve.rank_of(end) for end in (reach.high, reach.low - 1))
             points = counted.curve.points_at(self.random.randrange(first, last))
             points = min(max(points, reach.low), reach.high)
             start = f"{points:012d}#{self.random.getrandbits(32):08x}"
-        return self.boards.within(season_of(now), reach.low, reach.high, start, size)
+        players, complete = self.boards.within(
+            season_of(now), reach.low, reach.high, shards, start, size
+        )
+        return players, complete and len(shards) == len(self.boards.shards)
 
     def _targets(
         self, caller: Player, players: Iterable[Player], reason: Reason, now: "datetime"
