@@ -315,10 +315,7 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Nothing exchanged: real clients that reach moto, variables as the template sets them. The
     notifier's dead-letter queue."""
     stack = f"heist-{uuid.uuid4().hex}"
-    makers = [
-        *(wiring.clock, wiring.store, wiring.settings, wiring.dead_letters, wiring.bus),
-        wiring.mailer,
-    ]
+    makers = [made for made in vars(wiring).values() if hasattr(made, "cache_clear")]
     for maker in makers:
         maker.cache_clear()
     with mock_aws():
@@ -374,6 +371,11 @@ def test_the_functions_work_as_they_are_wired(deployed: str) -> None:
     assert status("count_unread", sample("count_unread")) == 200
     assert status("mark_notifications_read", sample("mark_notifications_read")) == 200
     assert status("manage_preferences", sample("manage_preferences")) == 200
+    kept = call("keep_leaderboard", sample("keep_leaderboard"))
+    assert isinstance(kept, dict)
+    assert kept["players"] is not None
+    for name in ("list_heists", "show_player", "list_targets", "show_leaderboard"):
+        assert status(name, sample(name)) == 200
     letters = boto3.client("sqs").get_queue_attributes(
         QueueUrl=deployed, AttributeNames=["ApproximateNumberOfMessages"]
     )
