@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from heist_core import wiring
+from heist_core.domain.board import CountedCurve, Standing, curve_of
 from heist_core.domain.errors import Unavailable
 from heist_core.storage import items, keys, operator
 from heist_core.use_cases import show_leaderboard
@@ -383,3 +384,46 @@ def test_every_points_total_stands_in_the_index_under_its_own_month(game: Game) 
         "evenPlace": keys.board_place("alice", 7),
     }
     assert items.board_places(game.player("alice")).items() >= places.items()
+
+
+# What stands is never replaced
+
+
+def test_the_first_to_close_a_month_has_closed_it(game: Game) -> None:
+    boards, now = wiring.boards(), game.time()
+    assert boards.close("2026-10", now, 1, [Standing(10, "alice")])
+    assert not boards.close("2026-10", now, 2, [Standing(20, "bob")])
+    final = boards.final("2026-10")
+    assert final is not None
+    assert (final.players, [one.points for one in final.standings]) == (1, [10])
+
+
+def test_the_first_view_of_a_moment_is_everybodys(game: Game) -> None:
+    boards, now = wiring.boards(), game.time()
+    first, second = [Standing(10, "alice")], [Standing(20, "bob")]
+    assert boards.put_view("2026-11", now, first) == first
+    assert boards.put_view("2026-11", now, second) == first
+
+
+def test_a_curve_that_was_counted_earlier_replaces_no_later_one(game: Game) -> None:
+    boards, now = wiring.boards(), game.time()
+    late = CountedCurve(now, curve_of({10: 2}))
+    boards.put_curve("2026-11", late)
+    boards.put_curve("2026-11", CountedCurve(now - timedelta(minutes=1), curve_of({5: 1})))
+    assert boards.curve("2026-11") == late
+
+
+def test_a_redaction_of_a_board_that_changed_meanwhile_writes_nothing(game: Game) -> None:
+    boards, key = wiring.boards(), keys.board_final("2026-10")
+    for name in ("alice", "bob"):
+        game.give(name, points=10)
+    boards.close("2026-10", game.time(), 2, [Standing(20, "bob"), Standing(10, "alice")])
+    stored = game.item(key)
+    assert stored is not None
+    redactions = [operator.forget(stored, name) for name in ("alice", "bob")]
+    done = [
+        game.gateway.update_if(one.request)
+        for one in redactions
+        if isinstance(one, operator.Redaction)
+    ]
+    assert done == [True, False]
