@@ -58,7 +58,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         out.progress(f"frozen; waiting {left.total_seconds():.0f} s for what is under way")
         target.clock.sleep(min(left.total_seconds(), 1.0))
     remaining = _forgettings(target.table.scan(out.items_read), player_id)
-    erased = Counter(one.kind for one in remaining if _forget(target, one))
+    erased = Counter(one.kind for one in remaining if _forget(target, one, player_id))
     receipt = until_uncontended(lambda: _certify(target, player_id, reason, erased), target.clock)
     out.line(f"Erased. Receipt {receipt}: {_in_words(erased)}.")
     out.document({"player": player_id, "erased": dict(erased), "receipt": receipt, "done": True})
@@ -84,12 +84,21 @@ def _freeze(target: Target, player_id: str, reason: str) -> datetime:
     return action.at
 
 
-def _forget(target: Target, forgetting: operator.Forgetting) -> bool:
-    """False: the item is gone meanwhile."""
-    if isinstance(forgetting, operator.Removal):
-        target.table.delete(forgetting.key)
-        return True
-    return target.table.update_if(forgetting.request)
+def _forget(target: Target, forgetting: operator.Forgetting, player_id: str) -> bool:
+    """False: the item is gone meanwhile, or tells nothing of them any more.
+
+    One that changed since it was read, as a closed board does in another erasure, is read again.
+    """
+    while isinstance(forgetting, operator.Redaction):
+        if target.table.update_if(forgetting.request):
+            return True
+        item = target.table.get(forgetting.key)
+        again = None if item is None else operator.forget(item, player_id)
+        if again is None:
+            return False
+        forgetting = again
+    target.table.delete(forgetting.key)
+    return True
 
 
 def _certify(target: Target, player_id: str, reason: str, erased: Counter[str]) -> str:

@@ -1,7 +1,5 @@
 """GET /api/heist/me"""
 
-from datetime import datetime
-
 from heist_core import wiring
 from heist_core.domain.board import PLACES_KEPT
 from heist_core.domain.times import season_end, to_iso
@@ -23,11 +21,11 @@ def handler(request: Request) -> Response:
             "points": home.points,
             "rank": None if home.rank is None else _rank(home.rank),
             "tokens": player.tokens,
-            "cooldownEndsAt": _iso(home.cooldown_ends_at),
-            "protectionEndsAt": _iso(home.protection_ends_at),
+            "cooldownEndsAt": home.cooldown_ends_at and to_iso(home.cooldown_ends_at),
+            "protectionEndsAt": home.protection_ends_at and to_iso(home.protection_ends_at),
             "passive": player.preferences.passive,
-            "passiveLockedUntil": _iso(home.passive_locked_until),
-            "newcomerUntil": _iso(home.newcomer_until),
+            "passiveLockedUntil": home.passive_locked_until and to_iso(home.passive_locked_until),
+            "newcomerUntil": home.newcomer_until and to_iso(home.newcomer_until),
             "losses": {"robberies": home.losses.robberies, "points": home.losses.points},
             "unreadCount": home.unread,
             "rules": {
@@ -52,7 +50,3 @@ def _rank(rank: Rank) -> Body:
         "exact": rank.value <= PLACES_KEPT,
         "asOf": to_iso(rank.as_of),
     }
-
-
-def _iso(moment: datetime | None) -> str | None:
-    return None if moment is None else to_iso(moment)

@@ -80,9 +80,7 @@ def test_a_heist_and_its_reversal_move_both_places(game: Game) -> None:
     playing(game, alice=90, bob=100)
     game.give("alice", tokens=1)
     heist_id = game.rob("alice", "bob").body["heistId"]
-    assert ranks(board(game).body) == [(1, "bob", 95), (1, "alice", 95)] or ranks(
-        board(game).body
-    ) == [(1, "alice", 95), (1, "bob", 95)]
+    assert sorted(ranks(board(game).body)) == [(1, "alice", 95), (1, "bob", 95)]
     game.reverse(heist_id)
     later(game)
     assert ranks(board(game).body) == [(1, "bob", 100), (2, "alice", 90)]
@@ -411,19 +409,3 @@ def test_a_curve_that_was_counted_earlier_replaces_no_later_one(game: Game) -> N
     boards.put_curve("2026-11", late)
     boards.put_curve("2026-11", CountedCurve(now - timedelta(minutes=1), curve_of({5: 1})))
     assert boards.curve("2026-11") == late
-
-
-def test_a_redaction_of_a_board_that_changed_meanwhile_writes_nothing(game: Game) -> None:
-    boards, key = wiring.boards(), keys.board_final("2026-10")
-    for name in ("alice", "bob"):
-        game.give(name, points=10)
-    boards.close("2026-10", game.time(), 2, [Standing(20, "bob"), Standing(10, "alice")])
-    stored = game.item(key)
-    assert stored is not None
-    redactions = [operator.forget(stored, name) for name in ("alice", "bob")]
-    done = [
-        game.gateway.update_if(one.request)
-        for one in redactions
-        if isinstance(one, operator.Redaction)
-    ]
-    assert done == [True, False]

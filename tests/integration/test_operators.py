@@ -10,6 +10,7 @@ import pytest
 from heist_core import wiring
 from heist_core.domain.action import Action
 from heist_core.domain.award import Award
+from heist_core.domain.board import Standing
 from heist_core.domain.errors import Contention, Malformed
 from heist_core.domain.facts import MailedEvent
 from heist_core.domain.heist import Heist
@@ -849,6 +850,23 @@ def test_of_two_erasures_that_end_at_once_one_gives_the_receipt(game: Game, desk
     assert [told["receipt"]] == receipts
     assert len(desk.actions()) == 2  # the freeze and the receipt
     assert sound(game)
+
+
+def test_two_erasures_at_once_both_leave_a_closed_board(game: Game, desk: Desk) -> None:
+    """Both write the whole board: the one that comes late must not undo the other, nor give up."""
+    for name in ("alice", "bob"):
+        game.give(name, points=10)
+    boards = wiring.boards()
+    boards.close("2026-10", game.time(), 2, [Standing(20, "bob"), Standing(10, "alice")])
+    stored = game.item(keys.board_final("2026-10"))
+    assert stored is not None
+    bobs = operator.forget(stored, "bob")
+    assert isinstance(bobs, operator.Redaction)
+    game.once_before("update_item", lambda: game.gateway.update_if(bobs.request))
+    assert desk("erase", "alice", *ERASE)["erased"] == {"closed leaderboards": 1}
+    final = boards.final("2026-10")
+    assert final is not None
+    assert final.standings == [Standing(20, None), Standing(10, None)]
 
 
 def test_a_receipt_bumps_the_players_version(game: Game, desk: Desk) -> None:

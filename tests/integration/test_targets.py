@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from heist_core.domain.player import Preferences
-from heist_core.storage import operator
+from heist_core.storage import keys, operator
 from heist_core.use_cases import list_targets
 from tests.builders import action, api_event, sample
 from tests.integration.game import Answer, Game
@@ -186,6 +186,17 @@ def test_a_list_is_full_when_enough_are_in_reach(
     game.restart(HEIST_COOLDOWN_HOURS=0)
     game.give("alice", tokens=1)
     assert ids(targets(game, limit=10)) == {f"p{number}" for number in range(30, 40)}
+
+
+def test_where_nobody_may_be_robbed_the_board_is_read_once(game: Game) -> None:
+    game.give("alice", points=100, tokens=1)
+    for number in range(5):
+        game.give(f"p{number}", points=5)
+    game.call("keep_leaderboard", sample("keep_leaderboard"))
+    queries: list[str] = []
+    game.tap.before = lambda operation, request: queries.append(str(request.get("IndexName")))
+    assert targets(game) == []
+    assert queries.count("odd") == keys.BOARD_SHARDS
 
 
 def test_questions_count_together_with_can_rob(game: Game) -> None:

@@ -33,7 +33,7 @@ def redaction(kind: str, item: Item, changes: str, **more: object) -> Redaction:
         "UpdateExpression": changes,
         "ConditionExpression": "attribute_exists(pk)",
     }
-    return Redaction(kind, {**request, **more})
+    return Redaction(kind, keys.key_of(item), {**request, **more})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """Makes the real parts, once per instance and when first used: clients, clock, settings, store.
 
 Each part is imported where it is made, so that a function loads only what it uses.
-tests/template/modules.txt has what that is.
 """
 
 import functools

@@ -8,8 +8,10 @@ from .board import HIGHEST_POINTS, Curve
 from .heist import HeistPlan
 
 REVENGE_FOR = timedelta(days=7)
-_FOUND_PER_SHOWN = 3
+FOUND_PER_SHOWN = 3
 """How many players are looked at for each that is to be shown: some will be protected, or new."""
+_ALL = 20
+"""Widened so often, every reach holds everybody."""
 
 
 class Reason(StrEnum):
@@ -63,10 +65,11 @@ def ring_of(caller_points: int, points: int) -> int:
     return reach.widened
 
 
-def reach_for(points: int, shown: int, curve: Curve | None) -> Reach:
-    """Wide enough for so many targets, as far as the curve knows the others."""
+def reach_for(points: int, players: int, curve: Curve | None) -> Reach:
+    """The narrowest that holds so many players of the curve; everybody, if it has no more."""
+    if curve is None or players >= curve.players:
+        return Reach(points, _ALL)
     reach = Reach(points)
-    wanted = min(shown * _FOUND_PER_SHOWN, 0 if curve is None else curve.players)
-    while not reach.everybody and (curve is None or reach.players(curve) < wanted):
+    while reach.players(curve) < players:
         reach = reach.wider()
     return reach

@@ -91,12 +91,19 @@ class BoardStore:
         return (_standing(item, index) for item in merged)
 
     def within(
-        self, season: str, low: int, high: int, shards: Sequence[int], start: str, most: int
+        self,
+        season: str,
+        low: int,
+        high: int,
+        shards: Sequence[int],
+        start: tuple[int, int] | None,
+        most: int,
     ) -> tuple[list[Player], bool]:
         """Players with `low` to `high` points, and whether these are all of those shards.
 
-        Of each shard at most so many: from the place `start` upwards, then from `low` to there. As
-        far as the rules look at who is robbed, they are as complete as read from the table.
+        Of each shard at most so many: from `start` upwards (points, and 32 bits for where among
+        equals), then from `low` to there. As far as the rules look at who is robbed, they are as
+        complete as read from the table.
         """
         index = keys.board_index(season)
         first, last = keys.place_from(low), keys.place_from(high + 1)
@@ -114,7 +121,8 @@ class BoardStore:
             }
             return list(islice(self._table.query(request), most))
 
-        spans = [(start, last), (first, start)] if start > first else [(first, last)]
+        middle = None if start is None else keys.place_among(*start)
+        spans = [(first, last)] if middle is None else [(middle, last), (first, middle)]
         parts = [(shard, *span) for shard in shards for span in spans]
         answers = list(self._executor.map(found, parts))
         complete = all(len(answer) < most for answer in answers)

@@ -249,6 +249,11 @@ def place_from(points: int) -> str:
     return f"{points:0{len(str(HIGHEST_POINTS))}d}"
 
 
+def place_among(points: int, tie: int) -> str:
+    """Somewhere among those who have so many points; `tie` has 32 bits."""
+    return f"{place_from(points)}#{tie:08x}"
+
+
 def points_at(board_place: str) -> int:
     return int(board_place.partition("#")[0])
 

@@ -222,6 +222,7 @@ class Redaction:
     """Takes what tells who a person is out of an item that others need."""
 
     kind: str
+    key: keys.Key
     request: Request
 
 
@@ -261,7 +262,7 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             return _without(key, sorted(named & item.keys()), "referrals")
         case Kind.BOARD:
             request = board.without_player(item, player_id)
-            return None if request is None else Redaction("closed leaderboards", request)
+            return None if request is None else Redaction("closed leaderboards", key, request)
         case (
             Kind.PLAYER
             | Kind.NOTICE
@@ -290,7 +291,7 @@ def _without(key: keys.Key, names: list[str], kind: str) -> Redaction | None:
         return None
     changes = "REMOVE " + ", ".join(names)
     request = update(key, changes, {}, condition="attribute_exists(pk)")
-    return Redaction(kind, request)
+    return Redaction(kind, key, request)
 
 
 def _nameless(key: keys.Key, item: Item, player_id: str) -> Redaction | None:
@@ -313,4 +314,4 @@ def _nameless(key: keys.Key, item: Item, player_id: str) -> Redaction | None:
         **to_wire({":tag": item["tag"]}),
         ":none": {"NULL": True},
     }
-    return Redaction("notices of others", request)
+    return Redaction("notices of others", key, request)

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 from heist_core.domain.errors import HeistRefused, RateLimited
 from heist_core.domain.heist import plan_heist
 from heist_core.domain.player import Player
-from heist_core.domain.targets import REVENGE_FOR, Reach, Reason, Target, reach_for, ring_of
+from heist_core.domain.targets import (
+    FOUND_PER_SHOWN,
+    REVENGE_FOR,
+    Reach,
+    Reason,
+    Target,
+    reach_for,
+    ring_of,
+)
 from heist_core.domain.times import season_of
 
 from .check_target import CHECKS_PER_ATTEMPT, TOO_MANY_CHECKS
@@ -18,7 +26,7 @@ from .execute_heist import minute_of, seconds_to_next_minute
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from heist_core.domain.board import CountedCurve
+    from heist_core.domain.board import Curve
     from heist_core.settings import LiveSettings
     from heist_core.storage.board import BoardStore, Seen
     from heist_core.storage.history import History, Robbery
@@ -55,10 +63,11 @@ class ListTargets:
         except HeistRefused as refusal:
             if refusal.code != "SELF_TARGET":  # a reason of the caller's own comes before that
                 return []
-        reach = reach_for(caller.points_in(season_of(now)), limit, seen.curve and seen.curve.curve)
+        points, curve = caller.points_in(season_of(now)), seen.curve and seen.curve.curve
+        reach = reach_for(points, limit * FOUND_PER_SHOWN, curve)
         robbers, found = self.store.together(
             lambda: self.history.robbers(robberies),
-            lambda: self._within(reach, PER_SHARD, seen.curve, now),
+            lambda: self._within(reach, PER_SHARD, curve, now),
         )
         revenge = list(self._targets(caller, robbers, Reason.REVENGE, now))[:limit]
         known = {target.player_id for target in revenge}
@@ -71,12 +80,13 @@ class ListTargets:
             if enough or (complete and reach.everybody):
                 break
             if complete:
-                reach = reach.wider()
+                twice = 0 if curve is None else 2 * reach.players(curve) + 1
+                reach = reach_for(points, twice, curve)
             else:
                 size *= 4
-            found = self._within(reach, size, seen.curve, now)
+            found = self._within(reach, size, curve, now)
         self.random.shuffle(suggested)
-        suggested.sort(key=lambda target: ring_of(reach.points, target.plan.victim_points_before))
+        suggested.sort(key=lambda target: ring_of(points, target.plan.victim_points_before))
         return [*revenge, *suggested][:limit]
 
     def _read(self, caller_id: str, now: "datetime") -> "tuple[Seen, list[Robbery]]":
@@ -104,17 +114,16 @@ class ListTargets:
         return found
 
     def _within(
-        self, reach: Reach, size: int, counted: "CountedCurve | None", now: "datetime"
+        self, reach: Reach, size: int, curve: "Curve | None", now: "datetime"
     ) -> tuple[list[Player], bool]:
         """Those in reach, or as many of them from a random place on."""
-        start, shards = "", list(self.boards.shards)
-        if counted is not None and reach.players(counted.curve) > size:
+        start, shards = None, list(self.boards.shards)
+        if curve is not None and reach.players(curve) > size:
             if size == PER_SHARD:
                 shards = self.random.sample(shards, _SHARDS_OF_MANY)
-            first, last = (counted.curve.rank_of(end) for end in (reach.high, reach.low - 1))
-            points = counted.curve.points_at(self.random.randrange(first, last))
-            points = min(max(points, reach.low), reach.high)
-            start = f"{points:012d}#{self.random.getrandbits(32):08x}"
+            first, last = (curve.rank_of(end) for end in (reach.high, reach.low - 1))
+            points = curve.points_at(self.random.randrange(first, last))
+            start = min(max(points, reach.low), reach.high), self.random.getrandbits(32)
         players, complete = self.boards.within(
             season_of(now), reach.low, reach.high, shards, start, size
         )
