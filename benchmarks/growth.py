@@ -25,7 +25,7 @@ import pytest
 from benchmarks.write_units import Meter, metered, units
 from heist_core.domain.notices import notices_of
 from heist_core.domain.statistics import DAYS_WINDOW, Robber, Takings, hour_of
-from heist_core.storage import counting, items, keys
+from heist_core.storage import counting, inbox_items, keys, player_items, wire
 from heist_core.use_cases.show_statistics import ShowStatistics
 from local.console import plain_streams, say, show
 from local.tools import ROOT
@@ -92,9 +92,13 @@ def name_of(number: int) -> str:
     return f"player-{number:029d}"
 
 
-def _player_item(number: int) -> items.Item:
+def _player_item(number: int) -> wire.Item:
     who = name_of(number)
-    old = dict.fromkeys(map(items.season_attribute, SEASONS), 1000) if number % 8 in AGED else {}
+    old = (
+        dict.fromkeys(map(player_items.season_attribute, SEASONS), 1000)
+        if number % 8 in AGED
+        else {}
+    )
     return {
         **keys.player(who),
         **old,
@@ -113,7 +117,7 @@ def _player_item(number: int) -> items.Item:
     }
 
 
-def _robber_item(number: int) -> items.Item:
+def _robber_item(number: int) -> wire.Item:
     hours = {
         hour_of(NOW - timedelta(days=day)): Takings(1 + number % 7, 100 + number % 900)
         for day in (1, 8, 15)
@@ -121,7 +125,7 @@ def _robber_item(number: int) -> items.Item:
     return counting.robber_item(1, Robber(name_of(number), hours), NOW)
 
 
-def people(since: int, until: int) -> Iterator[items.Item]:
+def people(since: int, until: int) -> Iterator[wire.Item]:
     """Players of these numbers, and the standings of those who rob."""
     for number in range(since, until):
         yield _player_item(number)
@@ -129,7 +133,7 @@ def people(since: int, until: int) -> Iterator[items.Item]:
             yield _robber_item(number)
 
 
-def counters() -> Iterator[items.Item]:
+def counters() -> Iterator[wire.Item]:
     """Full ones, as after a week with attempts in every hour: the most that reports ever read."""
     for shard in range(counting.SHARDS):
         balances = {f"b{balance}": 1000 for balance in range(10)}
@@ -140,11 +144,11 @@ def counters() -> Iterator[items.Item]:
             yield {**keys.day(1, date, shard), **hours, "expiresAt": 1_800_000_000}
 
 
-def inbox(owner: str, length: int, unread: int) -> Iterator[items.Item]:
+def inbox(owner: str, length: int, unread: int) -> Iterator[wire.Item]:
     """The inbox of a player who read all but the newest."""
     for position in range(1, length + 1):
         (notice,) = notices_of(award(owner, f"friend-{position:07d}"))
-        item = dict(items.inbox_item(position, f"{position:08x}", notice))
+        item = dict(inbox_items.inbox_item(position, f"{position:08x}", notice))
         if position <= length - unread:
             del item["unread"]
             item["readAt"] = "2026-11-20T00:00:00.000Z"
@@ -152,13 +156,13 @@ def inbox(owner: str, length: int, unread: int) -> Iterator[items.Item]:
     yield {**keys.read_count(owner), "readItems": length - unread, "newest": length}
 
 
-def put_all(game: Game, found: Iterable[items.Item]) -> None:
+def put_all(game: Game, found: Iterable[wire.Item]) -> None:
     """Puts items in batches of 25, without the application: this only makes the table large."""
     rest = iter(found)
 
     def batches() -> Iterator[list["WriteRequestTypeDef"]]:
         while some := list(islice(rest, 25)):
-            yield [{"PutRequest": {"Item": items.to_wire(item)}} for item in some]
+            yield [{"PutRequest": {"Item": wire.to_wire(item)}} for item in some]
 
     def put(batch: list["WriteRequestTypeDef"]) -> None:
         answer = game.client.batch_write_item(RequestItems={game.table: batch})
@@ -187,7 +191,7 @@ def operations(game: Game, meter: Meter, players: int) -> Iterator[tuple[str, Co
         """MiniStack counts no sizes in transactions, so items above 1 KB are added here."""
         cost = measured(meter, lambda: rob(robber, victim))
         states = [game.item(keys.player(who)) for who in (robber, victim)]
-        above = sum(units(items.to_wire(state), 1024) - 1 for state in states if state)
+        above = sum(units(wire.to_wire(state), 1024) - 1 for state in states if state)
         return cost._replace(writes=cost.writes + 2 * above)
 
     yield "a heist", heist_of(robber, victim)

@@ -30,7 +30,7 @@ from heist_core.domain.errors import RateLimited, Unavailable
 from heist_core.domain.heist import Attempt, Heist
 from heist_core.domain.player import Player
 from heist_core.settings import LiveSettings, parse_settings
-from heist_core.storage import items, keys
+from heist_core.storage import keys, wire
 from heist_core.storage.audit import Audit, audit_items
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
@@ -141,9 +141,9 @@ def unwanted(load: Load) -> Iterator[str]:
             yield f"{times} times {what}"
 
 
-def everything(client: "DynamoDBClient", table: str) -> list[items.Item]:
+def everything(client: "DynamoDBClient", table: str) -> list[wire.Item]:
     pages = client.get_paginator("scan").paginate(TableName=table, ConsistentRead=True)
-    return [items.from_wire(item) for page in pages for item in page["Items"]]
+    return [wire.from_wire(item) for page in pages for item in page["Items"]]
 
 
 def endow(store: Store, players: Sequence[str], tokens: int) -> None:
@@ -228,7 +228,7 @@ def over_http(seconds: float) -> Iterator[str]:
     """Two heists, and a look at tokens, target and inbox, in five requests."""
     with tempfile.TemporaryDirectory() as home, running_stack(Path(home)) as stack:
         table = stack.outputs.TableName
-        settings = items.to_wire({**keys.SETTINGS, **NO_LIMITS})
+        settings = wire.to_wire({**keys.SETTINGS, **NO_LIMITS})
         stack.dynamodb.put_item(TableName=table, Item=settings)
         users = [f"client-{number}" for number in range(CLIENTS)]
         ids = [stack.sign_up(user) for user in users]

@@ -10,7 +10,8 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from heist_core.storage.audit import Audit, Violation, audit_table
+from heist_core.storage.audit import Audit, audit_table
+from heist_core.storage.invariants import Violation
 from heist_core.storage.table import Progress, Table
 from ops.command import whole
 from ops.output import Output

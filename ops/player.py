@@ -13,7 +13,7 @@ from heist_core.domain.heist import plural
 from heist_core.domain.notices import message_of
 from heist_core.domain.times import to_iso
 from heist_core.storage import keys
-from heist_core.storage.items import inbox_item_from
+from heist_core.storage.inbox_items import inbox_item_from
 from ops.actions import show_actions
 from ops.command import whole
 from ops.lookup import nobody, player_id_of

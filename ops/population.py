@@ -12,7 +12,7 @@ import re
 
 from heist_core.domain.player import Player
 from heist_core.domain.times import season_before, season_of
-from heist_core.storage import items, keys
+from heist_core.storage import keys, player_items
 from heist_core.storage.keys import Kind
 from ops.output import Output
 from ops.simulator.population import DAYS, Person, lines_of, rounded
@@ -33,7 +33,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         person_of(player, season)
         for item in target.table.scan(out.items_read)
         if keys.kind_of(item) is Kind.PLAYER
-        and (player := items.player_from(keys.id_of(item), item)).can_be_robbed
+        and (player := player_items.player_from(keys.id_of(item), item)).can_be_robbed
         and season in player.points
     ]
     if not people:

@@ -13,7 +13,7 @@ from typing import assert_never
 
 from heist_core.domain.errors import Malformed
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.storage import items, keys
+from heist_core.storage import items, keys, wire
 from heist_core.storage.counting import (
     AT_ONCE,
     HOUR_KEPT,
@@ -109,7 +109,7 @@ class Rebuild:
     def _move(self, seen: Generation, to: Generation) -> Generation:
         return self.store.move_generation(seen, to, self.action(seen, to))
 
-    def _take(self, item: items.Item, seen: Generation, done: Done) -> None:
+    def _take(self, item: wire.Item, seen: Generation, done: Done) -> None:
         match keys.kind_of(item):
             case Kind.PLAYER:
                 if "tokens" in item:
@@ -143,7 +143,7 @@ class Rebuild:
                 assert_never(unknown)
         self._flush(done, at_least=AT_ONCE)
 
-    def _take_heist(self, item: items.Item, done: Done) -> None:
+    def _take_heist(self, item: wire.Item, done: Done) -> None:
         try:
             fact = items.heist_from(item)
         except Malformed:

@@ -15,7 +15,7 @@ from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.settings import Settings
 from heist_core.domain.times import season_of, to_iso
-from heist_core.storage import items
+from heist_core.storage import wire
 
 Event = dict[str, Any]
 
@@ -237,14 +237,14 @@ def bus_event(function: str, /, time: Any = NOW, **detail: Any) -> Event:
     return event
 
 
-def stream_record(item: items.Item, sequence: int = 1) -> Event:
+def stream_record(item: wire.Item, sequence: int = 1) -> Event:
     """The stream's INSERT of an item."""
     record = copy.deepcopy(sample("notify_players")["Records"][0])
-    wire = {name: _json_wire(value) for name, value in items.to_wire(item).items()}
+    image = {name: _json_wire(value) for name, value in wire.to_wire(item).items()}
     record["eventID"] = f"{sequence:032x}"
     record["dynamodb"] |= {
-        "Keys": {"pk": wire["pk"], "sk": wire["sk"]},
-        "NewImage": wire,
+        "Keys": {"pk": image["pk"], "sk": image["sk"]},
+        "NewImage": image,
         "SequenceNumber": f"{sequence:021d}",
     }
     event: Event = record

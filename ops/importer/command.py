@@ -21,8 +21,8 @@ from typing import TextIO
 from heist_core.domain.action import Action
 from heist_core.domain.times import from_iso, to_iso
 from heist_core.storage import keys
-from heist_core.storage.items import Item
 from heist_core.storage.operator import record_action
+from heist_core.storage.wire import Item
 from heist_core.storage.writes import Step, put_new, update
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.output import Output

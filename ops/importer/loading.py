@@ -14,8 +14,8 @@ from typing import TypeVar
 
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.storage import keys
-from heist_core.storage.items import Item
 from heist_core.storage.table import Table
+from heist_core.storage.wire import Item
 from heist_core.use_cases.retry import pauses
 
 from .mapping import ITEMS_AT_ONCE, Place, Sums, Unit, place_of

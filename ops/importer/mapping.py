@@ -13,9 +13,9 @@ from heist_core.domain.award import Award
 from heist_core.domain.heist import Heist
 from heist_core.domain.player import Dated, Losses, Player, Profile, newest_losses
 from heist_core.domain.times import to_iso
-from heist_core.storage import items, keys
-from heist_core.storage.items import Item
+from heist_core.storage import items, keys, player_items
 from heist_core.storage.keys import Source
+from heist_core.storage.wire import Item
 from heist_core.storage.writes import Step, Transaction, put_new, update
 
 T = TypeVar("T")
@@ -148,7 +148,7 @@ class ImportedPlayer:
     def steps(self, found: Item | None) -> Transaction:
         if found is not None and "importedEarned" in found:
             return ()
-        seen = items.player_from(self.id, found)
+        seen = player_items.player_from(self.id, found)
         return (
             Step(f"player {self.id}", {"Update": self._update(seen)}),
             *(Step(f"opening {self.id}", {"Put": put_new(opening)}) for opening in self.openings()),
@@ -192,8 +192,8 @@ class ImportedPlayer:
             "lastHeistAt": _newest(self.last_heist_at, seen.last_heist_at),
             "lastRobbedAt": _newest(self.last_robbed_at, seen.last_robbed_at),
             "firstSeenAt": to_iso(min(self.joined_at, seen.first_seen_at or self.joined_at)),
-            "losses": items.losses_attribute(self._losses(seen)),
-            **items.profile_attributes(
+            "losses": player_items.losses_attribute(self._losses(seen)),
+            **player_items.profile_attributes(
                 Profile() if seen.erased else _merged(seen.profile, self.profile)
             ),
         }
@@ -203,8 +203,8 @@ class ImportedPlayer:
             attributes["tokensSpent"] = seen.tokens_spent + self.tokens_spent
         gained = {each.season: each.points for each in self.balances if each.points}
         held = {season: seen.points_in(season) + more for season, more in gained.items()}
-        attributes |= {items.season_attribute(season): each for season, each in held.items()}
-        attributes |= items.board_places(replace(seen, points={**seen.points, **held}))
+        attributes |= {player_items.season_attribute(season): each for season, each in held.items()}
+        attributes |= player_items.board_places(replace(seen, points={**seen.points, **held}))
         kept = {name: value for name, value in attributes.items() if value is not None}
         names = {f"#{place}": name for place, name in enumerate(kept)}
         values: dict[str, object] = {

@@ -27,7 +27,7 @@ from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
-from heist_core.storage import audit, items, keys
+from heist_core.storage import audit, invariants, keys, wire
 from heist_core.storage.board import BoardStore
 from heist_core.storage.history import History
 from heist_core.storage.statistics import StatisticsStore
@@ -136,7 +136,7 @@ class Game:
         }.items():
             monkeypatch.setattr(wiring, name, make)
 
-    def audited(self, progress: Progress) -> tuple[audit.Audit, list[audit.Violation]]:
+    def audited(self, progress: Progress) -> tuple[audit.Audit, list[invariants.Violation]]:
         """The audit of the live table."""
         table = Table(Tapped(self.client, Tap(), self.guard).as_dynamodb, self.table)
         return audit.audit_table(table, rounds=wiring.AUDIT_ROUNDS, progress=progress)
@@ -257,20 +257,20 @@ class Game:
         pages = self.client.get_paginator("scan").paginate(
             TableName=self.table, ConsistentRead=True
         )
-        return [items.from_wire(item) for page in pages for item in page["Items"]]
+        return [wire.from_wire(item) for page in pages for item in page["Items"]]
 
     def item(self, key: keys.Key) -> dict[str, object] | None:
         answer = self.client.get_item(
-            TableName=self.table, Key=items.to_wire(key), ConsistentRead=True
+            TableName=self.table, Key=wire.to_wire(key), ConsistentRead=True
         )
-        return items.from_wire(answer["Item"]) if "Item" in answer else None
+        return wire.from_wire(answer["Item"]) if "Item" in answer else None
 
     def put(self, item: Mapping[str, object]) -> None:
-        self.client.put_item(TableName=self.table, Item=items.to_wire(item))
+        self.client.put_item(TableName=self.table, Item=wire.to_wire(item))
 
     def set_settings(self, **values: object) -> None:
         """What an operator writes; nothing removes the item. In effect at the next reading."""
-        self.client.delete_item(TableName=self.table, Key=items.to_wire(keys.SETTINGS))
+        self.client.delete_item(TableName=self.table, Key=wire.to_wire(keys.SETTINGS))
         if values:
             self.put({**keys.SETTINGS, **values})
 

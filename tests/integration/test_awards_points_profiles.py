@@ -12,7 +12,7 @@ import pytest
 from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.times import to_iso
-from heist_core.storage import items, keys
+from heist_core.storage import keys, wire
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
 from heist_core.use_cases.add_points import Adding
@@ -199,7 +199,7 @@ def test_points_from_before_versions_were_recorded_stay_untold(game: Game) -> No
     game.bridge.published.clear()
     game.client.update_item(
         TableName=game.table,
-        Key=items.to_wire(keys.points_event("e1")),
+        Key=wire.to_wire(keys.points_event("e1")),
         UpdateExpression="REMOVE version",
     )
     assert points(game, "bob", 800, "e1") == OK

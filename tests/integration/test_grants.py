@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from heist_core.domain.notices import notices_of
-from heist_core.storage import items, keys
+from heist_core.storage import inbox_items, keys
 from tests.builders import api_event, award, sample, stream_event
 from tests.integration.game import FUNCTIONS, Crowd, Game
 from tests.integration.stream import Stream
@@ -87,7 +87,7 @@ def every_function_does_all_it_can(game: Game) -> None:
     (newest, *_) = listed.body["notifications"]
     for body in ({"upTo": newest["id"]}, {"notificationIds": [newest["id"]]}):
         game.request("mark_notifications_read", api_event("mark_notifications_read", body=body))
-    old = items.inbox_item(1, "0a1b2c3d", notices_of(award("veteran"))[0])
+    old = inbox_items.inbox_item(1, "0a1b2c3d", notices_of(award("veteran"))[0])
     game.put({**old, "expiresAt": int(game.time().timestamp()) + 60})
     for route in ("count_unread", "show_player", "mark_notifications_read", "count_unread"):
         assert game.request(route, api_event(route, "veteran")).status == 200

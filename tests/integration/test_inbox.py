@@ -13,8 +13,9 @@ from heist_core.domain.award import Award
 from heist_core.domain.errors import Contention, Malformed
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import NoticeType, notices_of
-from heist_core.storage import items, keys
-from heist_core.storage.items import INBOX_KEPT, to_wire
+from heist_core.storage import inbox_items, keys
+from heist_core.storage.inbox_items import INBOX_KEPT
+from heist_core.storage.wire import to_wire
 from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, api_event, award, heist
 from tests.fakes import Crash, FakeClock
@@ -293,7 +294,7 @@ def expire(game: Game, *numbers: int) -> None:
 def before_there_were_counts(game: Game, *numbers: int, expires_at: int) -> None:
     for number in numbers:
         notice = notices_of(friend(number))[0]
-        item = items.inbox_item(number, f"{number:08x}", notice)
+        item = inbox_items.inbox_item(number, f"{number:08x}", notice)
         game.put({**item, "expiresAt": expires_at})
 
 

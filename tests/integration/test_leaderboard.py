@@ -9,7 +9,7 @@ import pytest
 from heist_core import wiring
 from heist_core.domain.board import CountedCurve, Standing, curve_of
 from heist_core.domain.errors import Unavailable
-from heist_core.storage import items, keys, operator
+from heist_core.storage import keys, operator, player_items
 from heist_core.use_cases import show_leaderboard
 from tests.builders import action, api_event, sample
 from tests.integration.game import Answer, Game
@@ -381,7 +381,7 @@ def test_every_points_total_stands_in_the_index_under_its_own_month(game: Game) 
         "oddPlace": keys.board_place("alice", 10),
         "evenPlace": keys.board_place("alice", 7),
     }
-    assert items.board_places(game.player("alice")).items() >= places.items()
+    assert player_items.board_places(game.player("alice")).items() >= places.items()
 
 
 # What stands is never replaced

@@ -16,7 +16,7 @@ from heist_core.domain.facts import MailedEvent
 from heist_core.domain.heist import Heist
 from heist_core.domain.notices import notices_of
 from heist_core.domain.reversal import plan_reversal
-from heist_core.storage import items, keys, operator
+from heist_core.storage import inbox_items, items, keys, operator, wire
 from heist_core.storage.audit import audit_items
 from heist_core.storage.counting import Generation, put_generation
 from heist_core.storage.writes import Step, Transaction
@@ -85,7 +85,7 @@ def test_an_entry_of_the_log_is_never_written_over(game: Game, command: str) -> 
         game.gateway.transact(change)
 
     assert game.everything() == before
-    game.client.delete_item(TableName=game.table, Key=items.to_wire(log))
+    game.client.delete_item(TableName=game.table, Key=wire.to_wire(log))
     game.gateway.transact(change)
 
 
@@ -407,7 +407,7 @@ def test_while_awards_are_off_they_are_kept_and_given_afterwards(game: Game) -> 
 def test_a_held_award_is_no_news_for_the_stream(game: Game) -> None:
     switch_awards(game, on=False)
     refer(game, "alice", "eve")
-    image = items.to_wire(game.item(keys.referral("eve")) or {})
+    image = wire.to_wire(game.item(keys.referral("eve")) or {})
     record = {"eventName": "INSERT", "dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
 
     for consumer in ("notify_players", "publish_and_count"):
@@ -799,7 +799,7 @@ def test_an_old_image_of_a_heist_shows_nobody_the_name(erased: str, game: Game, 
     game.give("alice", tokens=1, points=100, name="Alice", email="alice@example.com")
     game.give("bob", points=800, name="Bob", email="bob@example.com")
     heist_id = game.rob("alice", "bob").body["heistId"]
-    image = items.to_wire(game.item(keys.heist(heist_id)) or {})
+    image = wire.to_wire(game.item(keys.heist(heist_id)) or {})
     desk("erase", erased, *ERASE)
     record = {"eventName": "INSERT", "dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
     game.call("notify_players", {"Records": [record]})
@@ -932,7 +932,7 @@ def test_a_notice_that_took_the_place_of_one_that_names_an_erased_player_stays(
 ) -> None:
     for notice in notices_of(event):
         tag = keys.inbox_tag(keys.notice(items.subject_key(event), notice.recipient_id))
-        old = items.inbox_item(1, tag, notice)
+        old = inbox_items.inbox_item(1, tag, notice)
         redaction = operator.forget(old, erased)
         game.put({**old, "tag": "another"})
         before = game.everything()

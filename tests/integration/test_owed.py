@@ -15,7 +15,7 @@ from heist_core.domain.facts import Fact, MailedEvent
 from heist_core.domain.heist import Heist
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.owed import MAIL_AGAIN, Owed
-from heist_core.storage import items, keys
+from heist_core.storage import items, keys, wire
 from heist_core.use_cases.sweep_notifications import GRACE
 from tests.builders import HOUR, NOW, award, heist, reversal
 from tests.fakes import Crash, client_error
@@ -267,7 +267,7 @@ def test_a_mail_asked_for_again_while_a_heist_is_counted_stays_owed(
     game.store.settle(committed, Owed.NOTICES)
 
     def ask() -> None:
-        key = items.to_wire(keys.heist(committed.heist_id))
+        key = wire.to_wire(keys.heist(committed.heist_id))
         game.client.update_item(
             TableName=game.table,
             Key=key,

@@ -24,7 +24,7 @@ from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
 from heist_core.domain.statistics import Robber
-from heist_core.storage import counting, items, keys
+from heist_core.storage import counting, items, keys, wire
 from heist_core.storage.counting import Generation
 from heist_core.storage.keys import Kind, generation_of, kind_of
 from heist_core.storage.operator import record_action
@@ -124,7 +124,7 @@ def assert_reports_equal_the_sql(game: Game, database: Database) -> None:
     assert [row[1] for row in robbers] == [row[1] for row in as_written]
 
 
-def put_owing_statistics(game: Game, item: items.Item) -> None:
+def put_owing_statistics(game: Game, item: wire.Item) -> None:
     game.put({**item, "owed": {Owed.STATISTICS.value}})
 
 
@@ -201,7 +201,7 @@ class History:
     def _put_player(self, each: Player, **more: int) -> None:
         self.game.put({**keys.player(each.id), "version": each.version, "name": each.name, **more})
 
-    def _put(self, item: items.Item) -> None:
+    def _put(self, item: wire.Item) -> None:
         put_owing_statistics(self.game, item)
 
     def _tell(self) -> None:
@@ -288,7 +288,7 @@ def test_two_deliveries_at_once_count_each_fact_once(game: Game, crowd: ThreadPo
 
 
 def _read(batch: list[Event]) -> list[Any]:
-    return [items.fact_from(items.from_wire(each["dynamodb"]["NewImage"])) for each in batch]
+    return [items.fact_from(wire.from_wire(each["dynamodb"]["NewImage"])) for each in batch]
 
 
 def crash() -> None:
@@ -411,7 +411,7 @@ def test_a_refusal_that_goes_while_it_is_counted_does_not_come_back(game: Game) 
     key = keys.heist(refusal.attempt.id)
     game.once_before(
         "transact_write_items",
-        lambda: game.client.delete_item(TableName=game.table, Key=items.to_wire(key)),
+        lambda: game.client.delete_item(TableName=game.table, Key=wire.to_wire(key)),
     )
     wiring.keep_statistics().count([refusal], 1)
     assert game.item(key) is None

@@ -14,7 +14,7 @@ from heist_core.domain.mails import MailState
 from heist_core.domain.notices import NoticeType
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Dated, Player, Profile
-from heist_core.storage import items, keys
+from heist_core.storage import items, keys, wire
 from heist_core.use_cases.notify_players import LEASE
 from tests.builders import NOW, Event, award, heist, reversal, stream_event, stream_record
 from tests.fakes import Crash, client_error
@@ -55,7 +55,7 @@ def assert_all_notified_once(game: Game, count: int) -> None:
 
 def test_what_the_stream_carries_is_what_was_committed(game: Game) -> None:
     (record,) = robberies(game, 1)
-    image = items.from_wire(record["dynamodb"]["NewImage"])
+    image = wire.from_wire(record["dynamodb"]["NewImage"])
     event = items.event_from(image)
     assert isinstance(event, Heist)
     assert event == game.heist(event.attempt.id)

@@ -13,9 +13,9 @@ from heist_core.domain.notices import notices_of
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import plan_reversal
 from heist_core.domain.settings import Settings
-from heist_core.storage import items, keys
+from heist_core.storage import inbox_items, items, keys, player_items, wire
 from heist_core.storage.audit import audit_items
-from heist_core.storage.items import from_wire, to_wire
+from heist_core.storage.wire import from_wire, to_wire
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = "2026-11-22T12:00:00.000Z"
@@ -35,8 +35,8 @@ def played() -> Table:
     alice = {"points#2026-11": 1040, "tokensEarned": 1, "tokensSpent": 1, "lastHeistAt": AT}
     alice |= {"victims": {"bob": AT}}
     bob = {"points#2026-11": 760, "lastRobbedAt": AT, "firstSeenAt": AT, "losses": losses(1, 40)}
-    places = items.board_place(victim, "2026-11", 760)
-    written: list[items.Item] = [
+    places = player_items.board_place(victim, "2026-11", 760)
+    written: list[wire.Item] = [
         {**keys.player("alice"), "version": 3, **alice},
         {**keys.player("bob"), "version": 2, **bob, **places},
         items.heist_item(heist),
@@ -64,14 +64,19 @@ def undone() -> Table:
     heist = items.heist_from(table[HEIST])
     assert isinstance(heist, Heist)
     alice, bob = (
-        items.player_from(name, table[f"PLAYER#{name}/STATE"]) for name in ("alice", "bob")
+        player_items.player_from(name, table[f"PLAYER#{name}/STATE"]) for name in ("alice", "bob")
     )
     reversal = plan_reversal(heist, alice, bob, NOW, "action-1", refund_token=True)
     alices = {"points#2026-11": 1000, "tokens": 1, "tokensEarned": 1, "tokensSpent": 0}
     bobs = {"points#2026-11": 800, "lastRobbedAt": AT, "firstSeenAt": AT, "losses": losses(0, 0)}
-    written: list[items.Item] = [
+    written: list[wire.Item] = [
         {**keys.player("alice"), "version": 4, **alices},
-        {**keys.player("bob"), "version": 3, **bobs, **items.board_place(bob, "2026-11", 800)},
+        {
+            **keys.player("bob"),
+            "version": 3,
+            **bobs,
+            **player_items.board_place(bob, "2026-11", 800),
+        },
         items.reversal_item(reversal),
         *items.reversal_ledger_items(reversal),
         *told(4, reversal),
@@ -79,20 +84,20 @@ def undone() -> Table:
     return {**table, **as_table(written)}
 
 
-def told(position: int, event: Event) -> list[items.Item]:
+def told(position: int, event: Event) -> list[wire.Item]:
     """Notices and inbox items of an event, the latter from a position on."""
     subject = items.subject_key(event)
-    written: list[items.Item] = []
+    written: list[wire.Item] = []
     for number, notice in enumerate(notices_of(event), position):
         tag = keys.inbox_tag(keys.notice(subject, notice.recipient_id))
         written += [
-            items.notice_item(subject, notice, None, number),
-            items.inbox_item(number, tag, notice),
+            inbox_items.notice_item(subject, notice, None, number),
+            inbox_items.inbox_item(number, tag, notice),
         ]
     return written
 
 
-def as_table(written: list[items.Item]) -> Table:
+def as_table(written: list[wire.Item]) -> Table:
     plain = [from_wire(to_wire(item)) for item in written]
     return {f"{item['pk']}/{item['sk']}": item for item in plain}
 

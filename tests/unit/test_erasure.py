@@ -8,7 +8,7 @@ import pytest
 
 from heist_core.domain.facts import Event, without_names_of
 from heist_core.domain.notices import notices_of
-from heist_core.storage import items, keys, operator
+from heist_core.storage import inbox_items, items, keys, operator, wire
 from heist_core.storage.keys import Source
 from heist_core.storage.operator import Redaction, Removal
 from heist_core.storage.wire import Item
@@ -24,12 +24,12 @@ def told(event: Event, recipient: str) -> Item:
     """The inbox item that tells somebody of an event."""
     subject = items.subject_key(event)
     (notice,) = [one for one in notices_of(event) if one.recipient_id == recipient]
-    return items.inbox_item(7, keys.inbox_tag(keys.notice(subject, recipient)), notice)
+    return inbox_items.inbox_item(7, keys.inbox_tag(keys.notice(subject, recipient)), notice)
 
 
 def redaction(kind: str, item: Item, changes: str, **more: object) -> Redaction:
     request = {
-        "Key": items.to_wire({"pk": item["pk"], "sk": item["sk"]}),
+        "Key": wire.to_wire({"pk": item["pk"], "sk": item["sk"]}),
         "UpdateExpression": changes,
         "ConditionExpression": "attribute_exists(pk)",
     }
@@ -103,7 +103,7 @@ def test_notices_of_others_are_then_about_a_player(
         item,
         f"SET metadata.{name} = :none",
         ConditionExpression="tag = :tag",
-        ExpressionAttributeValues={**items.to_wire({":tag": item["tag"]}), ":none": {"NULL": True}},
+        ExpressionAttributeValues={**wire.to_wire({":tag": item["tag"]}), ":none": {"NULL": True}},
     )
 
 

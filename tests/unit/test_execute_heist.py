@@ -25,8 +25,8 @@ from heist_core.domain.errors import (
 from heist_core.domain.heist import Heist, HeistPlan, RefusedHeist
 from heist_core.domain.player import Player
 from heist_core.settings import LiveSettings, parse_settings
-from heist_core.storage.items import Item
 from heist_core.storage.store import Count, HeistSnapshot, Store
+from heist_core.storage.wire import Item
 from heist_core.tally import DAY, Tally
 from heist_core.use_cases.check_target import CheckTarget
 from heist_core.use_cases.execute_heist import (

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from heist_core.storage.audit import audit_items
-from heist_core.storage.items import from_wire
+from heist_core.storage.wire import from_wire
 from ops.importer.checked import CheckedExport
 from ops.importer.files import ExportError, Rows, find_export
 from ops.importer.loading import grouped

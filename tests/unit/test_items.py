@@ -25,7 +25,7 @@ from heist_core.domain.notices import (
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.reversal import Reversal
-from heist_core.storage import items, keys
+from heist_core.storage import inbox_items, items, keys, player_items, wire
 from heist_core.storage.transactions import save_profile
 from tests.builders import NOW, award, heist, player, refused, reversal, sample
 
@@ -57,8 +57,8 @@ def dated(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Dated[Any]]:
 PROFILES = st.builds(Profile, dated(TEXTS), dated(TEXTS), dated(st.booleans()))
 
 
-def through_wire(item: items.Item) -> dict[str, object]:
-    return items.from_wire(items.to_wire(item))
+def through_wire(item: wire.Item) -> dict[str, object]:
+    return wire.from_wire(wire.to_wire(item))
 
 
 @given(HEISTS)
@@ -96,22 +96,22 @@ def test_an_award_survives(stored: Award) -> None:
 
 @given(PROFILES)
 def test_a_profile_survives(profile: Profile) -> None:
-    stored = {"version": 1, **items.profile_attributes(profile)}
-    assert items.player_from("alice", through_wire(stored)).profile == profile
+    stored = {"version": 1, **player_items.profile_attributes(profile)}
+    assert player_items.player_from("alice", through_wire(stored)).profile == profile
 
 
 @given(HEISTS | REVERSALS | AWARDS, st.integers(1, 10**9), MOMENTS)
 def test_an_inbox_item_survives(event: Event, sequence: int, arrived_at: datetime) -> None:
     for notice in notices_of(event):
-        item = through_wire(items.inbox_item(sequence, "0a1b2c3d", notice))
-        found = items.inbox_item_from(item)
+        item = through_wire(inbox_items.inbox_item(sequence, "0a1b2c3d", notice))
+        found = inbox_items.inbox_item_from(item)
         assert found == InboxItem(f"{sequence:010d}-0a1b2c3d", notice, None)
         assert item["unread"] == item["sk"]
 
 
 def test_the_position_in_the_inbox_sorts_as_the_number_does() -> None:
     texts = [
-        str(items.inbox_item(number, "t", notices_of(award())[0])["sk"])
+        str(inbox_items.inbox_item(number, "t", notices_of(award())[0])["sk"])
         for number in (1, 9, 10, 99, 100, 10**9)
     ]
     assert texts == sorted(texts)
@@ -132,7 +132,7 @@ def test_a_player_survives_with_every_season() -> None:
         "points#2026-10": Decimal(7),
         "points#2026-11": Decimal(11),
     }
-    found = items.player_from("alice", item)
+    found = player_items.player_from("alice", item)
     assert found == Player(
         id="alice",
         version=4,
@@ -148,7 +148,7 @@ def test_a_player_survives_with_every_season() -> None:
 
 
 def test_no_item_is_a_player_never_heard_of() -> None:
-    assert items.player_from("alice", None) == Player("alice")
+    assert player_items.player_from("alice", None) == Player("alice")
 
 
 def test_a_profile_written_whole_reads_back_whole() -> None:
@@ -165,7 +165,7 @@ def test_a_profile_written_whole_reads_back_whole() -> None:
 
 def test_the_sample_of_the_stream_holds_the_heist_of_the_builders() -> None:
     image = sample("notify_players")["Records"][0]["dynamodb"]["NewImage"]
-    found = items.event_from(items.from_wire(image))
+    found = items.event_from(wire.from_wire(image))
     assert isinstance(found, Heist)
     assert found.plan == heist().plan
 
@@ -182,22 +182,25 @@ def test_a_heist_that_happened_is_kept_for_good_and_a_refused_one_for_thirty_day
 
 
 def test_an_unread_inbox_item_does_not_expire() -> None:
-    assert "expiresAt" not in items.inbox_item(1, "t", notices_of(heist())[0])
+    assert "expiresAt" not in inbox_items.inbox_item(1, "t", notices_of(heist())[0])
 
 
 def test_a_notice_has_a_mail_unless_it_is_of_an_award() -> None:
     step = MailRecord(MailState.SENDING, 1, "me", NOW)
     for event in (heist(), reversal()):
-        item = items.notice_item(SUBJECT, notices_of(event)[0], step, 1)
-        assert items.mail_record_from(through_wire(item)) == step
-    assert "mailState" not in items.notice_item(SUBJECT, notices_of(award())[0], None, 1)
+        item = inbox_items.notice_item(SUBJECT, notices_of(event)[0], step, 1)
+        assert inbox_items.mail_record_from(through_wire(item)) == step
+    assert "mailState" not in inbox_items.notice_item(SUBJECT, notices_of(award())[0], None, 1)
 
 
 def test_a_notice_that_names_no_position_was_put_with_its_inbox_item() -> None:
     notice = notices_of(award())[0]
-    assert items.inbox_position_from(items.notice_item(SUBJECT, notice, None, None)) is None
-    named = through_wire(items.notice_item(SUBJECT, notice, None, 12))
-    assert items.inbox_position_from(named) == 12
+    assert (
+        inbox_items.inbox_position_from(inbox_items.notice_item(SUBJECT, notice, None, None))
+        is None
+    )
+    named = through_wire(inbox_items.notice_item(SUBJECT, notice, None, 12))
+    assert inbox_items.inbox_position_from(named) == 12
 
 
 SUBJECT = keys.heist("h")
@@ -206,7 +209,7 @@ SUBJECT = keys.heist("h")
 # What is no entity
 
 
-def without(item: items.Item, name: str) -> dict[str, object]:
+def without(item: wire.Item, name: str) -> dict[str, object]:
     return {other: value for other, value in item.items() if other != name}
 
 
@@ -219,7 +222,7 @@ OPTIONAL = {
     *("owed", "owedBucket", "owedSince", "attackerPointsAfter", "victimPointsAfter", "shortfall"),
     *("referralId", "attackerVersion", "victimVersion"),
 }
-READERS: list[tuple[Callable[[items.Item], object], dict[str, object]]] = [
+READERS: list[tuple[Callable[[wire.Item], object], dict[str, object]]] = [
     (items.heist_from, HEIST),
     (items.heist_from, REFUSED_ITEM),
     (items.reversal_from, REVERSAL),
@@ -236,7 +239,7 @@ READERS: list[tuple[Callable[[items.Item], object], dict[str, object]]] = [
     ],
 )
 def test_a_record_without_what_it_needs_is_malformed_by_that_name(
-    read: Callable[[items.Item], object], item: dict[str, object], name: str
+    read: Callable[[wire.Item], object], item: dict[str, object], name: str
 ) -> None:
     with pytest.raises(Malformed, match=name):
         read(without(item, name))
@@ -296,13 +299,13 @@ def test_no_marker_owes_nothing() -> None:
 )
 def test_an_image_that_is_not_typed_is_malformed(image: dict[str, object]) -> None:
     with pytest.raises(Malformed):
-        items.event_from(items.from_wire(image))
+        items.event_from(wire.from_wire(image))
 
 
 @pytest.mark.parametrize("state", [None, "POSTED", "sent", Decimal(1)])
 def test_a_mail_in_no_known_state_is_malformed(state: object) -> None:
     with pytest.raises(Malformed, match="mailState"):
-        items.mail_record_from({"mailState": state})
+        inbox_items.mail_record_from({"mailState": state})
 
 
 def test_a_mail_record_reads_its_lease() -> None:
@@ -312,7 +315,7 @@ def test_a_mail_record_reads_its_lease() -> None:
         "mailOwner": "o",
         "mailLeaseUntil": "2026-11-22T12:00:03.117Z",
     }
-    assert items.mail_record_from(item) == MailRecord(MailState.SENDING, 2, "o", NOW)
+    assert inbox_items.mail_record_from(item) == MailRecord(MailState.SENDING, 2, "o", NOW)
 
 
 # What players are told
@@ -426,7 +429,7 @@ def test_no_item_outgrows_a_write_unit() -> None:
     for item in (
         items.heist_item(event),
         *items.heist_ledger_items(event),
-        *(items.inbox_item(1, "0" * 8, notice) for notice in notices_of(event)),
+        *(inbox_items.inbox_item(1, "0" * 8, notice) for notice in notices_of(event)),
     ):
         assert size_of(item) <= WRITE_UNIT_BYTES, item
 

@@ -19,7 +19,7 @@ from heist_core.domain.statistics import (
     strongest,
     window_start,
 )
-from heist_core.storage import counting, items, keys
+from heist_core.storage import counting, keys, wire
 from heist_core.storage.counting import Generation, Holding
 from tests.builders import NOW, heist, refused
 
@@ -173,7 +173,7 @@ def steps(transaction: Any, name: str) -> list[dict[str, Any]]:
 
 
 def values(request: dict[str, Any]) -> dict[str, object]:
-    return items.from_wire(request["ExpressionAttributeValues"])
+    return wire.from_wire(request["ExpressionAttributeValues"])
 
 
 def test_facts_of_a_batch_are_marked_one_by_one_and_summed_up_by_day_and_robber() -> None:
@@ -201,9 +201,9 @@ def test_facts_of_a_batch_are_marked_one_by_one_and_summed_up_by_day_and_robber(
         ":p11": 2,
         ":end": ends + 86_400,
     }
-    shards = {items.from_wire(one["Key"])["pk"].rpartition("#")[2] for one in (earlier, today)}  # type: ignore[attr-defined]
+    shards = {wire.from_wire(one["Key"])["pk"].rpartition("#")[2] for one in (earlier, today)}  # type: ignore[attr-defined]
     assert len(shards) == 1
-    alice, carol = (items.from_wire(one["Item"]) for one in steps(made, "robber"))
+    alice, carol = (wire.from_wire(one["Item"]) for one in steps(made, "robber"))
     assert alice["hours"] == {"2026-11-22T12": [1, 40], "2026-11-22T11": [1, 2]}
     assert carol["hours"] == {NEW: [1, 1], "2026-11-21T12": [1, 5]}
     assert (alice["version"], carol["version"]) == (1, 4)
@@ -232,7 +232,7 @@ def test_an_hour_holds_all_of_its_heists() -> None:
     made = counting.count_facts(3, facts, {"alice": Robber("alice")}, NOW)
     [day], [alice] = steps(made, "day"), steps(made, "robber")
     assert (values(day)[":s12"], values(day)[":p12"]) == (2, 42)
-    assert items.from_wire(alice["Item"])["hours"] == {"2026-11-22T12": [2, 42]}
+    assert wire.from_wire(alice["Item"])["hours"] == {"2026-11-22T12": [2, 42]}
 
 
 def test_a_day_ends_by_utc_wherever_the_machine_stands(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 from heist_core.domain.heist import Heist, RefusedHeist
-from heist_core.storage import items, keys
+from heist_core.storage import items, keys, wire
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
 from tests.builders import HOUR, NOW, award, heist, player, refused
@@ -27,10 +27,10 @@ class Stubbed:
         self.stub = Stubber(self.client)
         self.store = Store(Table(self.client, "the-table", lambda _: None), SameThread())
 
-    def cancelled(self, *reasons: str, item: items.Item | None = None) -> None:
+    def cancelled(self, *reasons: str, item: wire.Item | None = None) -> None:
         listed: list[dict[str, Any]] = [{"Code": reason} for reason in reasons]
         if item is not None:
-            listed[0]["Item"] = items.to_wire(item)
+            listed[0]["Item"] = wire.to_wire(item)
         self.stub.add_client_error(
             "transact_write_items",
             "TransactionCanceledException",

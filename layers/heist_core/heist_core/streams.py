@@ -12,7 +12,7 @@ from .domain.errors import Malformed, Unavailable
 from .domain.facts import Event, Fact
 from .domain.heist import RefusedHeist
 from .domain.notices import InboxItem
-from .storage import items
+from .storage import inbox_items, items, wire
 from .storage.keys import Kind, kind_of
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ def handle_batch(
             try:
                 image = _image(record, "NewImage")
                 if kind_of(image) is Kind.INBOX:
-                    arrived.append((record, items.inbox_item_from(image)))
+                    arrived.append((record, inbox_items.inbox_item_from(image)))
                 elif not items.is_held(image):
                     facts.append(items.fact_from(image))
             except Malformed as malformed:
@@ -264,7 +264,7 @@ def _image(record: object, name: str) -> dict[str, object]:
     image = _stream_part(record).get(name)
     if not isinstance(image, Mapping):
         raise Malformed(f"the record has no {name}")
-    return items.from_wire(image)
+    return wire.from_wire(image)
 
 
 def _key_in(record: object) -> "Key | None":

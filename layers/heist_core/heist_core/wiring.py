@@ -29,9 +29,10 @@ if TYPE_CHECKING:
     from .messaging.bus import Bus
     from .messaging.dead_letters import DeadLetters
     from .settings import LiveSettings
-    from .storage.audit import Audit, Violation
+    from .storage.audit import Audit
     from .storage.board import BoardStore
     from .storage.history import History
+    from .storage.invariants import Violation
     from .storage.statistics import StatisticsStore
     from .storage.table import Progress
     from .use_cases.add_points import AddPoints

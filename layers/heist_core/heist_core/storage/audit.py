@@ -5,18 +5,26 @@ it is called a violation. `./heist audit` and the function audit_table both use 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from typing import assert_never
 
-from heist_core.domain.errors import Malformed
-
 from . import items, keys
-from .items import NOTICES_KEPT, SEASON_PREFIX, Item
+from .inbox_items import NOTICES_KEPT
+from .invariants import (
+    Account,
+    Violation,
+    heist_violations,
+    history_violations,
+    number,
+    player_violations,
+    points_of,
+    reversal_violations,
+)
 from .keys import Kind, Source
 from .table import Progress, Table
+from .wire import Item
 
 LOOKS = 10
 """A player is read so many times until two reads in a row agree."""
@@ -24,62 +32,11 @@ _NOTICES_SURE = NOTICES_KEPT - timedelta(days=1)
 """Younger heists and referrals still have their notices."""
 
 
-@dataclass(frozen=True, order=True)
-class Violation:
-    """One broken invariant: whose, which, and the figures. No names, no addresses."""
-
-    subject: str
-    invariant: str
-    figures: str
-
-    @property
-    def kind(self) -> str:
-        return self.subject.partition(" ")[0]
-
-    def __str__(self) -> str:
-        return f"{self.subject}: {self.invariant} ({self.figures})"
-
-
-def number(item: Item, name: str) -> int:
-    """An integer attribute; absent is 0. Raises ValueError for anything else."""
-    value = item.get(name, Decimal(0))
-    if not isinstance(value, Decimal) or value != value.to_integral_value():
-        raise ValueError(f"{name} is not an integer")
-    return int(value)
-
-
-@dataclass
-class Story:
-    """What the table says about one player."""
-
-    state: Item | None = None
-    points: dict[str, int] = field(default_factory=dict)
-    ledger: dict[str, int] = field(default_factory=lambda: defaultdict(int))
-    robbed: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
-    """What each heist took from them, by season and heist."""
-    returned: dict[str, int] = field(default_factory=dict)
-    victims: dict[str, str] = field(default_factory=lambda: defaultdict(str))
-    """When they last robbed whom."""
-    heists: int = 0
-    refunds: int = 0
-    last_heist_at: str = ""
-    lifted_at: str = ""
-    last_robbed_at: str = ""
-    referrals: int = 0
-
-    def cooldown_from(self) -> set[str]:
-        """What `lastHeistAt` may be; nothing when the last heist's cooldown was lifted."""
-        if self.lifted_at > self.last_heist_at:
-            return {""}
-        same_moment = self.lifted_at == self.last_heist_at
-        return {self.last_heist_at, ""} if same_moment else {self.last_heist_at}
-
-
 @dataclass
 class Audit:
     """Takes items in any order; then lists what does not add up."""
 
-    players: dict[str, Story] = field(default_factory=lambda: defaultdict(Story))
+    players: dict[str, Account] = field(default_factory=lambda: defaultdict(Account))
     earned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     heists: dict[str, Item] = field(default_factory=dict)
     heist_entries: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
@@ -107,11 +64,11 @@ class Audit:
         try:
             match keys.kind_of(item):
                 case Kind.PLAYER:
-                    story = self.players[which]
-                    story.state, story.points = item, points_of(item)
+                    account = self.players[which]
+                    account.state, account.points = item, points_of(item)
                     # Tokens of the old system have no records of their own here.
-                    story.heists += number(item, "importedSpent")
-                    story.referrals += number(item, "importedEarned")
+                    account.heists += number(item, "importedSpent")
+                    account.referrals += number(item, "importedEarned")
                 case Kind.LEDGER:
                     self._take_entry(which, item)
                 case Kind.HEIST:
@@ -215,9 +172,9 @@ class Audit:
         yield from self.unreadable
         yield from self._reversal_violations()
         self._date_last_heists()
-        for player_id, story in self.players.items():
-            yield from player_violations(player_id, story)
-            yield from history_violations(player_id, story)
+        for player_id, account in self.players.items():
+            yield from player_violations(player_id, account)
+            yield from history_violations(player_id, account)
         for heist_id, heist in self.heists.items():
             yield from heist_violations(heist_id, heist, self.heist_entries.get(heist_id, {}))
         for heist_id in self.heist_entries.keys() - self.heists.keys():
@@ -272,169 +229,13 @@ class Audit:
 
     def _season_violations(self) -> Iterator[Violation]:
         held: dict[str, int] = defaultdict(int)
-        for story in self.players.values():
-            for season, points in story.points.items():
+        for account in self.players.values():
+            for season, points in account.points.items():
                 held[season] += points
         for season in held.keys() | self.earned.keys():
             if held[season] != self.earned[season]:
                 figures = f"{held[season]} held, {self.earned[season]} earned"
                 yield Violation(f"season {season}", "points are conserved", figures)
-
-
-def points_of(state: Item) -> dict[str, int]:
-    """A player's points by season."""
-    return {
-        name.removeprefix(SEASON_PREFIX): number(state, name)
-        for name in state
-        if name.startswith(SEASON_PREFIX)
-    }
-
-
-def player_violations(player_id: str, story: Story) -> Iterator[Violation]:
-    """Balance and ledger of one player."""
-    subject = f"player {player_id}"
-    state = story.state
-    if state is None:
-        yield Violation(subject, "has a state", "none")
-        return
-    points = story.points
-    try:
-        tokens, earned, spent = (
-            number(state, name) for name in ("tokens", "tokensEarned", "tokensSpent")
-        )
-    except ValueError as error:
-        yield Violation(subject, "can be read", str(error))
-        return
-    for season in points.keys() | story.ledger.keys():
-        held, booked = points.get(season, 0), story.ledger.get(season, 0)
-        if held != booked:
-            yield Violation(
-                subject, "the ledger adds up to the points", f"{season}: {booked} and {held}"
-            )
-        if held < 0:
-            yield Violation(subject, "points are never negative", f"{season}: {held}")
-    if tokens < 0 or tokens != earned - spent:
-        yield Violation(
-            subject, "tokens are those earned less those spent", f"{tokens} = {earned} - {spent}"
-        )
-    yield from loss_violations(subject, state, story)
-    yield from board_violations(player_id, state)
-
-
-def board_violations(player_id: str, state: Item) -> Iterator[Violation]:
-    """The places on the leaderboard. Whoever was here before there were any may have none."""
-    try:
-        expected = items.board_places(items.player_from(player_id, state))
-    except Malformed as malformed:
-        yield Violation(f"player {player_id}", "can be read", str(malformed))
-        return
-    found = {name: state.get(name) for name in expected}
-    if found != expected and ("firstSeenAt" in state or any(found.values())):
-        wrong = sorted(name for name in expected if found[name] != expected[name])
-        figures = ", ".join(f"{name} {found[name]}" for name in wrong)
-        yield Violation(f"player {player_id}", "stands on the board by the points", figures)
-
-
-def loss_violations(subject: str, state: Item, story: Story) -> Iterator[Violation]:
-    """The counters of robberies and lost points, as far back as they are kept.
-
-    Whoever was here before there were counters may have none for a season that began without.
-    """
-    counted = _map(state, "losses")
-    seasons = set(counted)
-    if story.robbed and "firstSeenAt" in state:
-        seasons.add(max(story.robbed))
-    for season in seasons:
-        taken = story.robbed.get(season, {})
-        undone = taken.keys() & story.returned.keys()
-        lost = sum(taken.values()) - sum(story.returned[heist_id] for heist_id in undone)
-        booked = {"robberies": len(taken) - len(undone), "points": lost}
-        if counted.get(season) != booked:
-            figures = f"{season}: {counted.get(season)} and {booked}"
-            yield Violation(subject, "robberies and losses are those of the ledger", figures)
-
-
-def _map(state: Item, name: str) -> Item:
-    value = state.get(name)
-    return value if isinstance(value, dict) else {}
-
-
-def history_violations(player_id: str, story: Story) -> Iterator[Violation]:
-    """A player's state and the records that brought it about, which lie all over the table."""
-    subject, state = f"history of {player_id}", story.state or {}
-    earned, spent = state.get("tokensEarned", 0), state.get("tokensSpent", 0)
-    if spent != story.heists - story.refunds:
-        figures = f"{spent} spent, {story.heists} heists, {story.refunds} refunded"
-        yield Violation(subject, "one token per heist", figures)
-    if earned != story.referrals:
-        figures = f"{earned} earned, {story.referrals} referrals"
-        yield Violation(subject, "one token per referral", figures)
-    for name, seen in (
-        ("lastHeistAt", story.cooldown_from()),
-        ("lastRobbedAt", {story.last_robbed_at}),
-    ):
-        if str(state.get(name, "")) not in seen:
-            figures = f"{state.get(name)} and {' or '.join(sorted(seen))}"
-            yield Violation(subject, f"{name} is that of the last heist", figures)
-    for victim, at in _map(state, "victims").items():
-        if at != story.victims[victim]:
-            figures = f"{victim}: {at} and {story.victims[victim]}"
-            yield Violation(subject, "victims are remembered by their last heist", figures)
-
-
-def heist_violations(heist_id: str, heist: Item, entries: Mapping[str, int]) -> Iterator[Violation]:
-    """The record's own sums, and its two ledger entries."""
-    subject = f"heist {heist_id}"
-    try:
-        stolen = number(heist, "pointsStolen")
-        sums_hold = (
-            stolen >= 1
-            and number(heist, "victimPointsBefore") - stolen == number(heist, "victimPointsAfter")
-            and number(heist, "attackerPointsBefore") + stolen
-            == number(heist, "attackerPointsAfter")
-            and number(heist, "victimPointsAfter") >= 0
-        )
-    except ValueError as error:
-        yield Violation(subject, "can be read", str(error))
-        return
-    if not sums_hold:
-        yield Violation(subject, "before and after differ by what was stolen", str(stolen))
-    expected = {str(heist["attackerId"]): stolen, str(heist["victimId"]): -stolen}
-    if entries != expected:
-        yield Violation(
-            subject, "has a gain and a loss in the ledger", str(sorted(entries.values()))
-        )
-
-
-def reversal_violations(
-    heist_id: str, heist: Item, reversal: Item, entries: Mapping[str, int]
-) -> Iterator[Violation]:
-    """A reversal's own sums, those of its heist, and its two ledger entries."""
-    subject = f"reversal of heist {heist_id}"
-    try:
-        returned = number(reversal, "pointsReturned")
-        sums_hold = (
-            0 <= returned <= number(heist, "pointsStolen")
-            and number(reversal, "pointsStolen") == number(heist, "pointsStolen")
-            and number(reversal, "shortfall") == number(heist, "pointsStolen") - returned
-            and number(reversal, "attackerPointsBefore") - returned
-            == number(reversal, "attackerPointsAfter")
-            and number(reversal, "victimPointsBefore") + returned
-            == number(reversal, "victimPointsAfter")
-            and number(reversal, "attackerPointsAfter") >= 0
-            and (number(reversal, "shortfall") == 0 or number(reversal, "attackerPointsAfter") == 0)
-        )
-    except ValueError as error:
-        yield Violation(subject, "can be read", str(error))
-        return
-    if not sums_hold:
-        yield Violation(subject, "before and after differ by what was returned", str(returned))
-    for name in ("attackerId", "victimId", "season"):
-        if reversal.get(name) != heist.get(name):
-            yield Violation(subject, "is that of its heist", name)
-    expected = {str(heist["attackerId"]): -returned, str(heist["victimId"]): returned}
-    if entries != expected:
-        yield Violation(subject, "has two entries in the ledger", str(sorted(entries.values())))
 
 
 def audit_items(found: Iterable[Item]) -> Audit:
@@ -479,8 +280,8 @@ def _at_one_moment(table: Table, player_id: str) -> Iterator[Violation]:
         before = table.get(keys.player(player_id))
         entries = list(table.partition(keys.ledger(player_id)))
         if before == table.get(keys.player(player_id)):
-            story = audit_items([before, *entries] if before else entries).players[player_id]
-            yield from player_violations(player_id, story)
+            account = audit_items([before, *entries] if before else entries).players[player_id]
+            yield from player_violations(player_id, account)
             return
 
 

@@ -15,10 +15,10 @@ from heist_core.domain.errors import Malformed
 from heist_core.domain.player import Player
 from heist_core.domain.times import from_iso, to_iso
 
-from . import items, keys
-from .items import Item, to_wire
+from . import attributes, keys, player_items
 from .keys import BOARD_SHARDS
 from .table import KEYS_AT_ONCE, Table
+from .wire import Item, to_wire
 from .writes import Request, put, put_new, update
 
 VIEWS_KEPT = timedelta(minutes=15)
@@ -153,7 +153,7 @@ class BoardStore:
         player, curve = (found.get(keys.place_of(key)) for key in wanted[:2])
         view = None if view_of is None else found.get(keys.place_of(wanted[2]))
         return Seen(
-            items.player_from(player_id, player),
+            player_items.player_from(player_id, player),
             None if curve is None else curve_from(curve),
             None if view is None else _unpacked(view),
             found.get(keys.place_of(keys.SETTINGS)),
@@ -166,7 +166,7 @@ class BoardStore:
         item = {
             **keys.board_view(season, moment),
             "places": _packed(standings),
-            "expiresAt": items.expiry(moment, VIEWS_KEPT),
+            "expiresAt": attributes.expiry(moment, VIEWS_KEPT),
         }
         if self._table.put_if(put_new(item)):
             return list(standings)
@@ -244,7 +244,9 @@ class BoardStore:
         wanted = list(standings)
         ids = [one.player_id for one in wanted if one.player_id is not None]
         found = self._table.get_all([keys.player(each) for each in ids]) if ids else []
-        players = {keys.id_of(item): items.player_from(keys.id_of(item), item) for item in found}
+        players = {
+            keys.id_of(item): player_items.player_from(keys.id_of(item), item) for item in found
+        }
         return [
             Standing(one.points, None)
             if player is None or player.erased
@@ -289,8 +291,8 @@ def _standing(item: Item, index: str) -> Standing:
 def _player(item: Item, index: str, season: str) -> Player:
     """What the index knows of a player: all but what only their own heists depend on."""
     points = keys.points_at(str(item[f"{index}Place"]))
-    state = {**item, "version": Decimal(1), items.season_attribute(season): Decimal(points)}
-    return items.player_from(keys.id_of(item), state)
+    state = {**item, "version": Decimal(1), player_items.season_attribute(season): Decimal(points)}
+    return player_items.player_from(keys.id_of(item), state)
 
 
 def _name(item: Item) -> str | None:

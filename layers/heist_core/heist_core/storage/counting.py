@@ -23,8 +23,8 @@ from heist_core.domain.statistics import (
     window_start,
 )
 
-from . import items, keys
-from .items import Item, to_wire
+from . import attributes, items, keys
+from .wire import Item, to_wire
 from .writes import Request, Step, Transaction, put, update
 
 AT_ONCE = 40
@@ -56,7 +56,7 @@ def robber_item(generation: int, robber: Robber, now: datetime) -> Item:
         **keys.robber(generation, robber.player_id),
         "version": robber.version + 1,
         "hours": {hour: [takings.heists, takings.points] for hour, takings in robber.hours.items()},
-        "expiresAt": items.expiry(now, HOUR_KEPT),
+        "expiresAt": attributes.expiry(now, HOUR_KEPT),
     }
     if robber.hours:
         heists, points, player_id = robber.rank
@@ -180,7 +180,7 @@ def _add_to_days(
             + " SET expiresAt = :end",
             {
                 **{f":{name}": number for name, number in added.items()},
-                ":end": items.expiry(ends, DAY_KEPT),
+                ":end": attributes.expiry(ends, DAY_KEPT),
             },
         )
 

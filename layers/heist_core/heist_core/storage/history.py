@@ -11,10 +11,10 @@ from heist_core.domain.history import Entry, Role
 from heist_core.domain.player import Player
 from heist_core.domain.times import season_of, to_iso
 
-from . import items, keys
-from .items import Item, to_wire
+from . import items, keys, player_items
 from .keys import Key, Source
 from .table import KEYS_AT_ONCE, Table
+from .wire import Item, to_wire
 
 ROBBERIES_SHOWN = 50
 _LAST = "~"
@@ -59,7 +59,7 @@ class History:
 
         state = self._executor.submit(self._table.get, keys.player(player_id))
         found = sorted(one for of in self._executor.map(entries, roles) for one in of)[::-1]
-        if items.player_from(player_id, state.result()).erased:
+        if player_items.player_from(player_id, state.result()).erased:
             return Page([], None)
         page = found[:limit]
         wanted = [position.partition("#")[2] for position in page]
@@ -73,7 +73,7 @@ class History:
         """A heist that happened and that this player was part of; None for any other id."""
         state = keys.player(player_id)
         found = self._records([state, *_records_of(heist_id)])
-        if items.player_from(player_id, found.get(keys.place_of(state))).erased:
+        if player_items.player_from(player_id, found.get(keys.place_of(state))).erased:
             return None
         return _entry(player_id, heist_id, found)
 
@@ -115,7 +115,7 @@ class History:
             if keys.place_of(reversals[one.heist_id]) not in found
         }
         return [
-            items.player_from(each, found.get(keys.place_of(keys.player(each))))
+            player_items.player_from(each, found.get(keys.place_of(keys.player(each))))
             for each in ids
             if each in standing
         ]

@@ -10,9 +10,9 @@ from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-from . import board, items, keys
-from .items import Item, to_wire
+from . import board, items, keys, player_items
 from .keys import Kind
+from .wire import Item, to_wire
 from .writes import Request, Step, Transaction, and_set, as_values, put, put_new, update
 
 
@@ -57,10 +57,10 @@ def commit_reversal(
     reversal: Reversal, attacker: Player, victim: Player, action: Action
 ) -> Transaction:
     """The reversal, both players, both ledger entries and the operator's action, or nothing."""
-    season = {"#season": items.season_attribute(reversal.season)}
+    season = {"#season": player_items.season_attribute(reversal.season)}
     losses = victim.losses_after_reversal(reversal.season, reversal.points_returned)
-    attackers = items.board_place(attacker, reversal.season, reversal.attacker_points_after)
-    victims_place = items.board_place(victim, reversal.season, reversal.victim_points_after)
+    attackers = player_items.board_place(attacker, reversal.season, reversal.attacker_points_after)
+    victims_place = player_items.board_place(victim, reversal.season, reversal.victim_points_after)
     changes = "SET #season = :points" + and_set(attackers)
     values: dict[str, object] = {
         **as_values(attackers),
@@ -100,7 +100,7 @@ def commit_reversal(
                     {
                         **as_values(victims_place),
                         ":points": reversal.victim_points_after,
-                        ":losses": items.losses_attribute(losses),
+                        ":losses": player_items.losses_attribute(losses),
                         ":one": 1,
                         ":seen": victim.version,
                     },
@@ -156,14 +156,14 @@ def change_settings(
 
 def block(player: Player, at: datetime, action: Action) -> Transaction:
     """Keep a player that is still at the version seen out of heists, on either side."""
-    places = items.board_places(replace(player, blocked_at=at))
+    places = player_items.board_places(replace(player, blocked_at=at))
     changes = f"SET blockedAt = :at REMOVE {', '.join(places)} ADD version :one"
     return _change_player(player, changes, {":at": to_iso(at)}, action)
 
 
 def unblock(player: Player, action: Action) -> Transaction:
     """Let a player that is still at the version seen take part again."""
-    places = items.board_places(replace(player, blocked_at=None))
+    places = player_items.board_places(replace(player, blocked_at=None))
     there = {name: value for name, value in places.items() if value is not None}
     sets = f" SET {and_set(there).removeprefix(', ')}" if there else ""
     changes = f"REMOVE blockedAt{sets} ADD version :one"
@@ -192,9 +192,9 @@ def freeze(player: Player, at: datetime, action: Action) -> Transaction:
 
     A player never heard of gets a state that says so, against events that come late.
     """
-    attributes = items.profile_attributes(player.profile)
-    attributes |= items.preferences_attributes(player.preferences)
-    attributes |= items.board_places(replace(player, erased_at=at))
+    attributes = player_items.profile_attributes(player.profile)
+    attributes |= player_items.preferences_attributes(player.preferences)
+    attributes |= player_items.board_places(replace(player, erased_at=at))
     names = {f"#{name}": name for name in (*attributes, "victims")}
     values: dict[str, object] = {":at": to_iso(at), ":one": 1}
     condition = "attribute_not_exists(version)"

@@ -9,10 +9,10 @@ from heist_core.domain.errors import Contention
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.statistics import DAYS_WINDOW, Day, Robber, Takings, hour_of, window_start
 
-from . import counting, items, keys
+from . import counting, items, keys, player_items
 from .counting import SHARDS, Generation, Holding, number
-from .items import Item, to_wire
 from .table import Table
+from .wire import Item, to_wire
 from .writes import Request, Step
 
 _STANDINGS_PAGE = 25
@@ -167,7 +167,9 @@ class StatisticsStore:
         """The players' names as they are now."""
         found = self._table.by_partition([keys.player(player_id) for player_id in player_ids])
         return {
-            player_id: items.player_from(player_id, found.get(keys.player(player_id)["pk"])).name
+            player_id: player_items.player_from(
+                player_id, found.get(keys.player(player_id)["pk"])
+            ).name
             for player_id in player_ids
         }
 

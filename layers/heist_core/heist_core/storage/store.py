@@ -21,7 +21,7 @@ from heist_core.domain.points import PointsChange
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-from . import items, keys, transactions
+from . import inbox_items, items, keys, player_items, transactions
 from .table import ConditionFailed, Table
 from .wire import Item, to_wire
 from .writes import Request, Transaction
@@ -208,7 +208,7 @@ class Store:
 
     def player(self, player_id: str) -> Player:
         """The player's state, read consistently."""
-        return items.player_from(player_id, self._table.get(keys.player(player_id)))
+        return player_items.player_from(player_id, self._table.get(keys.player(player_id)))
 
     def players_and_settings(
         self, player_ids: Iterable[str], *, with_settings: bool
@@ -277,12 +277,12 @@ class Store:
         position = top.newest + 1
         standing = self._put_notice(event, notice, mail, position)
         if standing is not None:
-            named = items.inbox_position_from(standing)
-            if named is None or notice.created_at + items.INBOX_KEPT < arrived_at:
+            named = inbox_items.inbox_position_from(standing)
+            if named is None or notice.created_at + inbox_items.INBOX_KEPT < arrived_at:
                 return Delivered(put=False, claimed=False)  # by now its item may be gone
             position = named
         put = self._put_in_inbox(event, notice, position)
-        return Delivered(put, standing is None or items.is_claimed_by(standing, mail))
+        return Delivered(put, standing is None or inbox_items.is_claimed_by(standing, mail))
 
     def _put_notice(
         self, event: Event, notice: Notice, mail: MailRecord | None, position: int | None
@@ -299,7 +299,7 @@ class Store:
             standing = self._table.put_unless(request)
             if standing is None:
                 return True
-            if items.is_inbox_item_of(standing, tag, notice):
+            if inbox_items.is_inbox_item_of(standing, tag, notice):
                 return False
             other = self._top(notice.recipient_id).newest + 1
             if not self._table.update_if(transactions.move_notice(key, position, other)):
@@ -316,7 +316,7 @@ class Store:
         item = self._table.get(keys.notice(items.subject_key(event), recipient_id))
         if item is None:
             raise Malformed("there is no notice")
-        return items.mail_record_from(item)
+        return inbox_items.mail_record_from(item)
 
     def move_mail(
         self, event: MailedEvent, recipient_id: str, seen: MailRecord, to: MailRecord
@@ -416,7 +416,7 @@ class Store:
 
         def page() -> list[InboxItem]:
             return [
-                items.inbox_item_from(item)
+                inbox_items.inbox_item_from(item)
                 for item in islice(self._table.query(request), limit + 1)
             ]
 
@@ -494,7 +494,7 @@ class Store:
         unread = [
             position
             for position, _ in self.unread_positions(
-                player_id, now, up_to=items.position_of(newest)
+                player_id, now, up_to=inbox_items.position_of(newest)
             )
         ]
         for position in unread:
@@ -525,7 +525,7 @@ class Store:
         newest, read = 0, None
         for item in islice(self._table.query(request), 2):
             if keys.kind_of(item) is keys.Kind.READ_COUNT:
-                read, newest = items.read_count_from(item)
+                read, newest = inbox_items.read_count_from(item)
             else:
                 return Top(max(newest, int(str(item["sk"]))), read)
         return Top(newest, read)
@@ -558,4 +558,4 @@ class Store:
 
 
 def _player(found: Mapping[str, Item], player_id: str) -> Player:
-    return items.player_from(player_id, found.get(keys.player(player_id)["pk"]))
+    return player_items.player_from(player_id, found.get(keys.player(player_id)["pk"]))

@@ -16,7 +16,7 @@ from heist_core.domain.player import Player, Preferences, Profile
 from heist_core.domain.points import PointsChange
 from heist_core.domain.times import to_iso
 
-from . import items, keys
+from . import attributes, inbox_items, items, keys, player_items
 from .writes import Request, Step, Transaction, and_set, as_values, put, put_new, update
 
 READ_COUNT = "read count"
@@ -35,9 +35,9 @@ def commit_heist(
     if attacker.victims and not victims:
         remembering = " REMOVE victims"
     losses = victim.losses_after_heist(plan.season, plan.points_stolen)
-    attackers = items.board_place(attacker, plan.season, plan.attacker_points_after)
-    victims_place = items.board_place(victim, plan.season, plan.victim_points_after)
-    season = {"#season": items.season_attribute(plan.season)}
+    attackers = player_items.board_place(attacker, plan.season, plan.attacker_points_after)
+    victims_place = player_items.board_place(victim, plan.season, plan.victim_points_after)
+    season = {"#season": player_items.season_attribute(plan.season)}
     gain, loss = items.heist_ledger_items(heist)
     return (
         Step("heist", {"Put": put_new(items.heist_item(heist))}),
@@ -53,7 +53,7 @@ def commit_heist(
                     + " ADD version :one",
                     {
                         **as_values(attackers),
-                        ":victims": items.victims_attribute(victims) if victims else None,
+                        ":victims": player_items.victims_attribute(victims) if victims else None,
                         ":points": plan.attacker_points_after,
                         ":tokens": plan.tokens_left,
                         ":spent": attacker.tokens_spent + 1,
@@ -76,7 +76,7 @@ def commit_heist(
                     + " ADD version :one",
                     {
                         **as_values(victims_place),
-                        ":losses": items.losses_attribute(losses),
+                        ":losses": player_items.losses_attribute(losses),
                         ":points": plan.victim_points_after,
                         ":at": at,
                         ":one": 1,
@@ -156,8 +156,8 @@ def release_award(award: Award, *, to_new: bool) -> Transaction:
 
 def commit_points(earned: EarnedPoints, seen: Player, change: PointsChange) -> Transaction:
     """Points of one event, once, with their ledger entry."""
-    attributes: dict[str, object] = {items.season_attribute(change.season): change.points}
-    attributes |= items.board_place(seen, change.season, change.points)
+    attributes: dict[str, object] = {player_items.season_attribute(change.season): change.points}
+    attributes |= player_items.board_place(seen, change.season, change.points)
     return (
         Step("event", {"Put": put_new(items.points_event_item(earned, change))}),
         Step("player", {"Update": _replaced(seen, attributes, change.at)}),
@@ -167,13 +167,13 @@ def commit_points(earned: EarnedPoints, seen: Player, change: PointsChange) -> T
 
 def save_profile(seen: Player, profile: Profile, now: datetime) -> Request:
     """Replace the profile of a player that is still at the version seen (or still absent)."""
-    return _replaced(seen, items.profile_attributes(profile), now)
+    return _replaced(seen, player_items.profile_attributes(profile), now)
 
 
 def save_preferences(seen: Player, preferences: Preferences, now: datetime) -> Request:
     """Replace the preferences of a player that is still at the version seen (or still absent)."""
-    places = items.board_places(replace(seen, preferences=preferences))
-    return _replaced(seen, items.preferences_attributes(preferences) | places, now)
+    places = player_items.board_places(replace(seen, preferences=preferences))
+    return _replaced(seen, player_items.preferences_attributes(preferences) | places, now)
 
 
 def _replaced(seen: Player, attributes: dict[str, object], now: datetime) -> Request:
@@ -242,12 +242,12 @@ def put_notice(
     subject: keys.Key, notice: Notice, mail: MailRecord | None, position: int | None
 ) -> Request:
     """The notice record, once per event and recipient; no position, no inbox item."""
-    return put_new(items.notice_item(subject, notice, mail, position))
+    return put_new(inbox_items.notice_item(subject, notice, mail, position))
 
 
 def put_in_inbox(position: int, tag: str, notice: Notice) -> Request:
     """The inbox item at the position that its notice names, if nothing is there."""
-    return put_new(items.inbox_item(position, tag, notice))
+    return put_new(inbox_items.inbox_item(position, tag, notice))
 
 
 def begin_read_count(player_id: str, read: int, newest: int) -> Request:
@@ -373,7 +373,7 @@ def mark_read(
         {":read": len(positions), ":newest": newest},
         condition="newest <= :newest",
     )
-    expires_at = items.expiry(at, items.INBOX_KEPT)
+    expires_at = attributes.expiry(at, inbox_items.INBOX_KEPT)
     return (
         Step(READ_COUNT, {"Update": count}),
         *[
