@@ -30,6 +30,7 @@ LOCAL_PARAMETERS = {
     "Stage": "local",
     "SenderEmail": SENDER,
     "AllowedOrigins": "http://localhost:3000,http://localhost:5173",
+    "Pages": "both",
 }
 PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 

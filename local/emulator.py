@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import importlib.metadata
+import json
 import os
 import random
 import shutil
@@ -12,9 +13,10 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import urllib3
 
@@ -34,7 +36,14 @@ class Emulator:
     """A MiniStack that answers at `endpoint`; ends when `stop` is called or this process does."""
 
     def __init__(
-        self, home: Path, port: int, *, run_id: str = "", origins: str = "", bridge: str = ""
+        self,
+        home: Path,
+        port: int,
+        *,
+        run_id: str = "",
+        origins: str = "",
+        bridge: str = "",
+        demo: Mapping[str, object] = MappingProxyType({}),
     ) -> None:
         self.endpoint = f"http://127.0.0.1:{port}"
         self.log = home / "emulator.log"
@@ -53,6 +62,7 @@ class Emulator:
                     f"--home={self._scratch}",
                     f"--run-id={run_id}",
                     f"--origins={origins}",
+                    f"--demo={json.dumps(dict(demo))}",
                     *(f"[{address}]" if ":" in address else address for address in addresses),
                     *([bridge] if bridge else []),
                 ],
@@ -132,12 +142,19 @@ def discard(folder: Path) -> None:
 
 @contextmanager
 def running_emulator(
-    home: Path, port: int, *, run_id: str = "", origins: str = "", bridge: str = ""
+    home: Path,
+    port: int,
+    *,
+    run_id: str = "",
+    origins: str = "",
+    bridge: str = "",
+    demo: Mapping[str, object] = MappingProxyType({}),
 ) -> Iterator[Emulator]:
     """A MiniStack behind its gate for the length of the block; its files and log lie under `home`.
 
     It listens on `port` of the loopback addresses and of `bridge`, Docker's, if that is given.
-    Pages of `origins`, comma-separated, may call the API; `run_id` is how it is told from others.
+    Pages of `origins`, comma-separated, may call the API; `run_id` is how it is told from others;
+    `demo` are the players as whom the pages offer to sign in.
     """
     deadline = time.monotonic() + SECONDS_TO_END
     while not is_free(port) and time.monotonic() < deadline:
@@ -147,7 +164,7 @@ def running_emulator(
             f"Port {port} is in use: stop what uses it, or choose another, as in LOCAL_PORT=4567 "
             "make run."
         )
-    emulator = Emulator(home, port, run_id=run_id, origins=origins, bridge=bridge)
+    emulator = Emulator(home, port, run_id=run_id, origins=origins, bridge=bridge, demo=demo)
     try:
         emulator.wait_until_ready()
         yield emulator

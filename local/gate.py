@@ -9,7 +9,7 @@ looks at what browsers say about a request and pages cannot change: `Host`, `Ori
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 RUN = "/_heist/run"
 """Where the gate tells which run it belongs to."""
+DEMO = "/_heist/players"
+"""Where it tells the pages as whom they may offer to sign in."""
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _NAMED = re.compile(
@@ -38,14 +40,15 @@ _COGNITO = "AWSCognitoIdentityProviderService."
 class Gate:
     """An ASGI application before another: answers 403 to what may not come in, with no CORS header.
 
-    `port` is the one that it listens on, `origins` are those of the template's AllowedOrigins, and
-    `run_id` is what `GET /_heist/run` answers.
+    `port` is the one that it listens on, `origins` are those of the template's AllowedOrigins,
+    `run_id` is what `GET /_heist/run` answers, and `demo` what `GET /_heist/players` does.
     """
 
     inner: Application
     port: int
     origins: Collection[str]
     run_id: str
+    demo: Mapping[str, object]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -68,6 +71,8 @@ class Gate:
                 await answer(send, 403, {"message": f"Not let in by `make run`: {why}"})
         elif request.path == RUN:
             await answer(send, 200, {"runId": self.run_id})
+        elif request.path == DEMO:
+            await answer(send, 200, self.demo)
         elif _API.fullmatch(request.path) and headers.get("origin") in self.origins:
             await self.inner(scope, receive, readable_by(headers["origin"], send))
         else:

@@ -108,15 +108,9 @@ def import_routes(endpoint: str) -> tuple[str, int]:
         for scheme, described in body["components"]["securitySchemes"].items()
     }
     routes = 0
-    for path, methods in body["paths"].items():
+    for path, methods in template.resolve(body["paths"]).items():
         for method, operation in methods.items():
-            make_route(
-                apigateway,
-                api_id,
-                f"{method.upper()} {path}",
-                template.resolve(operation),
-                authorizers,
-            )
+            make_route(apigateway, api_id, f"{method.upper()} {path}", operation, authorizers)
             routes += 1
     # From the original: the emulator's SAM transform puts parameters' defaults into CORS.
     cors = template.original["Resources"][name]["Properties"].get("CorsConfiguration")
@@ -159,7 +153,7 @@ def make_route(
     )
     target = f"integrations/{integration['IntegrationId']}"
     schemes = [scheme for entry in operation.get("security", []) for scheme in entry]
-    if schemes:
+    if schemes != ["NONE"]:
         apigateway.create_route(
             ApiId=api_id,
             RouteKey=key,

@@ -45,7 +45,9 @@ def run(environment: Mapping[str, str]) -> None:
             only_one_per_checkout(),
             stopping_on_signals(),
             forgetting_everything(),
-            running_stack(STATE / "run", port, parameters, bridge=bridge) as stack,
+            running_stack(
+                STATE / "run", port, parameters, bridge=bridge, demo_players=POINTS
+            ) as stack,
         ):
             with step("players") as done:
                 put_in_players(stack)
@@ -174,6 +176,8 @@ def show_ways_in(stack: Stack, parameters: Mapping[str, str]) -> None:
         for name, points in POINTS.items()
     ]
     show()
+    show(f"Play     {stack.outputs.ApiUrl}/play")
+    show(f"Operate  {stack.outputs.ApiUrl}/ops")
     show(f"API      {api}")
     show('Mails    make mails          Logs  make logs          AWS   eval "$(make -s env)"')
     show()

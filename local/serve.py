@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument(
         "--origins", default="", help="those that may call the API, comma-separated"
     )
+    parser.add_argument("--demo", required=True, help="players that pages offer, as JSON")
     parser.add_argument("addresses", nargs="+", help="where to listen")
     arguments = parser.parse_args()
     os.chdir(arguments.home)
@@ -47,7 +48,7 @@ def main() -> None:
     config.keep_alive_timeout = 75
     config.loglevel = "INFO"
     origins = [origin for origin in arguments.origins.split(",") if origin]
-    gate = Gate(app, port, origins, arguments.run_id)
+    gate = Gate(app, port, origins, arguments.run_id, json.loads(arguments.demo))
     asyncio.run(serve(gate, config, mode="asgi"))
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -238,12 +238,14 @@ def running_stack(
     parameters: Mapping[str, str] | None = None,
     *,
     bridge: str = "",
+    demo_players: Collection[str] = (),
 ) -> Iterator[Stack]:
     """The application on an embedded AWS of its own, with an empty table, for this block.
 
     `home` holds the emulator's files and log; `port` None takes a free one; `parameters` are the
-    template's; `bridge` is an address to listen on besides the loopback ones. Steps go to stderr.
-    Raises ProblemError when something is in the way.
+    template's; `bridge` is an address to listen on besides the loopback ones; `demo_players` are
+    users whom the pages offer to sign in as. Steps go to stderr. Raises ProblemError when something
+    is in the way.
     """
     home.mkdir(parents=True, exist_ok=True)
     values = deployment.LOCAL_PARAMETERS | dict(parameters or {})
@@ -257,6 +259,7 @@ def running_stack(
                     run_id=run_id,
                     origins=values["AllowedOrigins"],
                     bridge=bridge,
+                    demo={"names": [*demo_players], "password": PASSWORD},
                 )
             )
             done.note = f"MiniStack {emulator.version()}"
@@ -268,7 +271,7 @@ def running_stack(
             done.note = f"{resources} resources"
         with step("routes") as done:
             api_id, routes = import_routes(machine.endpoint)
-            done.note = f"{routes}, JWT on all"
+            done.note = f"{routes}, JWT on all of the API"
         stack = Stack(read_outputs(machine.endpoint, api_id, run_id))
         stack.ses.create_email_identity(EmailIdentity=deployment.SENDER)
         yield stack

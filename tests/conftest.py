@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
 from heist_core import telemetry
 from tests.aws_models import every_request_checked
+
+if TYPE_CHECKING:
+    from local.stack import Stack
 
 TESTS = Path(__file__).parent
 
@@ -65,3 +69,17 @@ def log(monkeypatch: pytest.MonkeyPatch) -> StringIO:
     monkeypatch.setattr(telemetry.logger().registered_handler, "stream", written)
     monkeypatch.setattr(builtins, "print", functools.partial(print, file=written))  # by Metrics
     return written
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stack"]:
+    """A stack of its own on a free port, one for the whole run; or the one whose outputs.json
+    E2E_OUTPUTS names."""
+    from local.players import POINTS
+    from local.stack import Stack, running_stack
+
+    if path := os.environ.get("E2E_OUTPUTS"):
+        yield Stack.running(Path(path))
+        return
+    with running_stack(tmp_path_factory.mktemp("stack"), demo_players=POINTS) as stack:
+        yield stack

@@ -89,8 +89,10 @@ def layer(target: Path) -> None:
 
 
 def package(target: Path, module: Path) -> None:
-    """Puts a function's module and the shared code into the folder `target`."""
+    """Puts a function's module, the folders beside it and the shared code into `target`."""
     shutil.copy(module, target)
+    for folder in (path for path in module.absolute().parent.iterdir() if path.is_dir()):
+        shutil.copytree(folder, target / folder.name, ignore=shutil.ignore_patterns("__pycache__"))
     shared = target / "heist_core"
     shutil.copytree(HERE / "heist_core", shared, ignore=shutil.ignore_patterns("__pycache__"))
     compile_all(target, os.environ.get("LAMBDA_PYTHON", "3.13"))

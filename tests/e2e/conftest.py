@@ -1,31 +1,19 @@
 """The deployed application that the end-to-end tests talk to, one for the whole run."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
-from local.stack import Stack, running_stack
+from local.stack import Stack
 from ops.target import Target
 from tests.desk import Desk
 from tests.e2e.world import World, unique
 
 Heard = Callable[[str], list[Any]]
-
-
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack of its own on a free port; or the one whose outputs.json E2E_OUTPUTS names."""
-    if path := os.environ.get("E2E_OUTPUTS"):
-        yield Stack.running(Path(path))
-        return
-    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
-        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,7 @@ SWITCHES: dict[str, tuple[str, str]] = {
     "AlarmEmail": ("", "on-call@example.com"),
     "AllowedOrigins": ("", "https://game.example"),
     "Tracing": ("off", "on"),
+    "Pages": ("none", "both"),
 }
 
 # SAM's translator pins other libraries than the functions', so it runs in SAM CLI's environment.

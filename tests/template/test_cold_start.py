@@ -22,7 +22,7 @@ COLD_START_ABOVE_LIBRARIES = 1.45
 EVERY = frozenset(modules.functions())
 WITHOUT_MODELS = {
     *("audit_table", "count_unread", "get_tokens", "notify_players", "publish_and_count"),
-    *("seed_point_types", "show_statistics", "sweep_notifications"),
+    *("seed_point_types", "serve_pages", "show_statistics", "sweep_notifications"),
 }
 MAY_LOAD = {
     **dict.fromkeys((*modules.COSTLY, "boto3", "heist_core.storage.operator"), frozenset[str]()),

@@ -23,7 +23,7 @@ def _template_routes() -> set[tuple[str, str]]:
         (event["Properties"]["Method"].upper(), event["Properties"]["Path"])
         for resource in expanded(load())["Resources"].values()
         for event in resource.get("Properties", {}).get("Events", {}).values()
-        if event["Type"] == "HttpApi"
+        if event["Type"] == "HttpApi" and event["Properties"]["Path"].startswith("/api/")
     }
 
 

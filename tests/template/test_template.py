@@ -32,9 +32,9 @@ ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = load()
 PARAMETERS: dict[str, dict[str, str]] = TEMPLATE["Parameters"]
 RESOURCES: dict[str, dict[str, Any]] = expanded(TEMPLATE)["Resources"]
-FUNCTIONS = [
+FUNCTIONS = {
     name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"
-]
+}
 UNKNOWN_EVENTS = "UnknownEventsRule"
 EVENT_FUNCTIONS = ("AwardTokenFunction", "UpsertPlayerFunction", "AddPointsFunction")
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -69,6 +69,7 @@ def on_aws(combinations: list[Processed]) -> Processed:
         and each.parameters["SenderEmail"]
         and each.parameters["AlarmEmail"]
         and each.parameters["AllowedOrigins"]
+        and each.parameters["Pages"] == "both"
     )
     return found
 
@@ -104,7 +105,7 @@ def test_every_folder_under_functions_is_deployed_and_nothing_else() -> None:
     assert {folder(name) for name in FUNCTIONS} == folders
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_each_function_has_its_own_code_role_and_log_group(name: str, on_aws: Processed) -> None:
     function = on_aws.resources[name]["Properties"]
     assert RESOURCES[name]["Properties"]["CodeUri"].endswith(f"functions/{folder(name)}/")
@@ -120,7 +121,7 @@ def variables(function: str, processed: Processed) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_the_settings_are_on_every_function(name: str, on_aws: Processed) -> None:
     for setting in DECLARED:
         expected = PARAMETERS[setting.title().replace("_", "")]["Default"]
@@ -151,7 +152,7 @@ def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(
 
 def test_no_function_that_writes_outlasts_what_an_erasure_waits_for(on_aws: Processed) -> None:
     looks_before_it_writes = {"KeepLeaderboardFunction"}
-    for name in set(FUNCTIONS) - looks_before_it_writes:
+    for name in FUNCTIONS - looks_before_it_writes:
         actions = {action for action, _, _ in on_aws.grants(role_of(name))}
         if actions & {"dynamodb:PutItem", "dynamodb:UpdateItem"}:
             timeout = on_aws.resources[name]["Properties"]["Timeout"]
@@ -167,7 +168,7 @@ LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
 def test_roles_allow_single_actions_on_single_resources(combinations: list[Processed]) -> None:
     """No wildcard action; `*` as a resource only for X-Ray, and where the embedded AWS needs it."""
     for processed in combinations:
-        for name in FUNCTIONS:
+        for name in FUNCTIONS & processed.resources.keys():
             for statement in processed.statements(role_of(name)):
                 actions = set(as_list(statement["Action"]))
                 assert not [action for action in actions if "*" in action], name
@@ -211,7 +212,7 @@ def test_tracing_is_off_unless_asked_for_and_its_permission_is_in_each_role(
     assert PARAMETERS["Tracing"]["Default"] == "off"
     for processed in combinations:
         traced = processed.parameters["Tracing"] == "on"
-        for name in FUNCTIONS:
+        for name in FUNCTIONS & processed.resources.keys():
             function = processed.resources[name]["Properties"]
             assert function["TracingConfig"]["Mode"] == ("Active" if traced else "PassThrough")
             actions = {action for action, _, _ in processed.grants(role_of(name))}
@@ -219,12 +220,31 @@ def test_tracing_is_off_unless_asked_for_and_its_permission_is_in_each_role(
         assert not processed.of_type("AWS::IAM::Policy")
 
 
-def test_every_route_needs_a_token(combinations: list[Processed]) -> None:
+PAGES = {"/play", "/play/{proxy+}", "/ops", "/ops/{proxy+}"}
+
+
+def test_every_route_but_the_pages_needs_a_token(combinations: list[Processed]) -> None:
     for processed in combinations:
         (api,) = processed.of_type("AWS::ApiGatewayV2::Api").values()
         for path, methods in api["Body"]["paths"].items():
             for method, operation in methods.items():
-                assert operation["security"] == [{"PlayerToken": []}], (method, path)
+                scheme = "NONE" if path in PAGES else "PlayerToken"
+                assert operation["security"] == [{scheme: []}], (method, path)
+
+
+def test_pages_are_not_there_unless_asked_for(combinations: list[Processed]) -> None:
+    assert PARAMETERS["Pages"]["Default"] == "none"
+    for processed in combinations:
+        (api,) = processed.of_type("AWS::ApiGatewayV2::Api").values()
+        there = processed.parameters["Pages"] != "none"
+        assert (api["Body"]["paths"].keys() & PAGES) == (PAGES if there else set())
+        named = [name for name in processed.resources if name.startswith("ServePages")]
+        assert bool(named) == there
+
+
+def test_the_function_of_the_pages_may_do_nothing_but_log(on_aws: Processed) -> None:
+    actions = {action for action, _, _ in on_aws.grants(role_of("ServePagesFunction"))}
+    assert actions == LOGS | XRAY
 
 
 def test_nobody_signs_up_alone_or_changes_what_names_them(combinations: list[Processed]) -> None:
@@ -569,7 +589,8 @@ def test_the_dashboard_shows_every_function_and_the_seeding_by_its_deployment(
 ) -> None:
     text = on_aws.resources["Dashboard"]["Properties"]["DashboardBody"]
     for name in FUNCTIONS:
-        assert f"${{{name}}}" in text or name == "SeedPointTypesFunction"
+        named = f"${{AWS::StackName}}-{folder(name).replace('_', '-')}"
+        assert f"${{{name}}}" in text or named in text or name == "SeedPointTypesFunction"
 
 
 def test_every_security_check_left_out_has_its_reason() -> None:
@@ -698,7 +719,9 @@ def test_every_stage_of_samconfig_deploys_itself_with_parameters_that_exist() ->
         assert overrides["Stage"] == deployed
         assert overrides.keys() <= PARAMETERS.keys()
         for name, value in overrides.items():
-            assert re.fullmatch(PARAMETERS[name]["AllowedPattern"], value), (stage, name)
+            rule = PARAMETERS[name]
+            pattern = rule.get("AllowedPattern") or "|".join(rule["AllowedValues"])
+            assert re.fullmatch(pattern, value), (stage, name)
 
 
 def test_makefile_and_layer_build_for_what_the_template_deploys() -> None:

@@ -46,7 +46,9 @@ def ask(
         "query_string": query.encode(),
         "headers": [(name.encode(), value.encode()) for name, value in raw.items()],
     }
-    asyncio.run(Gate(emulator, PORT, {ALLOWED}, "run-1")(scope, receive, send))
+    asyncio.run(
+        Gate(emulator, PORT, {ALLOWED}, "run-1", {"names": ["alice"]})(scope, receive, send)
+    )
     return sent, bool(came_in)
 
 

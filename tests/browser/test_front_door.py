@@ -1,22 +1,18 @@
 """The embedded AWS as web pages meet it, in a real browser: other origins get and start nothing."""
 
 import json
-import shutil
 import socket
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Page
 
 from local.stack import PASSWORD, Stack
+from tests.browser.conftest import OURS
 from tests.e2e.world import World, unique
 
 FOREIGN = ("evil.example", "localhost")  # another site, and another port of this machine
-OURS = "http://localhost:3000"
 
 ATTACK = """async ([endpoint, api, name]) => {
   const policy = encodeURIComponent(JSON.stringify({Version: '2012-10-17', Statement: []}))
@@ -64,48 +60,6 @@ CALL = """async ([address, options]) => {
   const answer = await fetch(address, options)
   return [answer.status, await answer.text()]
 }"""
-
-
-@pytest.fixture(scope="module")
-def elsewhere() -> Iterator[int]:
-    """The port of a web server with nothing but an empty page."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Type", "text/html")
-            self.end_headers()
-            self.wfile.write(b"<!doctype html><body>")
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port
-        server.shutdown()
-
-
-@pytest.fixture(scope="module")
-def browser(elsewhere: int) -> Iterator[Browser]:
-    """The system's Chromium; names in .example are this machine, our origin is another."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        pytest.skip("no chromium here: apt-get install chromium, or the like")
-    rules = f"MAP *.example 127.0.0.1, MAP {urlsplit(OURS).netloc} 127.0.0.1:{elsewhere}"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=path,
-            args=["--no-sandbox", f"--host-resolver-rules={rules}"],
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    with browser.new_context() as context:
-        yield context.new_page()
 
 
 @pytest.mark.parametrize("host", FOREIGN)

@@ -1,0 +1,158 @@
+"""The system's Chromium on the real local stack. Whatever a page does wrong fails its test."""
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    sync_playwright,
+)
+
+from local.players import put_in_players
+from local.stack import Stack
+from local.tools import ROOT
+from tests.e2e.world import World
+
+OURS = "http://localhost:3000"
+"""An origin of AllowedOrigins."""
+PICTURES = ROOT / ".local" / "pictures"
+WIDE = ViewportSize(width=1280, height=900)
+ARGUMENTS = (
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+)
+
+
+@pytest.fixture(scope="session")
+def world(stack: Stack) -> World:
+    """The stack as its users see it."""
+    return World(asdict(stack.outputs))
+
+
+@pytest.fixture(scope="session")
+def demo(stack: Stack) -> Stack:
+    """The stack with the demo players of `make run`."""
+    if not stack.outputs.Players:
+        put_in_players(stack)
+    return stack
+
+
+@pytest.fixture(scope="session")
+def elsewhere() -> Iterator[int]:
+    """The port of a web server with nothing but an empty page."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<!doctype html><body>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def browser(elsewhere: int) -> Iterator[Browser]:
+    """The system's Chromium; names in .example are this machine, and OURS is `elsewhere`."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        pytest.skip("no chromium here: apt-get install chromium, or the like")
+    rules = f"MAP *.example 127.0.0.1, MAP {urlsplit(OURS).netloc} 127.0.0.1:{elsewhere}"
+    sandbox = ("--no-sandbox",) if os.getuid() == 0 else ()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path,
+            args=[*ARGUMENTS, *sandbox, f"--host-resolver-rules={rules}"],
+        )
+        yield browser
+        browser.close()
+
+
+@dataclass
+class Tab:
+    """A page of a person's own browser, and what it did that it should not."""
+
+    page: Page
+    stack: Stack
+    wrong: list[str] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
+    """Every request, in order."""
+
+    def watch(self) -> None:
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.wrong.append(f"error: {error}"))
+        self.page.on("request", self._requested)
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        # Chromium says this of each answer from 400 on, and of no answer: tests provoke them.
+        provoked = message.text.startswith("Failed to load resource:")
+        if message.type in ("error", "warning") and not provoked:
+            self.wrong.append(f"console: {message.text}")
+
+    def _requested(self, request: Request) -> None:
+        self.asked.append(request)
+        if not request.url.startswith((self.stack.outputs.Endpoint + "/", "data:", "blob:")):
+            self.wrong.append(f"asked elsewhere: {request.url}")
+
+    def open(self, page: str = "play") -> None:
+        self.page.goto(f"{self.stack.outputs.ApiUrl}/{page}")
+
+    def calls(self, method: str, path: str) -> list[Request]:
+        """The requests of one route so far; `path` follows /api/heist, without a query."""
+        return [
+            request
+            for request in self.asked
+            if request.method == method and urlsplit(request.url).path.endswith(f"/api/heist{path}")
+        ]
+
+    def picture(self, name: str) -> Path:
+        """Keeps what the whole page looks like."""
+        PICTURES.mkdir(parents=True, exist_ok=True)
+        path = PICTURES / f"{re.sub(r'[^a-z0-9-]+', '-', name.lower())}.png"
+        self.page.screenshot(path=path, full_page=True)
+        return path
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser with nothing in it."""
+    with browser.new_context(viewport=WIDE, locale="en-GB", timezone_id="UTC") as context:
+        yield context
+
+
+@pytest.fixture
+def page(context: BrowserContext) -> Page:
+    """A page that may do anything."""
+    return context.new_page()
+
+
+@pytest.fixture
+def tab(context: BrowserContext, stack: Stack) -> Iterator[Tab]:
+    """A page of ours: a console error, a violation of its policy or a request to elsewhere fails
+    the test."""
+    tab = Tab(context.new_page(), stack)
+    tab.watch()
+    yield tab
+    assert tab.wrong == []
