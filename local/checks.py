@@ -12,6 +12,7 @@ CHECKS = (
     ("lint", "dev", "ruff check ."),
     ("types", "dev", "mypy"),
     ("imports", "dev", "lint-imports"),
+    ("texts", "dev", "python -m tests.texts"),
     ("template", "dev", "cfn-lint template.yaml"),
     ("sam", "sam", "sam validate --lint"),
     # checkov knows no Fn::ForEach, so it reads the template without loops.

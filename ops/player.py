@@ -14,6 +14,7 @@ from heist_core.domain.notices import message_of
 from heist_core.domain.times import to_iso
 from heist_core.storage import keys
 from heist_core.storage.inbox_items import inbox_item_from
+from heist_core.texts import texts_for
 from ops.actions import show_actions
 from ops.command import whole
 from ops.lookup import nobody, player_id_of
@@ -139,6 +140,7 @@ def _print_state(out: Output, player_id: str, state: Item) -> None:
             out.line(f"{flag.removesuffix('At').upper()} since {moment(state[flag])}")
     facts = {
         "mail": f"{state.get('email') or 'none'}{opted_out}",
+        "language": state.get("locale") or "unknown",
         "tokens": f"{state.get('tokens', 0)} ({state.get('tokensEarned', 0)} earned, "
         f"{state.get('tokensSpent', 0)} spent)",
         "points": ", ".join(seasons) or "none",
@@ -205,4 +207,5 @@ def _heist_entry(
 def _inbox_entry(item: Item) -> Entry:
     found = inbox_item_from(item)
     read = "yes" if found.read else "no"
-    return (moment(to_iso(found.notice.created_at)), read), message_of(found.notice)
+    text = texts_for(None).message(message_of(found.notice))
+    return (moment(to_iso(found.notice.created_at)), read), text

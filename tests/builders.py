@@ -64,6 +64,7 @@ def player(
     name: str | None = None,
     email: str | None = None,
     opted_out: bool | None = None,
+    locale: str | None = None,
     last_heist_at: datetime | None = None,
     last_robbed_at: datetime | None = None,
     season: str = SEASON,
@@ -80,6 +81,7 @@ def player(
             name=Dated(name, NOW if name else None),
             email=Dated(email, NOW if email else None),
             email_opt_out=Dated(opted_out, None if opted_out is None else NOW),
+            locale=Dated(locale, NOW if locale else None),
         ),
     )
 

@@ -295,6 +295,7 @@ class NoticeStore:
     def __init__(self, *players: Player) -> None:
         self.players = {player.id: player for player in players}
         self.inbox: Counter[str] = Counter()
+        self.locales: dict[str, str | None] = {}
         self.records: dict[str, MailRecord] = {}
         self.owed = set(Owed)
         self.before: Callable[[str], None] = lambda call: None
@@ -307,6 +308,7 @@ class NoticeStore:
             return Delivered(put=False, claimed=False)
         self.records[notice.recipient_id] = mail or MailRecord(MailState.PENDING)
         self.inbox[notice.recipient_id] += 1
+        self.locales[notice.recipient_id] = notice.locale
         return Delivered(put=True, claimed=True)
 
     def players_and_settings(

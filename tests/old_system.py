@@ -198,6 +198,7 @@ def _user(user: _User) -> Row:
         "name": user.name,
         "monthlyPoints": user.points,
         "emailOptOut": user.id % 7 == 0,
+        "locale": ("en", "de-AT", None)[user.id % 3],
         "referredByUserId": user.referred_by,
         "createdAt": user.joined_at,
         "updatedAt": max(user.joined_at, user.last_spent_at or user.joined_at),

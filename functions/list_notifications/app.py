@@ -5,6 +5,7 @@ from heist_core.contracts import NotificationsQuery, parse
 from heist_core.domain.notices import InboxItem, message_of
 from heist_core.domain.times import to_iso
 from heist_core.http.api import Body, Request, Response, api_handler
+from heist_core.texts import texts_for
 
 
 @api_handler("list_notifications")
@@ -28,12 +29,15 @@ def handler(request: Request) -> Response:
 
 def _notification(item: InboxItem) -> Body:
     notice = item.notice
+    message = message_of(notice)
     return {
         "id": item.id,
         "userId": notice.recipient_id,
         "heistId": notice.heist_id,
         "type": notice.type.value,
-        "message": message_of(notice),
+        "message": texts_for(notice.locale).message(message),
+        "messageKey": message.key,
+        "params": message.params,
         "metadata": notice.metadata,
         "read": item.read,
         "readAt": item.read_at and to_iso(item.read_at),

@@ -31,7 +31,8 @@ from .rows import HeistRow, PointRow, RawRow, RowError, TokenRow, UserRow
 
 _SCHEMA = """
 CREATE TABLE users (id TEXT PRIMARY KEY, line INTEGER, points INTEGER, name TEXT, email TEXT,
-  email_opt_out INTEGER, joined_at TEXT, changed_at TEXT, referred_by TEXT) WITHOUT ROWID;
+  email_opt_out INTEGER, locale TEXT, joined_at TEXT, changed_at TEXT, referred_by TEXT)
+  WITHOUT ROWID;
 CREATE TABLE tokens (user_id TEXT PRIMARY KEY, line INTEGER, earned INTEGER, spent INTEGER,
   last_earned_at TEXT, last_spent_at TEXT) WITHOUT ROWID;
 CREATE TABLE heists (id TEXT PRIMARY KEY, line INTEGER, attacker TEXT, victim TEXT, stolen INTEGER,
@@ -132,7 +133,7 @@ class CheckedExport:
 
     def _user(self, line: int, raw: RawRow, now: datetime) -> None:
         row = UserRow.of(raw, now)
-        profile = (row.name, row.email, row.emailOptOut)
+        profile = (row.name, row.email, row.emailOptOut, row.locale)
         times = (self._iso(row.createdAt), self._iso(row.updatedAt or row.createdAt))
         values = (row.id, line, row.monthlyPoints, *profile, *times, row.referredByUserId)
         self._insert("users", "id", values)
@@ -310,7 +311,7 @@ class CheckedExport:
             itemgetter(0),
         )
         rows = self._db.execute(
-            "SELECT users.id, name, email, email_opt_out, joined_at, changed_at, "
+            "SELECT users.id, name, email, email_opt_out, locale, joined_at, changed_at, "
             "user_id IS NOT NULL, IFNULL(earned, 0), IFNULL(spent, 0), "
             "last_earned_at, last_spent_at, "
             "(SELECT MAX(at) FROM heists WHERE attacker = users.id), "
@@ -318,7 +319,7 @@ class CheckedExport:
             "FROM users LEFT JOIN tokens ON user_id = users.id ORDER BY users.id"
         )
         for row, (_, seasons) in zip(rows, balances, strict=True):
-            player_id, name, email, opt_out, *rest = row
+            player_id, name, email, opt_out, locale, *rest = row
             joined_at, changed_at, has_tokens, earned, spent, *times = rest
             last_earned_at, last_spent_at, last_heist_at, last_robbed_at = map(_moment, times)
             at = _moment(changed_at) or UNDATED
@@ -328,6 +329,7 @@ class CheckedExport:
                     name=Dated(name, at) if name else Dated(),
                     email=Dated(email, at) if email else Dated(),
                     email_opt_out=Dated() if opt_out is None else Dated(bool(opt_out), at),
+                    locale=Dated(locale, at) if locale else Dated(),
                 ),
                 has_tokens=bool(has_tokens),
                 tokens_earned=earned,

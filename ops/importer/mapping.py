@@ -304,6 +304,7 @@ def _merged(seen: Profile, imported: Profile) -> Profile:
         name=_newer(seen.name, imported.name),
         email=_newer(seen.email, imported.email),
         email_opt_out=_newer(seen.email_opt_out, imported.email_opt_out),
+        locale=_newer(seen.locale, imported.locale),
     )
 
 

@@ -18,7 +18,7 @@ from pydantic import (
 from heist_core.domain.names import clean_name
 from heist_core.domain.player import canonical_player_id
 from heist_core.domain.times import to_milliseconds
-from heist_core.event_contracts import Email
+from heist_core.event_contracts import Email, Locale
 from heist_core.http.api import network_of
 
 RawRow = Mapping[str, object]
@@ -34,6 +34,7 @@ _TIME = re.compile(
 )
 _TRUTH = {True: True, "t": True, "true": True, False: False, "f": False, "false": False}
 _EMAIL: TypeAdapter[str] = TypeAdapter(Email)
+_LOCALE: TypeAdapter[str] = TypeAdapter(Locale)
 
 T = TypeVar("T")
 
@@ -74,6 +75,13 @@ def _email(value: object) -> str:
         return _EMAIL.validate_python(_text(value))
     except ValidationError:
         raise ValueError("must be an e-mail address or nothing") from None
+
+
+def _locale(value: object) -> str:
+    try:
+        return _LOCALE.validate_python(_text(value))
+    except ValidationError:
+        raise ValueError("must be a language tag such as de or pt-BR, or nothing") from None
 
 
 def _moment(value: object, info: ValidationInfo) -> datetime:
@@ -130,6 +138,7 @@ class UserRow(Row):
     name: Annotated[str | None, _or_nothing(lambda value: clean_name(_text(value)))] = None
     email: Annotated[str | None, _or_nothing(_email)] = None
     emailOptOut: Annotated[bool | None, _or_nothing(_truth)] = None
+    locale: Annotated[str | None, _or_nothing(_locale)] = None
     createdAt: OptionalMoment = None
     updatedAt: OptionalMoment = None
     referredByUserId: OptionalId = None

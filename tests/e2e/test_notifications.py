@@ -45,6 +45,8 @@ def test_both_sides_of_a_heist_are_notified_once(world: World) -> None:
     assert told["userId"] == robber.id
     assert told["heistId"] == heist["heistId"]
     assert told["message"] == "Success! You pulled a heist on Marian and stole 5 points!"
+    assert told["messageKey"] == "heist_success"
+    assert told["params"] == {"victimName": "Marian", "pointsStolen": 5}
     assert told["metadata"] == {"victimName": "Marian", "pointsStolen": 5, "victimId": robbed.id}
     assert (told["read"], told["readAt"]) == (False, None)
 
@@ -57,6 +59,18 @@ def test_both_sides_of_a_heist_are_notified_once(world: World) -> None:
         == "Oh no! Robin just pulled a heist on you and stole 5 of your monthly points!"
     )
     assert told["metadata"] == {"attackerName": "Robin", "pointsLost": 5, "attackerId": robber.id}
+
+
+def test_a_player_is_told_in_their_language(world: World) -> None:
+    robber, victim = world.robber(name="Robin"), world.player()
+    world.profile(victim.id, locale="de-CH")
+    world.earn(victim.id, 100)
+    robber.rob(victim.id)
+    (told,) = victim.inbox(1)
+    assert told["messageKey"] == "heist_victim"
+    assert told["message"] == (
+        "Oh nein! Robin hat dich gerade ausgeraubt und 5 deiner Monatspunkte erbeutet!"
+    )
 
 
 def test_a_refused_heist_notifies_nobody(world: World) -> None:

@@ -96,6 +96,7 @@ def test_players_arrive_with_points_tokens_clocks_and_history(
         player = game.player(row["id"])
         assert player.points_in("2026-11") == int(row["monthlyPoints"])
         assert player.profile.email.value == row["email"]
+        assert player.profile.locale.value == (row["locale"] or None)
         assert player.tokens == int(tokens.get(row["id"], {}).get("balance", 0))
         robbing = [heist["createdAt"] for heist in heists if heist["attackerId"] == row["id"]]
         robbed = [heist["createdAt"] for heist in heists if heist["victimId"] == row["id"]]

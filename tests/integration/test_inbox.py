@@ -82,6 +82,22 @@ def test_an_event_is_one_item_per_recipient_however_often_it_is_delivered(game: 
     assert positions(game) == [1]
 
 
+def test_a_notice_says_how_to_word_it_and_is_worded_in_its_players_language(game: Game) -> None:
+    english, german = notices_of(heist(attacker_name="Alice", victim_name=None))
+    game.store.deliver_notice(heist(), english, game.time())  # as before there were languages
+    game.store.deliver_notice(heist(), german._replace(locale="de-CH"), game.time())
+    (told,) = listed(game)["notifications"]
+    assert told["message"] == "Success! You pulled a heist on a player and stole 40 points!"
+    assert told["messageKey"] == "heist_success"
+    assert told["params"] == {"victimName": None, "pointsStolen": 40}
+    (told,) = listed(game, "bob")["notifications"]
+    assert told["message"] == (
+        "Oh nein! Alice hat dich gerade ausgeraubt und 40 deiner Monatspunkte erbeutet!"
+    )
+    assert told["messageKey"] == "heist_victim"
+    assert told["params"] == {"attackerName": "Alice", "pointsLost": 40}
+
+
 def test_a_late_notice_arrives_on_top(game: Game) -> None:
     old = award("alice", "old", at=NOW - timedelta(days=9))
     deliver(game, 1)
@@ -248,6 +264,8 @@ def test_an_item_is_shown_as_the_specification_has_it(game: Game) -> None:
         "message": (
             "Oh no! Someone just pulled a heist on you and stole 40 of your monthly points!"
         ),
+        "messageKey": "heist_victim",
+        "params": {"attackerName": None, "pointsLost": 40},
         "metadata": {"attackerName": None, "pointsLost": 40, "attackerId": "alice"},
         "read": False,
         "readAt": None,

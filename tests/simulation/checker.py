@@ -24,7 +24,7 @@ from .scheduler import Deviation
 Item = Mapping[str, Any]
 Names = tuple[str, ...]
 
-PROFILE = ("name", "email", "emailOptOut")
+PROFILE = ("name", "email", "emailOptOut", "locale")
 CHOICES = ("passive", "passiveSwitchedAt", "hidden", "emailChoices")
 REVERSAL = "#REVERSAL"
 _OWING = ("HEIST", "REVERSAL", "REFERRAL")

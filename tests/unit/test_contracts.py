@@ -413,6 +413,12 @@ def test_a_referred_name_is_cleaned_and_may_be_absent_or_null() -> None:
     assert parse(ReferralCompleted, referral(referredUserName=None)).referred_name is None
 
 
+NO_LOCALES = (
+    *("", "d", "de_CH", "de-", "-de", "de--CH", "de CH", "de-CH\n", "deutschland", "dé", "12"),
+    *("de-x", "x", "de-a", "de-419-CH", "en-" + "-".join(["boonts"] * 5), "Ⅾe", "ſe-DE", "\u212ae"),
+)
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [
@@ -434,6 +440,8 @@ def test_a_referred_name_is_cleaned_and_may_be_absent_or_null() -> None:
         ({"email": "bob@example..com"}, "email"),
         ({"emailOptOut": "true"}, "emailOptOut"),
         ({"emailOptOut": 1}, "emailOptOut"),
+        ({"locale": 7}, "locale"),
+        *(({"locale": locale}, "locale") for locale in NO_LOCALES),
         ({"updatedAt": "yesterday"}, "updatedAt"),
         ({"updatedAt": "2026-11-22T12:00:00"}, "updatedAt"),
         ({"updatedAt": 1795348800}, "updatedAt"),
@@ -449,6 +457,27 @@ def test_a_profile_distinguishes_absent_from_null() -> None:
     assert "name" not in event.model_fields_set
     assert "email" in event.model_fields_set
     assert event.email is None
+
+
+@pytest.mark.parametrize(
+    "locale",
+    [
+        *(
+            "de",
+            "DE",
+            "de-CH",
+            "zh-Hant-TW",
+            "es-419",
+            "sl-rozaj-biske",
+            "de-1996",
+            "tlh",
+            "zh-yue",
+        ),
+        *("de-DE-u-co-phonebk", "en-a-bbb-x-a-ccc", "x-whatever", "i-klingon", "sgn-BE-FR"),
+    ],
+)
+def test_language_tags_are_taken_as_they_come(locale: str) -> None:
+    assert parse(UserUpserted, upsert(locale=locale)).locale == locale
 
 
 @pytest.mark.parametrize("email", ["bob@example.com", "a.b+c@mail.example.co.uk", "x@localhost"])

@@ -89,6 +89,8 @@ def test_a_row_that_is_right_is_taken_whole() -> None:
         ("user", "email", "a@b.example\nBcc: c@d.example"),
         ("user", "emailOptOut", "perhaps"),
         ("user", "emailOptOut", 1),
+        ("user", "locale", "de_DE"),
+        ("user", "locale", 7),
         ("user", "createdAt", "yesterday"),
         ("user", "createdAt", "infinity"),
         ("user", "createdAt", "2026-11-20"),

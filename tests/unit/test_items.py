@@ -27,6 +27,7 @@ from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.storage import inbox_items, items, keys, player_items, wire
 from heist_core.storage.transactions import save_profile
+from heist_core.texts import texts_for
 from tests.builders import NOW, award, heist, player, refused, reversal, sample
 
 IDS = st.from_regex(r"[A-Za-z0-9._:@|-]{1,64}", fullmatch=True)
@@ -54,7 +55,7 @@ def dated(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Dated[Any]]:
     return st.just(Dated()) | st.builds(Dated, st.none() | values, MOMENTS)
 
 
-PROFILES = st.builds(Profile, dated(TEXTS), dated(TEXTS), dated(st.booleans()))
+PROFILES = st.builds(Profile, dated(TEXTS), dated(TEXTS), dated(st.booleans()), dated(TEXTS))
 
 
 def through_wire(item: wire.Item) -> dict[str, object]:
@@ -102,10 +103,11 @@ def test_a_profile_survives(profile: Profile) -> None:
 
 @given(HEISTS | REVERSALS | AWARDS, st.integers(1, 10**9), MOMENTS)
 def test_an_inbox_item_survives(event: Event, sequence: int, arrived_at: datetime) -> None:
-    for notice in notices_of(event):
-        item = through_wire(inbox_items.inbox_item(sequence, "0a1b2c3d", notice))
+    for notice, locale in zip(notices_of(event), ("pt-BR", None), strict=False):
+        told = notice._replace(locale=locale)
+        item = through_wire(inbox_items.inbox_item(sequence, "0a1b2c3d", told))
         found = inbox_items.inbox_item_from(item)
-        assert found == InboxItem(f"{sequence:010d}-0a1b2c3d", notice, None)
+        assert found == InboxItem(f"{sequence:010d}-0a1b2c3d", told, None)
         assert item["unread"] == item["sk"]
 
 
@@ -158,8 +160,8 @@ def test_a_profile_written_whole_reads_back_whole() -> None:
     names = request["ExpressionAttributeNames"]
     assert isinstance(names, dict)
     assert {*names.values()} == {
-        *("name", "email", "emailOptOut"),
-        *("nameAt", "emailAt", "emailOptOutAt"),
+        *("name", "email", "emailOptOut", "locale"),
+        *("nameAt", "emailAt", "emailOptOutAt", "localeAt"),
     }
 
 
@@ -367,7 +369,8 @@ def test_a_mail_record_reads_its_lease() -> None:
     ],
 )
 def test_the_messages_are_the_specifications(event: Event, messages: list[str]) -> None:
-    assert [message_of(notice) for notice in notices_of(event)] == messages
+    english = texts_for("en")
+    assert [english.message(message_of(notice)) for notice in notices_of(event)] == messages
 
 
 def test_the_metadata_are_the_specifications() -> None:

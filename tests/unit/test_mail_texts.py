@@ -21,16 +21,18 @@ from heist_core.domain.names import clean_name
 from heist_core.domain.notices import notices_of
 from heist_core.mail.mailer import Mailer
 from heist_core.mail.render import Mail, mail_of
+from heist_core.texts import texts_for
 from tests.builders import heist, reversal
 from tests.fakes import FakeSes, client_error
 
 ZERO_WIDTH = "\u200b"
+ENGLISH = texts_for("en")
 
 
 def mails(event: MailedEvent) -> tuple[Mail, Mail]:
     """The attacker's and the victim's."""
     attackers, victims = notices_of(event)
-    return mail_of(event, attackers), mail_of(event, victims)
+    return mail_of(event, attackers, ENGLISH), mail_of(event, victims, ENGLISH)
 
 
 def every_mail_between_players_named(name: str) -> list[Mail]:

@@ -87,6 +87,20 @@ def test_of_a_reversal_both_players_get_an_inbox_item_and_a_mail() -> None:
     }
 
 
+def test_each_player_is_told_in_their_own_language() -> None:
+    notifier = Notifier(
+        player("alice", name="Alice", email="alice@example.com", locale="de-AT"),
+        player("bob", name="Bob", email="bob@example.com", locale="tlh"),
+    )
+    notifier()
+    german, english = notifier.ses
+    assert german.subject == "Dein Raubzug hat sich gelohnt: +40 Punkte"
+    assert "Hallo “Alice”," in german.text
+    assert '<html lang="de">' in german.html
+    assert english.subject == "You were robbed: -40 points"
+    assert notifier.memory.locales == {"alice": "de-AT", "bob": "tlh"}
+
+
 def test_a_refused_mail_of_a_reversal_is_a_dead_letter_that_names_its_notice() -> None:
     notifier = Notifier()
     notifier.ses.fails(client_error("MessageRejected"))

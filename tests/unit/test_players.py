@@ -107,6 +107,7 @@ FIELDS = st.fixed_dictionaries(
         "name": st.none() | st.sampled_from(["Ann", "Bob", "Cem", ""]),
         "email": st.none() | st.sampled_from(["a@example.com", "b@example.com"]),
         "emailOptOut": st.none() | st.booleans(),
+        "locale": st.none() | st.sampled_from(["de", "pt-BR"]),
     },
 )
 

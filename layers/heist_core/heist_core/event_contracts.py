@@ -24,6 +24,14 @@ _EMAIL = (
     r"(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
 _EMAIL_LIMIT = 254
+_LOCALE = (  # the grammar of RFC 5646
+    r"(?:[a-z]{2,3}(?:-[a-z]{3}){0,3}|[a-z]{4,8})(?:-[a-z]{4})?(?:-(?:[a-z]{2}|[0-9]{3}))?"
+    r"(?:-(?:[a-z0-9]{5,8}|[0-9][a-z0-9]{3}))*(?:-[a-wyz0-9](?:-[a-z0-9]{2,8})+)*"
+    r"(?:-x(?:-[a-z0-9]{1,8})+)?|x(?:-[a-z0-9]{1,8})+"
+    r"|i-[a-z]{3,8}|en-gb-oed|sgn-(?:be-fr|be-nl|ch-de)"
+)
+_LOCALE_LIMIT = 35
+"""What a field for tags has room for at least (RFC 5646 section 4.4.1)."""
 
 
 def _text(value: object) -> str:
@@ -45,6 +53,12 @@ def _reference(value: object) -> str:
 def _email(value: str) -> str:
     if len(value) > _EMAIL_LIMIT or not re.fullmatch(_EMAIL, value):
         raise ValueError("must be an e-mail address")
+    return value
+
+
+def _locale(value: str) -> str:
+    if len(value) > _LOCALE_LIMIT or not re.fullmatch(_LOCALE, value, re.ASCII | re.IGNORECASE):
+        raise ValueError("must be a language tag as in BCP 47, such as de or pt-BR")
     return value
 
 
@@ -72,6 +86,7 @@ def _point_event_type(value: object) -> str:
 Reference = Annotated[str, BeforeValidator(_reference)]
 Name = Annotated[str, BeforeValidator(_text)]
 Email = Annotated[str, BeforeValidator(_text), AfterValidator(_email)]
+Locale = Annotated[str, BeforeValidator(_text), AfterValidator(_locale)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
@@ -139,6 +154,7 @@ class UserUpserted(Detail):
     name: Name | None = None
     email: Email | None = None
     emailOptOut: bool | None = None
+    locale: Locale | None = None
     updatedAt: Moment | None = None
 
     def updated_at(self, sent_at: datetime) -> datetime:

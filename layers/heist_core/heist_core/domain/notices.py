@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .award import Award
 from .facts import Event
-from .heist import Heist, plural
+from .heist import Heist
 from .reversal import Reversal
 
 
@@ -28,6 +28,15 @@ class Notice(NamedTuple):
     heist_id: str | None
     metadata: Metadata
     created_at: datetime
+    locale: str | None = None
+    """The recipient's, when the notice came (BCP 47)."""
+
+
+class Message(NamedTuple):
+    """A text's key, and the values that it shows; an unknown name is None."""
+
+    key: str
+    params: Metadata
 
 
 class InboxItem(NamedTuple):
@@ -121,32 +130,26 @@ def _notices_of_reversal(reversal: Reversal) -> tuple[Notice, ...]:
     )
 
 
-def message_of(notice: Notice) -> str:
-    """The inbox text of a notice, word for word as SPEC section 5 has it."""
+def message_of(notice: Notice) -> Message:
+    """What an inbox item says (SPEC section 5), for whoever words it."""
     data = notice.metadata
     match notice.type:
         case NoticeType.HEIST_SUCCESS:
-            return (
-                f"Success! You pulled a heist on {data['victimName'] or 'a player'} "
-                f"and stole {data['pointsStolen']} points!"
-            )
+            return _message("heist_success", data, "victimName", "pointsStolen")
         case NoticeType.HEIST_VICTIM:
-            return (
-                f"Oh no! {data['attackerName'] or 'Someone'} just pulled a heist on you "
-                f"and stole {data['pointsLost']} of your monthly points!"
-            )
-        case NoticeType.HEIST_REVERSED:
-            stolen = plural(int(str(data["pointsStolen"])), "point")
-            back = f"{data['pointsReturned']} of {stolen}" if data["shortfall"] else stolen
-            if "attackerId" in data:
-                return f"A heist on you was reversed: you got {back} back."
-            token = " You have your Heist Token back." if data["tokenRefunded"] else ""
-            return (
-                f"Your heist on {data['victimName'] or 'a player'} was reversed: "
-                f"{back} went back.{token}"
-            )
+            return _message("heist_victim", data, "attackerName", "pointsLost")
         case NoticeType.TOKEN_EARNED:
-            return (
-                f"You earned a Heist Token! {data['referredUserName'] or 'Someone'} "
-                "joined using your referral code."
-            )
+            return _message("token_earned", data, "referredUserName")
+        case NoticeType.HEIST_REVERSED:
+            partly, amounts = "", ["pointsStolen"]
+            if data["shortfall"]:
+                partly, amounts = "_partly", ["pointsReturned", "pointsStolen"]
+            if "attackerId" in data:
+                return _message(f"heist_reversed_victim{partly}", data, *amounts)
+            refunded = "_refunded" if data["tokenRefunded"] else ""
+            key = f"heist_reversed_attacker{partly}{refunded}"
+            return _message(key, data, "victimName", *amounts)
+
+
+def _message(key: str, data: Metadata, *names: str) -> Message:
+    return Message(key, {name: data[name] for name in names})

@@ -58,6 +58,8 @@ class Profile:
     name: Dated[str] = Dated()
     email: Dated[str] = Dated()
     email_opt_out: Dated[bool] = Dated()
+    locale: Dated[str] = Dated()
+    """BCP 47, as the user system sent it."""
 
 
 @dataclass(frozen=True, slots=True)

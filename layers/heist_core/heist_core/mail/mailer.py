@@ -14,6 +14,7 @@ from botocore.exceptions import (
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
 from heist_core.domain.facts import MailedEvent
 from heist_core.domain.notices import Notice
+from heist_core.texts import texts_for
 
 from .render import mail_of
 
@@ -61,7 +62,7 @@ class Mailer:
         if self._monotonic() - self._used > LONGEST_IDLE_SECONDS:
             self._client.close()  # its idle connections; the next request makes a new one
         self._used = self._monotonic()
-        mail = mail_of(event, notice)
+        mail = mail_of(event, notice, texts_for(notice.locale))
         headers = {"List-Unsubscribe": f"<mailto:{self._sender}?subject=unsubscribe>"}
         if event.correlation_id is not None:
             headers["X-Correlation-Id"] = event.correlation_id

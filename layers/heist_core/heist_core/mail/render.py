@@ -2,16 +2,14 @@
 
 import unicodedata
 from html import escape
-from importlib.resources import files
-from string import Template
 from typing import NamedTuple
 
 from heist_core.domain.facts import MailedEvent
-from heist_core.domain.heist import Heist, plural
+from heist_core.domain.heist import Heist
 from heist_core.domain.names import cut
 from heist_core.domain.notices import Notice
-from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
+from heist_core.texts import Texts
 
 _NAME_LIMIT = 40
 _JOINTS = frozenset(
@@ -31,103 +29,68 @@ class Mail(NamedTuple):
     html: str
 
 
-class _Texts(NamedTuple):
-    subject: str
-    headline: str
-    line: str
-    total_label: str
+class _Told(NamedTuple):
+    """What one side is told. `kind` is where its texts lie."""
+
+    kind: str
+    points: int
     total: int
     hint: str
 
 
-def mail_of(event: MailedEvent, notice: Notice) -> Mail:
+def mail_of(event: MailedEvent, notice: Notice, texts: Texts) -> Mail:
     """The mail for one side of a heist or of its reversal (SPEC section 5).
 
     Names must be cleaned already. Here they are quoted, cut, escaped, and kept from becoming links.
     """
-    attacker, victim = _shown(event.attacker_name), _shown(event.victim_name)
+    name, other = shown(event.attacker_name), shown(event.victim_name)
     to_attacker = notice.recipient_id == event.attacker_id
-    if isinstance(event, Reversal):
-        texts = _given(event, victim) if to_attacker else _returned(event, attacker)
-    else:
-        texts = _success(event, victim) if to_attacker else _loss(event, attacker)
-    name = attacker if to_attacker else victim
-    values = {
-        "greeting": f"Hi {name or 'Player'},",
-        "headline": texts.headline,
-        "line": texts.line,
-        "total_label": texts.total_label,
-        "total": str(texts.total),
-        "hint": texts.hint,
-        "season": event.season,
+    if not to_attacker:
+        name, other = other, name
+    kind, points, total, hint = _told(event, texts, to_attacker=to_attacker)
+    product, address = texts.text("product.name"), texts.text("product.address")
+    parts = {
+        "greeting": texts.text("mail.greeting", name=name),
+        "line": texts.text(f"mail.{kind}.line", other=other, points=points),
+        "total_label": texts.text(f"mail.{kind}.total_label"),
+        "total": texts.text("mail.total", points=total),
+        "hint": hint,
+        "reference": texts.text("mail.reference", heistId=event.heist_id),
+        "season": texts.text("mail.season", season=event.season),
         "at": to_iso(event.at)[:16].replace("T", " ") + " UTC",
-        "heist_id": event.heist_id,
+        "why": texts.text("mail.why"),
+        "sender": f"{product}, {address}" if address else product,
     }
+    headline = texts.text(f"mail.{kind}.headline", points=points)
+    html = {**parts, "headline": headline, "language": texts.language}
     return Mail(
-        subject=texts.subject,
-        text=_template("heist.txt").substitute(values),
-        html=_template("heist.html").substitute(
-            {name: escape(value) for name, value in values.items()}
-        ),
+        subject=texts.text(f"mail.{kind}.subject", points=points),
+        text=texts.layout("mail.txt", parts, escape=str),
+        html=texts.layout("mail.html", html, escape=escape),
     )
 
 
-def _success(heist: Heist, victim: str | None) -> _Texts:
-    points = heist.plan.points_stolen
-    return _Texts(
-        subject=f"Your heist paid off: +{points} points",
-        headline=f"+{points} points",
-        line=f"You pulled a heist on {victim or 'another player'} and stole {points} points.",
-        total_label="Your new total",
-        total=heist.plan.attacker_points_after,
-        hint="Lie low for a while: they know it was you.",
+def _told(event: MailedEvent, texts: Texts, *, to_attacker: bool) -> _Told:
+    if isinstance(event, Heist):
+        plan = event.plan
+        kind = "success" if to_attacker else "robbed"
+        total = plan.attacker_points_after if to_attacker else plan.victim_points_after
+        return _Told(kind, plan.points_stolen, total, texts.text(f"mail.{kind}.hint"))
+    if to_attacker:
+        total = event.attacker_points_after
+        key = "hint_refunded" if event.token_refunded else "hint"
+        hint = texts.text(f"mail.reversed_attacker.{key}")
+        return _Told("reversed_attacker", event.points_returned, total, hint)
+    total = event.victim_points_after
+    hint = (
+        texts.text("mail.reversed_victim.hint_partly", shortfall=event.shortfall)
+        if event.shortfall
+        else texts.text("mail.reversed_victim.hint")
     )
+    return _Told("reversed_victim", event.points_returned, total, hint)
 
 
-def _loss(heist: Heist, attacker: str | None) -> _Texts:
-    points = heist.plan.points_stolen
-    return _Texts(
-        subject=f"You were robbed: -{points} points",
-        headline=f"-{points} points",
-        line=f"{attacker or 'Someone'} pulled a heist on you "
-        f"and stole {points} of your monthly points.",
-        total_label="You have left",
-        total=heist.plan.victim_points_after,
-        hint="You are protected for a while now. Bring a friend, earn a Heist Token, strike back.",
-    )
-
-
-def _given(reversal: Reversal, victim: str | None) -> _Texts:
-    points = reversal.points_returned
-    return _Texts(
-        subject=f"Your heist was reversed: -{plural(points, 'point')}",
-        headline=f"-{plural(points, 'point')}",
-        line=f"Your heist on {victim or 'another player'} was reversed, "
-        f"and {plural(points, 'point')} went back.",
-        total_label="You have left",
-        total=reversal.attacker_points_after,
-        hint="You have your Heist Token back."
-        if reversal.token_refunded
-        else "The Heist Token stays spent.",
-    )
-
-
-def _returned(reversal: Reversal, attacker: str | None) -> _Texts:
-    points = reversal.points_returned
-    return _Texts(
-        subject=f"A heist on you was reversed: +{plural(points, 'point')}",
-        headline=f"+{plural(points, 'point')}",
-        line=f"The heist that {attacker or 'someone'} pulled on you was reversed, "
-        f"and you got {plural(points, 'point')} back.",
-        total_label="Your new total",
-        total=reversal.victim_points_after,
-        hint=f"{plural(reversal.shortfall, 'point')} more could not be returned."
-        if reversal.shortfall
-        else "You have back all that was stolen.",
-    )
-
-
-def _shown(name: str | None) -> str | None:
+def shown(name: str | None) -> str | None:
     """A name in quotes that it cannot end itself, short, and so that mail programs do not turn it
     into a link: each joint of an address gets an invisible space, whatever stands beside it."""
     if name is None:
@@ -143,7 +106,3 @@ def _shown(name: str | None) -> str | None:
 def _is_joint(character: str) -> bool:
     """Also what looks like one, such as a fullwidth dot or the number 1 with a full stop."""
     return not _JOINTS.isdisjoint(unicodedata.normalize("NFKC", character))
-
-
-def _template(name: str) -> Template:
-    return Template(files(__package__).joinpath(name).read_text(encoding="utf-8"))

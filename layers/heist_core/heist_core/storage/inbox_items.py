@@ -83,6 +83,7 @@ def inbox_item(sequence: int, tag: str, notice: Notice) -> Item:
         "type": notice.type.value,
         "heistId": notice.heist_id,
         "metadata": notice.metadata,
+        "locale": notice.locale,
         "createdAt": to_iso(notice.created_at),
     }
 
@@ -109,6 +110,7 @@ def inbox_item_from(item: Item) -> InboxItem:
             heist_id=optional(item, "heistId", str),
             metadata=metadata,
             created_at=moment(item, "createdAt"),
+            locale=optional(item, "locale", str),
         ),
         read_at=optional_moment(item, "readAt"),
     )

@@ -48,6 +48,7 @@ def player_from(player_id: str, item: Item | None) -> Player:
             name=_dated(item, "name", str),
             email=_dated(item, "email", str),
             email_opt_out=_dated(item, "emailOptOut", bool),
+            locale=_dated(item, "locale", str),
         ),
         preferences=Preferences(
             passive=optional(item, "passive", bool) or False,
@@ -126,6 +127,7 @@ def profile_attributes(profile: Profile) -> dict[str, object]:
         ("name", profile.name),
         ("email", profile.email),
         ("emailOptOut", profile.email_opt_out),
+        ("locale", profile.locale),
     )
     for name, dated in fields:
         attributes[name] = dated.value

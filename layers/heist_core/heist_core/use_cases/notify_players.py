@@ -69,7 +69,10 @@ class NotifyPlayers:
         players = self._players(event)
         erased = {player.id for player in players.values() if player.erased}
         event = without_names_of(erased, event)
-        notices = notices_of(event)
+        notices = [
+            notice._replace(locale=players[notice.recipient_id].profile.locale.value)
+            for notice in notices_of(event)
+        ]
         first_steps = [
             None
             if isinstance(event, Award)

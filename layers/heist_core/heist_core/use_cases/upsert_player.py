@@ -53,4 +53,7 @@ def _merged(profile: Profile, update: "UserUpserted", at: datetime, now: datetim
     if "emailOptOut" in given:
         opt_out = profile.email_opt_out.doubted(latest).updated(update.emailOptOut, at)
         profile = replace(profile, email_opt_out=opt_out)
+    if "locale" in given:
+        locale = profile.locale.doubted(latest).updated(update.locale, at)
+        profile = replace(profile, locale=locale)
     return profile
