@@ -88,7 +88,8 @@ class Letter:
         record = _inner(_inner(_inner(self.body, "record"), "dynamodb"), "Keys")
         named = (
             *(detail.get("eventId"), detail.get("referralId"), self.event.get("id")),
-            *(self.body.get("heistId"), _inner(self.body, "key").get("pk")),
+            *(self.body.get("heistId"), self.body.get("referredId")),
+            _inner(self.body, "key").get("pk"),
             _inner(record, "pk").get("S"),
         )
         return next((str(each) for each in named if each), "")

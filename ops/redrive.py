@@ -23,6 +23,7 @@ from ops.output import Output
 from ops.target import Target
 
 CONSUMERS = ("notify_players", "publish_and_count")
+_NAMES_OF_A_MAIL = ("heistId", "referredId", "recipientId", "type")
 AT_ONCE = 8
 RATE = 20
 
@@ -80,7 +81,7 @@ class Redrive:
             self._replaced(letter, "it still cannot be read; a new letter holds it")
 
     def _mail(self, letter: Letter) -> None:
-        wanted = {name: letter.body.get(name) for name in ("heistId", "recipientId", "type")}
+        wanted = {name: letter.body.get(name) for name in _NAMES_OF_A_MAIL}
         if not self._invoke("sweep_notifications", {"resend": wanted}).get("settled"):
             self._replaced(letter, "not sent yet; the sweeper goes on with it")
 

@@ -19,7 +19,7 @@ from mypy_boto3_events import EventBridgeClient
 from mypy_boto3_sesv2 import SESV2Client
 from mypy_boto3_sqs import SQSClient
 
-from heist_core.domain.facts import Event, MailedEvent
+from heist_core.domain.facts import Event
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice
 from heist_core.domain.owed import Owed
@@ -319,13 +319,11 @@ class NoticeStore:
             player_id: self.players.get(player_id, Player(player_id)) for player_id in player_ids
         }, None
 
-    def mail_record(self, event: MailedEvent, recipient_id: str) -> MailRecord:
+    def mail_record(self, event: Event, recipient_id: str) -> MailRecord:
         self.before("mail_record")
         return self.records[recipient_id]
 
-    def move_mail(
-        self, event: MailedEvent, recipient_id: str, seen: MailRecord, to: MailRecord
-    ) -> bool:
+    def move_mail(self, event: Event, recipient_id: str, seen: MailRecord, to: MailRecord) -> bool:
         self.before("move_mail")
         standing = self.records.get(recipient_id)
         if (

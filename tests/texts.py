@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from heist_core.domain.facts import Event, MailedEvent
+from heist_core.domain.facts import Event
 from heist_core.domain.notices import message_of, notices_of
 from heist_core.mail.render import Mail, mail_of
 from heist_core.texts import FOLDER, PLACEHOLDER, Texts, Value, leaves
@@ -21,7 +21,7 @@ MAY_BE_EMPTY = {"product.address"}
 
 def mailed_events(
     attacker_name: str | None = "Alice", victim_name: str | None = "Bob"
-) -> tuple[MailedEvent, ...]:
+) -> tuple[Event, ...]:
     """One for each form of a mail."""
     return (
         heist(attacker_name=attacker_name, victim_name=victim_name),
@@ -34,7 +34,7 @@ def every_mail(texts: Texts, *names: str | None) -> list[Mail]:
     """Each form of a mail, between players of these names."""
     return [
         mail_of(event, notice, texts)
-        for event in mailed_events(*names)
+        for event in (*mailed_events(*names), award(name=(*names, "Carol")[0]))
         for notice in notices_of(event)
     ]
 

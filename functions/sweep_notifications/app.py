@@ -11,13 +11,13 @@ _MILLISECONDS_TO_STOP_AT = 20_000
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str, object]:
-    """Takes `{"resend": {"heistId", "recipientId", "type"}}` (sends that one mail),
+    """Takes `{"resend": {"heistId" or "referredId", "recipientId", "type"}}` (sends that one mail),
     `{"graceSeconds": 0}` (also settles what has just become owed), or the schedule's event."""
     with telemetry.invocation("sweep", "sweep_notifications") as fields:
         resend = event.get("resend")
         if isinstance(resend, Mapping):
             notified = wiring.sweep_notifications().resend_mail(
-                str(resend.get("heistId")),
+                str(resend.get("heistId") or resend.get("referredId")),
                 str(resend.get("recipientId")),
                 str(resend.get("type")),
             )

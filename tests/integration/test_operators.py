@@ -9,10 +9,9 @@ import pytest
 
 from heist_core import wiring
 from heist_core.domain.action import Action
-from heist_core.domain.award import Award
 from heist_core.domain.board import Standing
 from heist_core.domain.errors import Contention, Malformed
-from heist_core.domain.facts import MailedEvent
+from heist_core.domain.facts import Event
 from heist_core.domain.heist import Heist
 from heist_core.domain.notices import notices_of
 from heist_core.domain.reversal import plan_reversal
@@ -928,7 +927,7 @@ def test_names_are_taken_out_of_a_record_that_is_there_and_none_is_made(
 @pytest.mark.parametrize("event", [heist(), award("alice", "bob")])
 @pytest.mark.parametrize("erased", ["alice", "bob"])
 def test_a_notice_that_took_the_place_of_one_that_names_an_erased_player_stays(
-    game: Game, event: MailedEvent | Award, erased: str
+    game: Game, event: Event, erased: str
 ) -> None:
     for notice in notices_of(event):
         tag = keys.inbox_tag(keys.notice(items.subject_key(event), notice.recipient_id))

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ReadTimeoutError
 
 from heist_core import wiring
 from heist_core.domain.errors import Contention, Unavailable
-from heist_core.domain.facts import Fact, MailedEvent
+from heist_core.domain.facts import Event, Fact
 from heist_core.domain.heist import Heist
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.owed import MAIL_AGAIN, Owed
@@ -152,7 +152,7 @@ def test_settling_setting_aside_and_putting_back_create_no_record(
 
 @pytest.mark.parametrize("event", [heist(), reversal()])
 def test_a_mail_is_asked_for_again_together_with_its_marker_or_not_at_all(
-    game: Game, event: MailedEvent
+    game: Game, event: Event
 ) -> None:
     seen = MailRecord(MailState.FAILED)
     assert not game.store.ask_mail_again(event, "alice", seen, "mail#1", NOW)

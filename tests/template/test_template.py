@@ -644,6 +644,7 @@ VALUES = [
         "null",
     ],
     *["true", "false", "True", "FALSE", "tRuE", "yes", "on"],
+    *["instant", "daily", "off", "Daily", "instant daily"],
     *("", " ", "1 ", " 1", "1\n"),
 ]
 

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 from mypy_boto3_sesv2 import SESV2Client
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
-from heist_core.domain.facts import MailedEvent
+from heist_core.domain.facts import Event
 from heist_core.domain.names import clean_name
 from heist_core.domain.notices import notices_of
 from heist_core.mail.mailer import Mailer
 from heist_core.mail.render import Mail, mail_of
 from heist_core.texts import texts_for
-from tests.builders import heist, reversal
+from tests.builders import award, heist, reversal
 from tests.fakes import FakeSes, client_error
 
 ZERO_WIDTH = "\u200b"
 ENGLISH = texts_for("en")
 
 
-def mails(event: MailedEvent) -> tuple[Mail, Mail]:
+def mails(event: Event) -> tuple[Mail, Mail]:
     """The attacker's and the victim's."""
     attackers, victims = notices_of(event)
     return mail_of(event, attackers, ENGLISH), mail_of(event, victims, ENGLISH)
@@ -39,7 +39,13 @@ def every_mail_between_players_named(name: str) -> list[Mail]:
     return [
         *mails(heist(attacker_name=name, victim_name=name)),
         *mails(reversal(attacker_name=name, victim_name=name)),
+        tokens(name),
     ]
+
+
+def tokens(name: str | None) -> Mail:
+    event = award(name=name)
+    return mail_of(event, notices_of(event)[0], ENGLISH)
 
 
 class _Page(HTMLParser):
@@ -59,7 +65,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
-PLAIN = _Page(mails(heist())[0].html)
+PLAIN = [_Page(mail.html) for mail in every_mail_between_players_named("Alice")]
 
 
 def test_the_attacker_reads_what_was_stolen_from_whom_and_the_new_total() -> None:
@@ -71,6 +77,14 @@ def test_the_attacker_reads_what_was_stolen_from_whom_and_the_new_total() -> Non
         assert "1040 points" in text
         assert "2026-11" in text
         assert heist().attempt.id in text
+
+
+def test_the_referrer_reads_who_joined() -> None:
+    mail = tokens("Carol")
+    assert mail.subject == "You earned a Heist Token"
+    for text in (mail.text, _Page(mail.html).text):
+        assert "“Carol” joined using your referral code." in text
+    assert "Someone joined using your referral code." in tokens(None).text
 
 
 def test_the_victim_reads_what_was_lost_to_whom_and_what_remains() -> None:
@@ -141,10 +155,10 @@ HOSTILE = [
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_name_cannot_change_the_page(name: str) -> None:
-    for mail in every_mail_between_players_named(name):
+    for mail, plain in zip(every_mail_between_players_named(name), PLAIN, strict=True):
         page = _Page(mail.html)
-        assert page.tags == PLAIN.tags
-        assert page.attributes == PLAIN.attributes
+        assert page.tags == plain.tags
+        assert page.attributes == plain.attributes
         assert name in page.text.replace(ZERO_WIDTH, "")
         assert name in mail.text.replace(ZERO_WIDTH, "")
 
@@ -155,8 +169,8 @@ def test_no_name_whatever_changes_the_page_or_reaches_the_subject(name: str) -> 
     expected = [mail.subject for mail in mails(heist())]
     rendered = mails(heist(attacker_name=kept, victim_name=kept))
     assert [mail.subject for mail in rendered] == expected
-    for mail in rendered:
-        assert _Page(mail.html).tags == PLAIN.tags
+    for mail, plain in zip(rendered, PLAIN, strict=False):
+        assert _Page(mail.html).tags == plain.tags
         json.dumps(mail.html).encode()
 
 
@@ -234,7 +248,7 @@ def test_a_mail_has_no_links_or_pictures_of_its_own_and_both_texts_say_the_same(
 # SES
 
 
-def sent(event: MailedEvent) -> FakeSes:
+def sent(event: Event) -> FakeSes:
     ses = FakeSes()
     mailer = Mailer(ses.client, "heists@example.com")
     for notice in notices_of(event):

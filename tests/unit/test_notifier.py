@@ -114,10 +114,28 @@ def test_a_refused_mail_of_a_reversal_is_a_dead_letter_that_names_its_notice() -
 
 
 def test_an_award_is_an_inbox_item_without_a_mail() -> None:
-    notifier = Notifier()
+    notifier = Notifier(HEIST_EMAIL_DEFAULT="daily")
     told = notifier(award())
     assert (told.inbox, told.settled, len(notifier.ses)) == (1, True, 0)
     assert notifier.settled
+
+
+def test_an_award_is_a_mail_to_who_chose_so() -> None:
+    notifier = Notifier(replace(ALICE, preferences=Preferences(email={"token": "instant"})))
+    for _ in range(2):
+        assert notifier(award()).settled
+    assert [(mail.to, mail.subject) for mail in notifier.ses] == [
+        ("alice@example.com", "You earned a Heist Token")
+    ]
+
+
+def test_a_refused_mail_of_an_award_is_a_dead_letter_that_names_the_award() -> None:
+    notifier = Notifier(replace(ALICE, preferences=Preferences(email={"token": "instant"})))
+    notifier.ses.fails(client_error("MessageRejected"))
+    notifier(award())
+    (letter,) = notifier.queue
+    assert (letter["heistId"], letter["referredId"]) == (None, "carol")
+    assert (letter["type"], letter["recipientId"]) == ("TOKEN_EARNED", "alice")
 
 
 def test_repeated_delivery_changes_nothing() -> None:

@@ -83,6 +83,7 @@ def test_the_defaults_are_the_guides(monkeypatch: pytest.MonkeyPatch) -> None:
         "HEIST_MAX_STEAL_POINTS": 100,
         "HEIST_MIN_TARGET_POINTS": 20,
         "HEIST_EMAIL_ENABLED": True,
+        "HEIST_EMAIL_DEFAULT": "instant",
         "HEIST_AWARDS_ENABLED": True,
         "HEIST_RATE_LIMIT_PER_MINUTE": 10,
         "HEIST_MAX_ROBBERIES_PER_SEASON": 0,
@@ -140,6 +141,17 @@ def test_what_is_neither_true_nor_false_is_refused_by_name(name: str) -> None:
 )
 def test_a_switch_may_be_written_in_any_case(name: str, value: str, on: bool) -> None:
     assert values_of(parse_settings({name: value}))[name] is on
+
+
+@pytest.mark.parametrize("value", ["instant", "daily"])
+def test_mails_are_by_default_at_once_or_daily(value: str) -> None:
+    assert parse_settings({"HEIST_EMAIL_DEFAULT": value}).email_default == value
+
+
+@pytest.mark.parametrize("value", ["", "off", "Daily", " daily", None, True, 1, []])
+def test_what_is_neither_instant_nor_daily_is_refused_by_name(value: object) -> None:
+    with pytest.raises(InvalidSettings, match=r"^HEIST_EMAIL_DEFAULT: must"):
+        parse_settings({"HEIST_EMAIL_DEFAULT": value})
 
 
 def test_every_invalid_setting_is_named_at_once() -> None:

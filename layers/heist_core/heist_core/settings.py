@@ -35,12 +35,17 @@ def parse_settings(values: Mapping[str, object], over: Settings = _DEFAULTS) -> 
 
 
 def _read(setting: "Field[object]", value: object) -> object:
-    """A switch or number as variables and items have it. Raises ValueError with what is allowed."""
+    """A switch, choice or number as variables and items have it. Raises ValueError with what is
+    allowed."""
     text = str(value)
     if isinstance(setting.default, bool):
         if text.lower() not in ("true", "false"):
             raise ValueError("must be true or false")
         return text.lower() == "true"
+    if "choices" in setting.metadata:
+        if text not in setting.metadata["choices"]:
+            raise ValueError("must be " + " or ".join(setting.metadata["choices"]))
+        return text
     lowest, highest = setting.metadata["lowest"], setting.metadata["highest"]
     is_number = _DIGITS.fullmatch(text) and not isinstance(value, bool)
     if not is_number or not lowest <= int(text) <= highest:

@@ -13,9 +13,7 @@ from .heist import Heist, HeistPlan, RefusedHeist
 from .points import PointsChange
 from .reversal import Reversal
 
-MailedEvent: TypeAlias = Heist | Reversal
-"""What players get a mail for as well."""
-Event: TypeAlias = MailedEvent | Award
+Event: TypeAlias = Heist | Reversal | Award
 """What players and other systems are told of."""
 Fact: TypeAlias = Event | RefusedHeist
 """What is counted."""
@@ -33,7 +31,7 @@ def points_changes(event: Event) -> tuple[PointsChange, ...]:
 
 
 def _moved(
-    event: MailedEvent, totals: HeistPlan | Reversal, gained: int, gain: str, loss: str
+    event: Heist | Reversal, totals: HeistPlan | Reversal, gained: int, gain: str, loss: str
 ) -> tuple[PointsChange, ...]:
     sides = (
         (event.attacker_id, totals.attacker_points_after, gained, gain, totals.attacker_version),

@@ -21,7 +21,7 @@ Metadata = dict[str, str | int | None]
 
 
 class Notice(NamedTuple):
-    """A message to one player: an inbox item and, except for awards, a mail."""
+    """A message to one player: an inbox item and, as they chose, a mail."""
 
     recipient_id: str
     type: NoticeType

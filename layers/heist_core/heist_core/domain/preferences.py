@@ -1,5 +1,6 @@
 """What players choose: the defaults, and when they may go in and out of passive mode."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from .notices import NoticeType
@@ -7,8 +8,6 @@ from .player import Player
 from .settings import Settings
 from .times import end_of
 
-EMAIL_DEFAULTS = {"robbed": "instant", "success": "instant", "reversed": "instant", "token": "off"}
-"""How players who never chose are told by mail, by kind."""
 EMAIL_CHOICES = ("instant", "daily", "off")
 _KINDS = {
     NoticeType.HEIST_VICTIM: "robbed",
@@ -18,10 +17,18 @@ _KINDS = {
 }
 
 
-def wants_mail(player: Player, notice: NoticeType) -> bool:
-    """Whether a player is to be told by mail; the user system's opt-out stands above all."""
-    choices = {**EMAIL_DEFAULTS, **player.preferences.email}
-    return not player.profile.email_opt_out.value and choices[_KINDS[notice]] != "off"
+def email_choices(chosen: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
+    """How to be told by mail of each kind; the operator's default where nothing was chosen."""
+    default = settings.email_default
+    kinds = {"robbed": default, "success": default, "reversed": default, "token": "off"}
+    return {**kinds, **chosen}
+
+
+def email_choice(player: Player, notice: NoticeType, settings: Settings) -> str:
+    """How a player is to be told of a notice; the user system's opt-out stands above all."""
+    if player.profile.email_opt_out.value:
+        return "off"
+    return email_choices(player.preferences.email, settings)[_KINDS[notice]]
 
 
 def passive_locked_until(player: Player, rules: Settings, now: datetime) -> datetime | None:

@@ -11,6 +11,10 @@ def _number(default: int, lowest: int, highest: int) -> Any:
     return field(default=default, metadata={"lowest": lowest, "highest": highest})
 
 
+def _choice(default: str, *others: str) -> Any:
+    return field(default=default, metadata={"choices": (default, *others)})
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings; the variable of each is `HEIST_` and its name in capitals."""
@@ -22,6 +26,7 @@ class Settings:
     max_steal_points: int = _number(100, 1, HIGHEST)
     min_target_points: int = _number(20, 0, HIGHEST)
     email_enabled: bool = True
+    email_default: str = _choice("instant", "daily")
     awards_enabled: bool = True
     rate_limit_per_minute: int = _number(10, 1, HIGHEST)
     max_robberies_per_season: int = _number(0, 0, 1000)

@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
-from heist_core.domain.facts import MailedEvent
+from heist_core.domain.facts import Event
 from heist_core.domain.notices import Notice
 from heist_core.texts import texts_for
 
@@ -57,7 +57,7 @@ class Mailer:
     def enabled(self) -> bool:
         return bool(self._sender)
 
-    def send(self, to: str, event: MailedEvent, notice: Notice) -> None:
+    def send(self, to: str, event: Event, notice: Notice) -> None:
         """Raises MailDeferred, MailRefused or MailDoubtful unless SES took the mail."""
         if self._monotonic() - self._used > LONGEST_IDLE_SECONDS:
             self._client.close()  # its idle connections; the next request makes a new one

@@ -1,13 +1,17 @@
 """What a mail says: text and HTML, names escaped, totals from the event's own record."""
 
 import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
 from html import escape
 from typing import NamedTuple
 
-from heist_core.domain.facts import MailedEvent
+from heist_core.domain.award import Award
+from heist_core.domain.facts import Event
 from heist_core.domain.heist import Heist
 from heist_core.domain.names import cut
 from heist_core.domain.notices import Notice
+from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 from heist_core.texts import Texts
 
@@ -21,6 +25,8 @@ _JOINTS = frozenset(
 """What joins the parts of an address, and what looks like it (Unicode's confusables.txt)."""
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201f\u275d\u275e\u301d\u301e", '"'))
 _ZERO_WIDTH_SPACE = "\u200b"
+_LINE_SEPARATOR = "\u2028"
+"""Between the lines of a part of a layout: no name holds one."""
 
 
 class Mail(NamedTuple):
@@ -38,17 +44,18 @@ class _Told(NamedTuple):
     hint: str
 
 
-def mail_of(event: MailedEvent, notice: Notice, texts: Texts) -> Mail:
-    """The mail for one side of a heist or of its reversal (SPEC section 5).
+def mail_of(event: Event, notice: Notice, texts: Texts) -> Mail:
+    """The mail for one side of a heist or of its reversal, or for a token (SPEC section 5).
 
     Names must be cleaned already. Here they are quoted, cut, escaped, and kept from becoming links.
     """
+    if isinstance(event, Award):
+        return _token(event, texts)
     name, other = shown(event.attacker_name), shown(event.victim_name)
     to_attacker = notice.recipient_id == event.attacker_id
     if not to_attacker:
         name, other = other, name
     kind, points, total, hint = _told(event, texts, to_attacker=to_attacker)
-    product, address = texts.text("product.name"), texts.text("product.address")
     parts = {
         "greeting": texts.text("mail.greeting", name=name),
         "line": texts.text(f"mail.{kind}.line", other=other, points=points),
@@ -57,9 +64,9 @@ def mail_of(event: MailedEvent, notice: Notice, texts: Texts) -> Mail:
         "hint": hint,
         "reference": texts.text("mail.reference", heistId=event.heist_id),
         "season": texts.text("mail.season", season=event.season),
-        "at": to_iso(event.at)[:16].replace("T", " ") + " UTC",
+        "at": _minute(event.at),
         "why": texts.text("mail.why"),
-        "sender": f"{product}, {address}" if address else product,
+        "sender": _sender(texts),
     }
     headline = texts.text(f"mail.{kind}.headline", points=points)
     html = {**parts, "headline": headline, "language": texts.language}
@@ -70,7 +77,51 @@ def mail_of(event: MailedEvent, notice: Notice, texts: Texts) -> Mail:
     )
 
 
-def _told(event: MailedEvent, texts: Texts, *, to_attacker: bool) -> _Told:
+def _token(award: Award, texts: Texts) -> Mail:
+    line = texts.text("mail.token.line", other=shown(award.referred_name))
+    return _news(
+        texts,
+        subject=texts.text("mail.token.subject"),
+        headline=texts.text("mail.token.headline"),
+        lines=[line, "", texts.text("mail.token.hint")],
+        preview=line,
+        at=award.at,
+    )
+
+
+def _news(
+    texts: Texts, *, subject: str, headline: str, lines: Sequence[str], preview: str, at: datetime
+) -> Mail:
+    """A mail of lines. `preview` is what a mail program shows beside the subject."""
+    parts = {
+        "headline": headline,
+        "lines": _LINE_SEPARATOR.join(lines),
+        "at": _minute(at),
+        "why": texts.text("mail.why"),
+        "sender": _sender(texts),
+    }
+    html = {**parts, "preview": preview, "language": texts.language}
+    return Mail(
+        subject=subject,
+        text=texts.layout(
+            "news.txt", parts, escape=lambda part: part.replace(_LINE_SEPARATOR, "\n")
+        ),
+        html=texts.layout(
+            "news.html", html, escape=lambda part: escape(part).replace(_LINE_SEPARATOR, "<br>\n")
+        ),
+    )
+
+
+def _sender(texts: Texts) -> str:
+    product, address = texts.text("product.name"), texts.text("product.address")
+    return f"{product}, {address}" if address else product
+
+
+def _minute(moment: datetime) -> str:
+    return to_iso(moment)[:16].replace("T", " ") + " UTC"
+
+
+def _told(event: Heist | Reversal, texts: Texts, *, to_attacker: bool) -> _Told:
     if isinstance(event, Heist):
         plan = event.plan
         kind = "success" if to_attacker else "robbed"

@@ -52,6 +52,9 @@ def inbox_position_from(item: Item) -> int | None:
 
 
 def mail_record_from(item: Item) -> MailRecord:
+    """Notices of awards from before tokens had mails say nothing of any."""
+    if item.get("type") == NoticeType.TOKEN_EARNED and "mailState" not in item:
+        return MailRecord(MailState.SUPPRESSED)
     try:
         state = MailState(required(item, "mailState", str))
     except ValueError as error:

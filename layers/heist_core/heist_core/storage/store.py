@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.errors import Contention, Erased, Malformed
-from heist_core.domain.facts import Event, Fact, MailedEvent
+from heist_core.domain.facts import Event, Fact
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailRecord
 from heist_core.domain.notices import InboxItem, Notice
@@ -231,6 +231,11 @@ class Store:
         to_known, to_new = (transactions.commit_award(award, to_new=new) for new in (False, True))
         return self._credit_once(to_known, to_new, "referral", "referrer")
 
+    def award(self, referred_id: str) -> Award | None:
+        """The award for a referred player, once somebody has its token."""
+        item = self._table.get(keys.referral(referred_id))
+        return None if item is None or items.is_held(item) else items.award_from(item)
+
     def hold_award(self, award: Award) -> bool:
         """False: this referred player has earned somebody a token already, or one is held."""
         return self._table.put_if(transactions.hold_award(award))
@@ -311,16 +316,14 @@ class Store:
         """Put the notice of a recipient who has no inbox any more. False: it was there already."""
         return self._put_notice(event, notice, mail, None) is None
 
-    def mail_record(self, event: MailedEvent, recipient_id: str) -> MailRecord:
+    def mail_record(self, event: Event, recipient_id: str) -> MailRecord:
         """How far the mail of a delivered notice is. Raises Malformed without a notice."""
         item = self._table.get(keys.notice(items.subject_key(event), recipient_id))
         if item is None:
             raise Malformed("there is no notice")
         return inbox_items.mail_record_from(item)
 
-    def move_mail(
-        self, event: MailedEvent, recipient_id: str, seen: MailRecord, to: MailRecord
-    ) -> bool:
+    def move_mail(self, event: Event, recipient_id: str, seen: MailRecord, to: MailRecord) -> bool:
         """False: somebody moved the mail since it was read."""
         key = keys.notice(items.subject_key(event), recipient_id)
         return self._table.update_if(transactions.move_mail(key, seen, to))
@@ -328,7 +331,7 @@ class Store:
     # What is owed
 
     def ask_mail_again(
-        self, event: MailedEvent, recipient_id: str, seen: MailRecord, owed: str, since: datetime
+        self, event: Event, recipient_id: str, seen: MailRecord, owed: str, since: datetime
     ) -> bool:
         """Make a mail pending that had ended, and owe it under `owed`. False: somebody moved it.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from heist_core.domain.errors import PassiveLocked
 from heist_core.domain.heist import plural
 from heist_core.domain.player import Player, Preferences
-from heist_core.domain.preferences import EMAIL_DEFAULTS, passive_locked_until
+from heist_core.domain.preferences import email_choices, passive_locked_until
 from heist_core.domain.times import hours_left
 
 from .clock import Clock
@@ -25,11 +25,8 @@ class Shown(NamedTuple):
 
     preferences: Preferences
     passive_locked_until: datetime | None
-
-    @property
-    def email(self) -> Mapping[str, str]:
-        """How to be told of each kind, by default where nothing was chosen."""
-        return {**EMAIL_DEFAULTS, **self.preferences.email}
+    email: Mapping[str, str]
+    """How to be told of each kind, by default where nothing was chosen."""
 
 
 @dataclass(frozen=True)
@@ -74,5 +71,9 @@ class ManagePreferences:
     def _shown(self, player: Player) -> Shown:
         if player.erased:
             player = Player(player.id)
-        locked_until = passive_locked_until(player, self.settings.current, self.clock.now())
-        return Shown(player.preferences, locked_until)
+        settings = self.settings.current
+        return Shown(
+            player.preferences,
+            passive_locked_until(player, settings, self.clock.now()),
+            email_choices(player.preferences.email, settings),
+        )

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailRefused, Unavailable
-from heist_core.domain.facts import Event, MailedEvent, without_names_of
+from heist_core.domain.facts import Event, without_names_of
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice, notices_of
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
-from heist_core.domain.preferences import wants_mail
+from heist_core.domain.preferences import email_choice
 from heist_core.domain.times import to_milliseconds
 
 from .clock import Clock
@@ -73,12 +73,7 @@ class NotifyPlayers:
             notice._replace(locale=players[notice.recipient_id].profile.locale.value)
             for notice in notices_of(event)
         ]
-        first_steps = [
-            None
-            if isinstance(event, Award)
-            else self._first_step(players[notice.recipient_id], notice)
-            for notice in notices
-        ]
+        first_steps = [self._first_step(players[one.recipient_id], one) for one in notices]
         try:
             fresh = [
                 self._deliver(event, notice, players[notice.recipient_id], step, notified)
@@ -87,7 +82,7 @@ class NotifyPlayers:
         except Unavailable:
             self._give_back(event, notices, first_steps)
             raise
-        notified.settled = isinstance(event, Award) or self._mails(
+        notified.settled = self._mails(
             event,
             notices,
             players,
@@ -95,7 +90,7 @@ class NotifyPlayers:
             notified,
         )
         if notified.settled:
-            # Mails take longer than what else is owed.
+            # Mails take longer than what else is owed; few want one for a token.
             self.store.settle(event, Owed.NOTICES, last=not isinstance(event, Award))
         return notified
 
@@ -104,7 +99,7 @@ class NotifyPlayers:
         event: Event,
         notice: Notice,
         recipient: Player,
-        step: MailRecord | None,
+        step: MailRecord,
         notified: Notified,
     ) -> bool:
         """Whether it was this call that put the notice, and with it the first step of its mail."""
@@ -116,18 +111,18 @@ class NotifyPlayers:
         return delivered.claimed
 
     def _give_back(
-        self, event: Event, notices: Sequence[Notice], steps: Sequence[MailRecord | None]
+        self, event: Event, notices: Sequence[Notice], steps: Sequence[MailRecord]
     ) -> None:
         """The claims of mails that this call will not try: else they would wait for their lease."""
         for notice, step in zip(notices, steps, strict=True):
-            if step is not None and step.owner is not None and not isinstance(event, Award):
+            if step.owner is not None:
                 with suppress(Unavailable):
                     back = MailRecord(MailState.PENDING, attempts=step.attempts - 1)
                     self.store.move_mail(event, notice.recipient_id, step, back)
 
     def _mails(
         self,
-        event: MailedEvent,
+        event: Event,
         notices: Sequence[Notice],
         players: Mapping[str, Player],
         claims: Sequence[MailRecord | None],
@@ -171,7 +166,7 @@ class NotifyPlayers:
         )
 
     def _resume(
-        self, event: MailedEvent, notice: Notice, recipient: Player, notified: Notified
+        self, event: Event, notice: Notice, recipient: Player, notified: Notified
     ) -> MailState:
         """Take a mail one step further; its state afterwards, as far as this call knows."""
         seen = self.store.mail_record(event, recipient.id)
@@ -190,7 +185,7 @@ class NotifyPlayers:
 
     def _send(
         self,
-        event: MailedEvent,
+        event: Event,
         notice: Notice,
         recipient: Player,
         claim: MailRecord,
@@ -212,16 +207,17 @@ class NotifyPlayers:
 
     def _address(self, recipient: Player, notice: Notice) -> str | None:
         """Where the mail of a notice goes, if it is wanted now."""
+        settings = self.settings.current
         wanted = (
             self.mailer.enabled
-            and self.settings.current.email_enabled
-            and wants_mail(recipient, notice.type)
+            and settings.email_enabled
+            and email_choice(recipient, notice.type, settings) != "off"
         )
         return recipient.profile.email.value if wanted else None
 
     def _give_up(
         self,
-        event: MailedEvent,
+        event: Event,
         notice: Notice,
         seen: MailRecord,
         state: MailState,
@@ -233,6 +229,7 @@ class NotifyPlayers:
             {
                 "kind": "mail",
                 "heistId": notice.heist_id,
+                **({"referredId": event.referred_id} if isinstance(event, Award) else {}),
                 "type": notice.type.value,
                 "recipientId": notice.recipient_id,
                 "state": state.value,
@@ -243,7 +240,7 @@ class NotifyPlayers:
 
     def _move(
         self,
-        event: MailedEvent,
+        event: Event,
         notice: Notice,
         seen: MailRecord,
         to: MailRecord,

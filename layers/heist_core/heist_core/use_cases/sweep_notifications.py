@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Erased, Malformed, Unavailable
-from heist_core.domain.facts import Event, Fact, MailedEvent
+from heist_core.domain.facts import Event, Fact
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailState
 from heist_core.domain.notices import NoticeType
@@ -203,12 +203,15 @@ class SweepNotifications:
             return False
         return True
 
-    def resend_mail(self, heist_id: str, recipient_id: str, notice_type: str) -> "Notified | None":
+    def resend_mail(
+        self, subject_id: str, recipient_id: str, notice_type: str
+    ) -> "Notified | None":
         """Send a mail that had failed or was parked, because an operator asked for it.
 
-        None: there is no such heist, or reversal. Raises Malformed or Unavailable.
+        `subject_id` is the heist's id, or of a token the referred player's. None: there is no such
+        heist, reversal or award. Raises Malformed or Unavailable.
         """
-        event = self._mailed(heist_id, notice_type)
+        event = self._event(subject_id, notice_type)
         if event is None:
             return None
         seen = self.store.mail_record(event, recipient_id)
@@ -224,8 +227,10 @@ class SweepNotifications:
             self.store.settle(event, owed)
         return notified
 
-    def _mailed(self, heist_id: str, notice_type: str) -> MailedEvent | None:
+    def _event(self, subject_id: str, notice_type: str) -> Event | None:
         if notice_type == NoticeType.HEIST_REVERSED:
-            return self.store.reversal(heist_id)
-        heist = self.store.heist(heist_id)
+            return self.store.reversal(subject_id)
+        if notice_type == NoticeType.TOKEN_EARNED:
+            return self.store.award(subject_id)
+        heist = self.store.heist(subject_id)
         return heist if isinstance(heist, Heist) else None
