@@ -18,6 +18,8 @@ def part_of(item: Item, player_id: str) -> str | None:
     match keys.kind_of(item):
         case Kind.PLAYER:
             part, about = "state", (keys.id_of(item),)
+        case Kind.OLD_SEASONS:
+            part, about = "oldSeasons", (keys.id_of(item),)
         case Kind.LEDGER:
             part, about = "ledger", (keys.id_of(item),)
         case Kind.READ_COUNT:

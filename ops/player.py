@@ -14,6 +14,7 @@ from heist_core.domain.notices import message_of
 from heist_core.domain.times import to_iso
 from heist_core.storage import keys
 from heist_core.storage.inbox_items import inbox_item_from
+from heist_core.storage.player_items import SEASON_PREFIX
 from heist_core.texts import texts_for
 from ops.actions import show_actions
 from ops.command import whole
@@ -39,7 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     player_id = player_id_of(target, options.player, out)
     limit = None if out.as_json or options.limit < 1 else options.limit
-    state = next(target.table.partition(keys.player(player_id)["pk"]), None)
+    state = target.table.get(keys.player(player_id))
+    old_seasons = target.table.get(keys.old_seasons(player_id)) or {}
     ledger = _newest(target.table.partition(keys.ledger(player_id)), "occurredAt")
     lying = target.table.partition(keys.inbox(player_id))
     inbox = _newest((one for one in lying if keys.kind_of(one) is keys.Kind.INBOX), "sk")
@@ -49,7 +51,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         raise nobody(target, player_id)
     heists, notices, reversals = _heists(target, player_id, ledger, limit)
     actions = _actions(target, player_id)
-    _print_state(out, player_id, state or {})
+    _print_state(out, player_id, state or {}, old_seasons)
     sections = (
         ("Ledger", ("when", "points", "what"), len(ledger), map(_ledger_entry, ledger)),
         (
@@ -75,6 +77,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         {
             "player": player_id,
             "state": of_person(state or {}, player_id),
+            "oldSeasons": of_person(old_seasons, player_id),
             "ledger": [of_person(entry, player_id) for entry in ledger],
             "heists": [of_person(heist, player_id) for heist in heists],
             "reversals": [of_person(each, player_id) for each in reversals.values()],
@@ -127,11 +130,11 @@ def _actions(target: Target, player_id: str) -> list[Item]:
     return found
 
 
-def _print_state(out: Output, player_id: str, state: Item) -> None:
+def _print_state(out: Output, player_id: str, state: Item, old_seasons: Item) -> None:
     seasons = (
-        f"{name.removeprefix('points#')}: {value}"
-        for name, value in sorted(state.items(), reverse=True)
-        if name.startswith("points#")
+        f"{name.removeprefix(SEASON_PREFIX)}: {value}"
+        for name, value in sorted({**old_seasons, **state}.items(), reverse=True)
+        if name.startswith(SEASON_PREFIX)
     )
     opted_out = " (opted out)" if state.get("emailOptOut") else ""
     out.line(f"{player_id}  {short(str(state.get('name') or 'without a name'), 40)}")

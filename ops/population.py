@@ -9,11 +9,14 @@ led the board may still be recognised by their points: do not publish it.
 
 import argparse
 import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from heist_core.domain.player import Player
 from heist_core.domain.times import season_before, season_of
 from heist_core.storage import keys, player_items
 from heist_core.storage.keys import Kind
+from heist_core.storage.wire import Item
 from ops.output import Output
 from ops.simulator.population import DAYS, Person, lines_of, rounded
 from ops.target import OperatorError, Target
@@ -31,10 +34,8 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         raise OperatorError(f"--season must be a month such as 2026-10, got {season!r}.")
     people = [
         person_of(player, season)
-        for item in target.table.scan(out.items_read)
-        if keys.kind_of(item) is Kind.PLAYER
-        and (player := player_items.player_from(keys.id_of(item), item)).can_be_robbed
-        and season in player.points
+        for player in _players(target.table.scan(out.items_read), season)
+        if player.can_be_robbed
     ]
     if not people:
         raise OperatorError(f"Nobody has points of {season}: --season names another month.")
@@ -42,6 +43,23 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         out.line(line)
     out.document({"season": season, "players": [person._asdict() for person in sorted(people)]})
     return 0
+
+
+def _players(found: Iterable[Item], season: str) -> Iterator[Player]:
+    """Everybody who has points of a season, wherever those lie."""
+    players: dict[str, Player] = {}
+    old: dict[str, int] = {}
+    for item in found:
+        kind, who = keys.kind_of(item), keys.id_of(item)
+        if kind is Kind.PLAYER:
+            players[who] = player_items.player_from(who, item)
+        elif kind is Kind.OLD_SEASONS and season in (points := player_items.points_from(item)):
+            old[who] = points[season]
+    for who, player in players.items():
+        if who in old:
+            yield replace(player, old_points={season: old[who]})
+        elif season in player.points:
+            yield player
 
 
 def person_of(player: Player, season: str) -> Person:

@@ -121,7 +121,8 @@ class Rebuild:
                     self.table.delete(keys.key_of(item))
                     done.deleted += 1
             case (
-                Kind.REVERSAL
+                Kind.OLD_SEASONS
+                | Kind.REVERSAL
                 | Kind.REFERRAL
                 | Kind.NOTICE
                 | Kind.INBOX

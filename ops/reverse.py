@@ -10,7 +10,7 @@ done. The exit code is 1 if a heist stays unreversed.
 import argparse
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,6 @@ from heist_core.domain.reversal import Reversal
 from heist_core.storage import keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
-from heist_core.storage.wire import Item
 from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.reverse_heist import ReverseHeist
 from ops.command import add_change_arguments, agreed, reason_of
@@ -88,11 +87,9 @@ class Rehearsal(Store):
         super().__init__(table, ThreadPoolExecutor(1))
         self._changed: dict[str, Player] = {}
 
-    def players_and_settings(
-        self, player_ids: Iterable[str], *, with_settings: bool
-    ) -> tuple[dict[str, Player], Item | None]:
-        found, settings = super().players_and_settings(player_ids, with_settings=with_settings)
-        return {each: self._changed.get(each, player) for each, player in found.items()}, settings
+    def with_old_seasons(self, *players: Player) -> tuple[Player, ...]:
+        read = super().with_old_seasons(*players)
+        return tuple(self._changed.get(player.id, player) for player in read)
 
     def commit_reversal(
         self,
@@ -103,15 +100,19 @@ class Rehearsal(Store):
     ) -> None:
         season, refund = reversal.season, int(reversal.token_refunded)
         self._changed[attacker.id] = replace(
-            attacker,
-            points={**attacker.points, season: reversal.attacker_points_after},
+            _holding(attacker, season, reversal.attacker_points_after),
             tokens=attacker.tokens + refund,
             tokens_spent=attacker.tokens_spent - refund,
             last_heist_at=None if reversal.cooldown_lifted else attacker.last_heist_at,
         )
-        self._changed[victim.id] = replace(
-            victim, points={**victim.points, season: reversal.victim_points_after}
-        )
+        self._changed[victim.id] = _holding(victim, season, reversal.victim_points_after)
+
+
+def _holding(player: Player, season: str, points: int) -> Player:
+    """With all seasons in one place: where they lie does not matter here."""
+    seasons = {*player.points, *player.old_points}
+    held = {**{each: player.points_in(each) for each in seasons}, season: points}
+    return replace(player, points=held, old_points={})
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

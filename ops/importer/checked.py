@@ -15,7 +15,7 @@ from operator import itemgetter
 from heist_core.domain.award import Award
 from heist_core.domain.heist import Attempt, Heist, HeistPlan
 from heist_core.domain.player import Dated, Profile
-from heist_core.domain.times import from_iso, season_of, to_iso
+from heist_core.domain.times import from_iso, season_before, season_of, to_iso
 
 from .files import HEISTS, POINTS, TOKENS, USERS, Export, ExportError, Rows
 from .mapping import (
@@ -76,6 +76,7 @@ class CheckedExport:
         self.notes: list[str] = []
         self.season = ""
         self._newest = ""
+        self._last_season = ""
 
     def close(self) -> None:
         self._db.close()
@@ -101,6 +102,7 @@ class CheckedExport:
             POINTS.name: self._point,
         }
         before = 0
+        self._last_season = season_before(season_of(now))
         self._db.execute("BEGIN")
         for source in export.sources:
             rows = Rows(source)
@@ -243,10 +245,10 @@ class CheckedExport:
         [(most,)] = self._db.execute(
             "SELECT MAX(seasons) FROM (SELECT COUNT(*) AS seasons FROM balances GROUP BY user_id)"
         )
-        if most and most >= ITEMS_AT_ONCE:
+        taken = ITEMS_AT_ONCE - 2  # the player and the old seasons are an item each
+        if most and most > taken:
             raise ExportError(
-                f"A player has {most} months of history; at most {ITEMS_AT_ONCE - 1} can be "
-                "imported."
+                f"A player has {most} months of history; at most {taken} can be imported."
             )
 
     def _oddities(self) -> Iterator[str]:
@@ -340,6 +342,7 @@ class CheckedExport:
                 last_robbed_at=last_robbed_at,
                 joined_at=_moment(joined_at) or UNDATED,
                 balances=tuple(Balance(*values) for _, *values in seasons),
+                last_season=self._last_season,
             )
 
     def heists(self) -> Iterator[ImportedHeist]:

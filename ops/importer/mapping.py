@@ -16,7 +16,7 @@ from heist_core.domain.times import to_iso
 from heist_core.storage import items, keys, player_items
 from heist_core.storage.keys import Source
 from heist_core.storage.wire import Item
-from heist_core.storage.writes import Step, Transaction, put_new, update
+from heist_core.storage.writes import Step, Transaction, add, put_new, update
 
 T = TypeVar("T")
 
@@ -108,9 +108,10 @@ class Balance(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ImportedPlayer:
-    """Everything that the player item takes over. Balances of all seasons, one each.
+    """Everything that a player takes over. Balances of all seasons, one each.
 
-    `has_tokens`: whether the old system knew of tokens, be they none.
+    `has_tokens`: whether the old system knew of tokens, be they none. `last_season`: from which on
+    seasons lie on the player's item; those before it are old.
     """
 
     id: str
@@ -124,6 +125,7 @@ class ImportedPlayer:
     last_robbed_at: datetime | None
     joined_at: datetime
     balances: tuple[Balance, ...]
+    last_season: str
 
     @property
     def key(self) -> keys.Key:
@@ -143,14 +145,20 @@ class ImportedPlayer:
         )
 
     def all_keys(self) -> Sequence[keys.Key]:
-        return [self.key, *map(keys.key_of, self.openings())]
+        old = [keys.old_seasons(self.id)] if self._old_points() else []
+        return [self.key, *old, *map(keys.key_of, self.openings())]
 
     def steps(self, found: Item | None) -> Transaction:
         if found is not None and "importedEarned" in found:
             return ()
         seen = player_items.player_from(self.id, found)
+        old = player_items.points_attributes(self._old_points())
+        moved = (
+            [Step("old seasons", {"Update": add(keys.old_seasons(self.id), old)})] if old else []
+        )
         return (
             Step(f"player {self.id}", {"Update": self._update(seen)}),
+            *moved,
             *(Step(f"opening {self.id}", {"Put": put_new(opening)}) for opening in self.openings()),
         )
 
@@ -168,6 +176,12 @@ class ImportedPlayer:
             tokens_spent=self.tokens_spent,
             points=_points(openings, found),
         )
+
+    def _points(self) -> dict[str, int]:
+        return {each.season: each.points for each in self.balances if each.points}
+
+    def _old_points(self) -> dict[str, int]:
+        return {one: points for one, points in self._points().items() if one < self.last_season}
 
     def _losses(self, seen: Player) -> Mapping[str, Losses]:
         """The robberies of the export and those that live heists added meanwhile."""
@@ -201,9 +215,12 @@ class ImportedPlayer:
             attributes["tokens"] = seen.tokens + self.tokens_earned - self.tokens_spent
             attributes["tokensEarned"] = seen.tokens_earned + self.tokens_earned
             attributes["tokensSpent"] = seen.tokens_spent + self.tokens_spent
-        gained = {each.season: each.points for each in self.balances if each.points}
-        held = {season: seen.points_in(season) + more for season, more in gained.items()}
-        attributes |= {player_items.season_attribute(season): each for season, each in held.items()}
+        held = {
+            season: seen.points_in(season) + more
+            for season, more in self._points().items()
+            if season >= self.last_season
+        }
+        attributes |= player_items.points_attributes(held)
         attributes |= player_items.board_places(replace(seen, points={**seen.points, **held}))
         kept = {name: value for name, value in attributes.items() if value is not None}
         names = {f"#{place}": name for place, name in enumerate(kept)}

@@ -233,10 +233,10 @@ class Game:
     def assert_sound(self, *player_ids: str) -> None:
         """Ledger and points agree, and nothing is below zero."""
         for player_id in player_ids:
-            player = self.player(player_id)
-            for season, points in player.points.items():
-                assert points >= 0
-                assert self.ledger(player_id, season) == points, player_id
+            (player,) = self.store.with_old_seasons(self.player(player_id))
+            for season in {*player.points, *player.old_points}:
+                assert player.points_in(season) >= 0
+                assert self.ledger(player_id, season) == player.points_in(season), player_id
             assert player.tokens == player.tokens_earned - player.tokens_spent >= 0
 
     def inbox(self, player_id: str) -> list[InboxItem]:

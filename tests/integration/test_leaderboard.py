@@ -203,7 +203,8 @@ def test_points_of_a_finished_month_do_not_move_its_successors(game: Game) -> No
         "occurredAt": "2026-11-30T12:00:00Z",
     }
     assert game.call("add_points", late) == {"status": "ok"}
-    assert game.player("alice").points_in("2026-11") == 510
+    assert game.ledger("alice", "2026-11") == 510
+    game.assert_sound("alice")
     later(game)
     assert ranks(board(game).body) == [(1, "alice", 3)]
 

@@ -118,6 +118,8 @@ class Checker:
     """What attackers may know of their victims after a heist, by the rules that it may have had."""
     _points_events: set[str] = field(default_factory=set)
     _due: dict[tuple[str, str], object] = field(default_factory=dict)
+    _old_seasons: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """What lies beside players, in an item of its own, which is written before the player's."""
     _read_counts: dict[str, Item] = field(default_factory=dict)
     _untold: dict[tuple[str, str], Item] = field(default_factory=dict)
     """Notices whose inbox items are still to come: `HEIST#…` and player."""
@@ -258,6 +260,11 @@ class Checker:
                 self._referral(rest, before, after)
             case "POINTS", "POINTS":
                 self._earned(rest, before, after)
+            case "PLAYER", "SEASONS":
+                if (pk, "STATE") not in self._due:
+                    raise Deviation(f"{pk}/{sk} was written without the player")
+                self._old_seasons[rest] = points_in(after)
+                self.counts["old seasons"] += 1
             case "PLAYER", "STATE":
                 self._player(rest, before, after)
             case "LEDGER", _:
@@ -456,7 +463,8 @@ class Checker:
                 self._choice(who, after)
             else:
                 self._profile(who, before or {}, after)
-        self._same(f"player {who}", shown(after), shown_by(self.game.players[who]))
+        found = shown(after, self._old_seasons[who])
+        self._same(f"player {who}", found, shown_by(self.game.players[who]))
         self.history[who].append(self.game.players[who])
         negative = [name for name, value in after.items() if _is_negative(value)]
         if negative:
@@ -626,13 +634,20 @@ class Checker:
             raise Deviation(f"{what}: found and expected {different}")
 
 
-def shown(item: Item) -> dict[str, object]:
-    """What a player's item says, in the model's words."""
-    points = {
-        name.removeprefix("points#"): int(value)
-        for name, value in item.items()
-        if name.startswith("points#") and value
-    }
+def points_in(item: Item) -> Counter[str]:
+    """By season."""
+    return Counter(
+        {
+            name.removeprefix("points#"): int(value)
+            for name, value in item.items()
+            if name.startswith("points#")
+        }
+    )
+
+
+def shown(item: Item, old_seasons: Counter[str]) -> dict[str, object]:
+    """What a player's items say, in the model's words."""
+    points = {season: more for season, more in (points_in(item) + old_seasons).items() if more}
     return {
         "name": item.get("name"),
         "tokens": int(item.get("tokens", 0)),

@@ -32,6 +32,9 @@ PLAYERS = ("ann", "ben", "cat", "dan", "eve")
 STRANGER = "zoe"
 SEASON_EDGE = datetime(2026, 12, 1, tzinfo=UTC)
 LEASE_AND_MORE = 400.0
+OLD_SEASONS = ((), ("2026-08", "2026-09", "2026-10"))
+"""What players have from before there was an item for old seasons."""
+TWO_MONTHS = 62 * 86_400.0
 UNDONE = "was reversed"
 """Stands in every mail of a reversal, and in no other."""
 
@@ -104,6 +107,8 @@ class Simulation:
         """Those of the stream, by the partition key of what they are about."""
         self.events: list[tuple[str, dict[str, object]]] = []
         self.profiles: dict[tuple[str, str], list[tuple[str, object]]] = defaultdict(list)
+        self.openings: dict[tuple[str, str], int] = {}
+        """Points from before, of which nobody was told: by player and season."""
         self.referrers: dict[str, set[str]] = defaultdict(set)
         self.keys: list[tuple[str, str, str]] = []
         self.undecided: list[tuple[str, str, str]] = []
@@ -154,8 +159,16 @@ class Simulation:
     def _open(self) -> None:
         """Nothing goes wrong yet. Some may be from before it was kept when they came."""
         for who in self.rng.choice(((), (), PLAYERS[:2])):
-            self.engine.operator_puts({"pk": f"PLAYER#{who}", "sk": "STATE", "version": 1})
+            old = {season: self.rng.randint(1, 99) for season in self.rng.choice(OLD_SEASONS)}
+            points = {f"points#{season}": each for season, each in old.items()}
+            state = {"pk": f"PLAYER#{who}", "sk": "STATE", "version": 1, **points}
+            self.engine.operator_puts(state)
             self.checker.game.meet(who, None)
+            for season, each in old.items():
+                entry = {"pk": f"LEDGER#{who}", "sk": f"{season}#IMPORT#OPENING", "points": each}
+                self.engine.operator_puts(entry)
+                self.checker.game.earn(who, season, each)
+                self.openings[who, season] = each
         for who in PLAYERS:
             if self.rng.random() < 0.9:
                 self._once(self._earn(who, 300))
@@ -207,8 +220,20 @@ class Simulation:
             if moment is not None
         ]
         to_edge = (SEASON_EDGE - now).total_seconds() - self.rng.uniform(0, 0.2)
-        choices = [30.0, 60.0, 3600.0, to_edge, *(end - 0.05 for end in ends), *ends]
+        choices = [
+            30.0,
+            60.0,
+            3600.0,
+            to_edge,
+            *self._far_leap(),
+            *(end - 0.05 for end in ends),
+            *ends,
+        ]
         return self.rng.choice([seconds for seconds in choices if seconds > 0])
+
+    def _far_leap(self) -> list[float]:
+        """Once, so that no notice is gone meanwhile: what has happened is of an old season then."""
+        return [TWO_MONTHS] if self.clock.now() < SEASON_EDGE + timedelta(days=7) else []
 
     def _something(self, hot: list[str] | None) -> Work:
         kinds: dict[Callable[[], Work], int] = {
@@ -348,7 +373,7 @@ class Simulation:
         )
 
     def _earn(self, who: str, points: int = 0) -> Work:
-        days = 0 if points else self.rng.choice((0, 0, 0, -3, -33))
+        days = 0 if points else self.rng.choice((0, 0, 0, -3, -33, -80))
         occurred = self.clock.now() + timedelta(days=days)
         detail: dict[str, object] = {
             "eventId": self._number(),
@@ -739,8 +764,8 @@ class Simulation:
             for kind, told in self.app.outside.events
             if kind == "PointsChanged"
         }
-        latest: dict[tuple[str, str], int] = {}
-        added = Counter[tuple[str, str]]()
+        latest = dict(self.openings)
+        added = Counter(self.openings)
         for (who, _), told in sorted(changes.items()):
             latest[who, told["season"]] = told["points"]
             added[who, told["season"]] += told["change"]

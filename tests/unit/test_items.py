@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import HeistRefused, Malformed
@@ -23,10 +24,11 @@ from heist_core.domain.notices import (
     notices_of,
 )
 from heist_core.domain.owed import Owed
-from heist_core.domain.player import Dated, Player, Profile
+from heist_core.domain.player import Dated, Player, Preferences, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.storage import inbox_items, items, keys, player_items, wire
 from heist_core.storage.transactions import save_profile
+from heist_core.storage.writes import change
 from heist_core.texts import texts_for
 from tests.builders import NOW, award, heist, player, refused, reversal, sample
 
@@ -156,13 +158,20 @@ def test_no_item_is_a_player_never_heard_of() -> None:
 def test_a_profile_written_whole_reads_back_whole() -> None:
     """`profile_attributes` names every attribute that `player_from` reads, so none can linger."""
     request = save_profile(player(), Profile(), NOW)
-    assert str(request["UpdateExpression"]).startswith("ADD version :one REMOVE ")
-    names = request["ExpressionAttributeNames"]
-    assert isinstance(names, dict)
-    assert {*names.values()} == {
-        *("name", "email", "emailOptOut", "locale"),
-        *("nameAt", "emailAt", "emailOptOutAt", "localeAt"),
-    }
+    assert request["UpdateExpression"] == (
+        "REMOVE #name, nameAt, email, emailAt, emailOptOut, emailOptOutAt, locale, localeAt "
+        "ADD version :one"
+    )
+    assert request["ExpressionAttributeNames"] == {"#name": "name"}
+
+
+def test_words_that_are_dynamodb_s_own_are_called_otherwise_in_expressions() -> None:
+    preferences = player_items.preferences_attributes(Preferences())
+    names = {*player_items.profile_attributes(Profile()), *preferences}
+    reserved = ReservedKeywords.get_reserved_keywords()
+    request = change({}, dict.fromkeys(names), {}, condition="attribute_exists(pk)")
+    called = request["ExpressionAttributeNames"]
+    assert called == {f"#{name}": name for name in names if name.upper() in reserved}
 
 
 def test_the_sample_of_the_stream_holds_the_heist_of_the_builders() -> None:

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 HEIST = keys.heist("h1")
 KEYS: dict[Kind, tuple[Key, ...]] = {
     Kind.PLAYER: (keys.player("alice"),),
+    Kind.OLD_SEASONS: (keys.old_seasons("alice"),),
     Kind.HEIST: (HEIST,),
     Kind.REVERSAL: (keys.reversal("h1"),),
     Kind.REFERRAL: (keys.referral("carol"),),

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
-from .times import season_of
+from .times import season_before, season_of
 
 PLAYER_ID = re.compile(r"[A-Za-z0-9._:@|-]{1,64}")
 LARGEST_INTEGER_ID = 2**53 - 1
@@ -104,6 +104,9 @@ class Player:
     first_seen_at: datetime | None = None
     """When the first event about them came; None for who was here before that was kept."""
     points: Mapping[str, int] = field(default_factory=dict)
+    """By season, without those that moved to `old_points`."""
+    old_points: Mapping[str, int] = field(default_factory=dict)
+    """Of finished seasons that were moved out of the way, as far as they were read."""
     losses: Mapping[str, Losses] = field(default_factory=dict)
     """Of the last seasons in which they were robbed."""
     victims: Mapping[str, datetime] = field(default_factory=dict)
@@ -144,7 +147,20 @@ class Player:
 
     def points_in(self, season: str) -> int:
         """Points of a season; a season never played is 0."""
-        return self.points.get(season, 0)
+        return self.points.get(season, 0) + self.old_points.get(season, 0)
+
+    def points_after(
+        self, season: str, change: int, now: datetime
+    ) -> tuple[Mapping[str, int], Mapping[str, int]]:
+        """`points` after a change of a season's, and what it adds to `old_points`.
+
+        What lies before the last season moves, however much there is of it. `old_points` must have
+        been read for any season but the one that runs.
+        """
+        last = season_before(season_of(now))
+        after = {**self.points, season: self.points.get(season, 0) + change}
+        moved = {one: more for one, more in after.items() if one < last or one in self.old_points}
+        return {one: each for one, each in after.items() if one not in moved}, moved
 
     def losses_in(self, season: str) -> Losses:
         return self.losses.get(season, Losses())

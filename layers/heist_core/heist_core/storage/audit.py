@@ -65,10 +65,13 @@ class Audit:
             match keys.kind_of(item):
                 case Kind.PLAYER:
                     account = self.players[which]
-                    account.state, account.points = item, points_of(item)
+                    account.state = item
+                    account.points.update(points_of(item))
                     # Tokens of the old system have no records of their own here.
                     account.heists += number(item, "importedSpent")
                     account.referrals += number(item, "importedEarned")
+                case Kind.OLD_SEASONS:
+                    self.players[which].points.update(points_of(item))
                 case Kind.LEDGER:
                     self._take_entry(which, item)
                 case Kind.HEIST:
@@ -253,7 +256,7 @@ def audit_table(
 
     A live table is never seen at one moment. What is wrong in every scan, by the same figures, is a
     violation; but a player who moved on meanwhile may look wrong, or right, in any of them. So
-    whoever looked wrong once is read again at one moment, state and ledger, and that decides. The
+    whoever looked wrong once is read again at one moment, points and ledger, and that decides. The
     sums of a season follow from the players' and are not held against it by themselves.
     """
     audit = audit_items(table.scan(progress))
@@ -275,12 +278,14 @@ def audit_table(
 
 
 def _at_one_moment(table: Table, player_id: str) -> Iterator[Violation]:
-    """What is wrong with a player's state and ledger at one moment, if one could be read."""
+    """What is wrong with a player's points and ledger at one moment, if one could be read."""
     for _ in range(LOOKS):
         before = table.get(keys.player(player_id))
-        entries = list(table.partition(keys.ledger(player_id)))
+        old = table.get(keys.old_seasons(player_id))
+        entries = table.partition(keys.ledger(player_id))
+        read = [item for item in (before, old, *entries) if item is not None]
         if before == table.get(keys.player(player_id)):
-            account = audit_items([before, *entries] if before else entries).players[player_id]
+            account = audit_items(read).players[player_id]
             yield from player_violations(player_id, account)
             return
 

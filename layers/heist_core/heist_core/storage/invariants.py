@@ -1,6 +1,6 @@
 """What must hold of one player, heist or reversal, as invariants over what the table says."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -41,7 +41,7 @@ class Account:
     """What the table says about one player."""
 
     state: Item | None = None
-    points: dict[str, int] = field(default_factory=dict)
+    points: Counter[str] = field(default_factory=Counter)
     ledger: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     robbed: dict[str, dict[str, int]] = field(default_factory=lambda: defaultdict(dict))
     """What each heist took from them, by season and heist."""
@@ -64,7 +64,7 @@ class Account:
 
 
 def points_of(state: Item) -> dict[str, int]:
-    """A player's points by season."""
+    """Points by season, of a player's item or of that of their old seasons."""
     return {
         name.removeprefix(SEASON_PREFIX): number(state, name)
         for name in state

@@ -323,6 +323,7 @@ def fact_from(item: Item) -> Fact:
             return award_from(item)
         case (
             Kind.PLAYER
+            | Kind.OLD_SEASONS
             | Kind.NOTICE
             | Kind.INBOX
             | Kind.READ_COUNT

@@ -28,6 +28,8 @@ class Kind(Enum):
     """
 
     PLAYER = "PLAYER", "STATE"
+    OLD_SEASONS = "PLAYER", "SEASONS"
+    """A player's points of seasons before the last one."""
     HEIST = "HEIST", "HEIST"
     """A heist that happened, or an attempt that was refused."""
     REVERSAL = "HEIST", "REVERSAL"
@@ -93,6 +95,10 @@ def id_of(item: Mapping[str, object]) -> str:
 
 def player(player_id: str) -> Key:
     return Kind.PLAYER.key(player_id)
+
+
+def old_seasons(player_id: str) -> Key:
+    return Kind.OLD_SEASONS.key(player_id)
 
 
 def inbox(player_id: str) -> str:

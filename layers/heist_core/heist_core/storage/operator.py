@@ -12,8 +12,9 @@ from heist_core.domain.times import to_iso
 
 from . import board, items, keys, player_items
 from .keys import Kind
+from .transactions import change_player, change_points
 from .wire import Item, to_wire
-from .writes import Request, Step, Transaction, and_set, as_values, put, put_new, update
+from .writes import Request, Step, Transaction, put, put_new, update
 
 
 def action_item(action: Action) -> Item:
@@ -57,60 +58,25 @@ def commit_reversal(
     reversal: Reversal, attacker: Player, victim: Player, action: Action
 ) -> Transaction:
     """The reversal, both players, both ledger entries and the operator's action, or nothing."""
-    season = {"#season": player_items.season_attribute(reversal.season)}
-    losses = victim.losses_after_reversal(reversal.season, reversal.points_returned)
-    attackers = player_items.board_place(attacker, reversal.season, reversal.attacker_points_after)
-    victims_place = player_items.board_place(victim, reversal.season, reversal.victim_points_after)
-    changes = "SET #season = :points" + and_set(attackers)
-    values: dict[str, object] = {
-        **as_values(attackers),
-        ":points": reversal.attacker_points_after,
-        ":one": 1,
-        ":seen": attacker.version,
-    }
+    season, at, back = reversal.season, reversal.at, reversal.points_returned
+    taken = change_points(attacker, "attacker", season, -back, at)
+    returned = change_points(victim, "victim", season, back, at)
+    attackers = dict(taken.attributes)
     if reversal.token_refunded:
-        changes += ", tokens = :tokens, tokensSpent = :spent"
-        values[":tokens"] = attacker.tokens + 1
-        values[":spent"] = attacker.tokens_spent - 1
+        attackers |= {"tokens": attacker.tokens + 1, "tokensSpent": attacker.tokens_spent - 1}
     if reversal.cooldown_lifted:
-        changes += " REMOVE lastHeistAt"
-    given, returned = items.reversal_ledger_items(reversal)
+        attackers["lastHeistAt"] = None
+    losses = player_items.losses_attribute(victim.losses_after_reversal(season, back))
+    victims = {**returned.attributes, "losses": losses}
+    gave, got = items.reversal_ledger_items(reversal)
     return (
         Step("reversal", {"Put": put_new(items.reversal_item(reversal))}),
-        Step(
-            "attacker",
-            {
-                "Update": update(
-                    keys.player(attacker.id),
-                    changes + " ADD version :one",
-                    values,
-                    condition="version = :seen",
-                    names=season,
-                )
-            },
-        ),
-        Step(
-            "victim",
-            {
-                "Update": update(
-                    keys.player(victim.id),
-                    "SET #season = :points, losses = :losses"
-                    + and_set(victims_place)
-                    + " ADD version :one",
-                    {
-                        **as_values(victims_place),
-                        ":points": reversal.victim_points_after,
-                        ":losses": player_items.losses_attribute(losses),
-                        ":one": 1,
-                        ":seen": victim.version,
-                    },
-                    condition="version = :seen",
-                    names=season,
-                )
-            },
-        ),
-        Step("given", {"Put": put(given)}),
-        Step("returned", {"Put": put(returned)}),
+        *taken.moved,
+        Step("attacker", {"Update": change_player(attacker, attackers, at)}),
+        *returned.moved,
+        Step("victim", {"Update": change_player(victim, victims, at)}),
+        Step("given", {"Put": put(gave)}),
+        Step("returned", {"Put": put(got)}),
         record_action(action),
     )
 
@@ -156,35 +122,12 @@ def change_settings(
 
 def block(player: Player, at: datetime, action: Action) -> Transaction:
     """Keep a player that is still at the version seen out of heists, on either side."""
-    places = player_items.board_places(replace(player, blocked_at=at))
-    changes = f"SET blockedAt = :at REMOVE {', '.join(places)} ADD version :one"
-    return _change_player(player, changes, {":at": to_iso(at)}, action)
+    return _change(player, replace(player, blocked_at=at), {"blockedAt": to_iso(at)}, action)
 
 
 def unblock(player: Player, action: Action) -> Transaction:
     """Let a player that is still at the version seen take part again."""
-    places = player_items.board_places(replace(player, blocked_at=None))
-    there = {name: value for name, value in places.items() if value is not None}
-    sets = f" SET {and_set(there).removeprefix(', ')}" if there else ""
-    changes = f"REMOVE blockedAt{sets} ADD version :one"
-    return _change_player(player, changes, as_values(there), action)
-
-
-def _change_player(player: Player, changes: str, values: Item, action: Action) -> Transaction:
-    return (
-        Step(
-            "player",
-            {
-                "Update": update(
-                    keys.player(player.id),
-                    changes,
-                    {**values, ":one": 1, ":seen": player.version},
-                    condition="version = :seen",
-                )
-            },
-        ),
-        record_action(action),
-    )
+    return _change(player, replace(player, blocked_at=None), {"blockedAt": None}, action)
 
 
 def freeze(player: Player, at: datetime, action: Action) -> Transaction:
@@ -192,17 +135,17 @@ def freeze(player: Player, at: datetime, action: Action) -> Transaction:
 
     A player never heard of gets a state that says so, against events that come late.
     """
-    attributes = player_items.profile_attributes(player.profile)
-    attributes |= player_items.preferences_attributes(player.preferences)
-    attributes |= player_items.board_places(replace(player, erased_at=at))
-    names = {f"#{name}": name for name in (*attributes, "victims")}
-    values: dict[str, object] = {":at": to_iso(at), ":one": 1}
-    condition = "attribute_not_exists(version)"
-    if player.exists:
-        values[":seen"] = player.version
-        condition = "version = :seen"
-    changes = f"SET erasedAt = :at REMOVE blockedAt, {', '.join(names)} ADD version :one"
-    request = update(keys.player(player.id), changes, values, condition=condition, names=names)
+    personal = player_items.profile_attributes(player.profile)
+    personal |= player_items.preferences_attributes(player.preferences)
+    gone = dict.fromkeys((*personal, "victims", "blockedAt"))
+    attributes = {"erasedAt": to_iso(at), **gone}
+    return _change(player, replace(player, erased_at=at), attributes, action)
+
+
+def _change(seen: Player, after: Player, attributes: Item, action: Action) -> Transaction:
+    """`after` decides on the places on the boards."""
+    changed = {**attributes, **player_items.board_places(after)}
+    request = change_player(seen, changed, None)
     return (Step("player", {"Update": request}), record_action(action))
 
 
@@ -265,6 +208,7 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             return None if request is None else Redaction("closed leaderboards", key, request)
         case (
             Kind.PLAYER
+            | Kind.OLD_SEASONS
             | Kind.NOTICE
             | Kind.LEDGER
             | Kind.POINTS_EVENT

@@ -37,11 +37,7 @@ def player_from(player_id: str, item: Item | None) -> Player:
         blocked_at=optional_moment(item, "blockedAt"),
         erased_at=optional_moment(item, "erasedAt"),
         first_seen_at=optional_moment(item, "firstSeenAt"),
-        points={
-            name.removeprefix(SEASON_PREFIX): integer(item, name)
-            for name in item
-            if name.startswith(SEASON_PREFIX)
-        },
+        points=points_from(item),
         losses=_losses_from(optional(item, "losses", dict) or {}),
         victims=_victims_from(optional(item, "victims", dict) or {}),
         profile=Profile(
@@ -57,6 +53,19 @@ def player_from(player_id: str, item: Item | None) -> Player:
             email=optional(item, "emailChoices", dict) or {},
         ),
     )
+
+
+def points_from(item: Item) -> dict[str, int]:
+    """Points by season, of a player's item or of that of their old seasons."""
+    return {
+        name.removeprefix(SEASON_PREFIX): integer(item, name)
+        for name in item
+        if name.startswith(SEASON_PREFIX)
+    }
+
+
+def points_attributes(points: Mapping[str, int]) -> dict[str, object]:
+    return {season_attribute(season): each for season, each in points.items()}
 
 
 def board_place(player: Player, season: str, points: int) -> dict[str, object]:

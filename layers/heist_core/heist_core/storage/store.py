@@ -6,6 +6,7 @@ Every method raises what `table` does: Contention, Misconfigured, Unavailable.
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -218,6 +219,20 @@ class Store:
         players = {player_id: _player(found, player_id) for player_id in player_ids}
         return players, found.get(keys.SETTINGS["pk"])
 
+    def with_old_seasons(self, *players: Player) -> tuple[Player, ...]:
+        """The same with all of their seasons, read after them.
+
+        Whoever changes old seasons changes the player, too: what is no longer as it was read here
+        makes a commit of what was read before fail.
+        """
+        known = [keys.old_seasons(player.id) for player in players if player.exists]
+        found = self._table.by_partition(known) if known else {}
+        return tuple(
+            replace(player, old_points=player_items.points_from(found.get(key["pk"], {})))
+            for player in players
+            for key in [keys.old_seasons(player.id)]
+        )
+
     def save_profile(self, seen: Player, profile: Profile, now: datetime) -> None:
         """Raises Contention when the player is no longer at the version seen."""
         self._table.update(transactions.save_profile(seen, profile, now))
@@ -249,13 +264,18 @@ class Store:
         """What operators set over the variables."""
         return self._table.get(keys.SETTINGS)
 
-    def read_for_points(self, event_id: str, player_id: str) -> PointsSnapshot:
+    def read_for_points(
+        self, event_id: str, player_id: str, *, with_old_seasons: bool
+    ) -> PointsSnapshot:
         """Whether points of this event were added, and the player."""
         event = keys.points_event(event_id)
         found = self._table.by_partition([event, keys.player(player_id)])
         standing = found.get(event["pk"])
         change = None if standing is None else items.points_change_from(standing)
-        return PointsSnapshot(standing is not None, change, _player(found, player_id))
+        player = _player(found, player_id)
+        if with_old_seasons and standing is None:
+            (player,) = self.with_old_seasons(player)
+        return PointsSnapshot(standing is not None, change, player)
 
     def commit_points(self, earned: EarnedPoints, seen: Player, change: PointsChange) -> None:
         """Raises Contention when the event was counted, or the player is no longer as seen."""

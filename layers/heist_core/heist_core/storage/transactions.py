@@ -7,6 +7,7 @@ anything that the rules look at bumps it, so what the rules saw still holds at t
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from heist_core.domain.award import Award, EarnedPoints
 from heist_core.domain.heist import Heist, RefusedHeist
@@ -17,7 +18,8 @@ from heist_core.domain.points import PointsChange
 from heist_core.domain.times import to_iso
 
 from . import attributes, inbox_items, items, keys, player_items
-from .writes import Request, Step, Transaction, and_set, as_values, put, put_new, update
+from .wire import Item
+from .writes import Request, Step, Transaction, add, change, put, put_new, update
 
 READ_COUNT = "read count"
 """The step that counts what is marked as read; the others are named by their positions."""
@@ -30,66 +32,66 @@ def commit_heist(
     """The heist record, both players and both ledger entries, or nothing (SPEC section 3)."""
     plan = heist.plan
     at = to_iso(plan.at)
+    taken = change_points(attacker, "attacker", plan.season, plan.points_stolen, plan.at)
+    lost = change_points(victim, "victim", plan.season, -plan.points_stolen, plan.at)
     victims = attacker.victims_after_heist(victim.id, plan.at, pair_cooldown)
-    remembering = ", victims = :victims" if victims else ""
-    if attacker.victims and not victims:
-        remembering = " REMOVE victims"
     losses = victim.losses_after_heist(plan.season, plan.points_stolen)
-    attackers = player_items.board_place(attacker, plan.season, plan.attacker_points_after)
-    victims_place = player_items.board_place(victim, plan.season, plan.victim_points_after)
-    season = {"#season": player_items.season_attribute(plan.season)}
+    attackers: dict[str, object] = {
+        **taken.attributes,
+        "tokens": plan.tokens_left,
+        "tokensSpent": attacker.tokens_spent + 1,
+        "lastSpentAt": at,
+        "lastHeistAt": at,
+    }
+    if victims or attacker.victims:
+        attackers["victims"] = player_items.victims_attribute(victims) if victims else None
     gain, loss = items.heist_ledger_items(heist)
     return (
         Step("heist", {"Put": put_new(items.heist_item(heist))}),
-        Step(
-            "attacker",
-            {
-                "Update": update(
-                    keys.player(attacker.id),
-                    "SET #season = :points, tokens = :tokens, tokensSpent = :spent, "
-                    "lastSpentAt = :at, lastHeistAt = :at"
-                    + and_set(attackers)
-                    + remembering
-                    + " ADD version :one",
-                    {
-                        **as_values(attackers),
-                        ":victims": player_items.victims_attribute(victims) if victims else None,
-                        ":points": plan.attacker_points_after,
-                        ":tokens": plan.tokens_left,
-                        ":spent": attacker.tokens_spent + 1,
-                        ":at": at,
-                        ":one": 1,
-                        ":seen": attacker.version,
-                    },
-                    condition="version = :seen",
-                    names=season,
-                )
-            },
-        ),
+        *taken.moved,
+        Step("attacker", {"Update": change_player(attacker, attackers, plan.at)}),
+        *lost.moved,
         Step(
             "victim",
             {
-                "Update": update(
-                    keys.player(victim.id),
-                    "SET #season = :points, lastRobbedAt = :at, losses = :losses"
-                    + and_set(victims_place)
-                    + " ADD version :one",
+                "Update": change_player(
+                    victim,
                     {
-                        **as_values(victims_place),
-                        ":losses": player_items.losses_attribute(losses),
-                        ":points": plan.victim_points_after,
-                        ":at": at,
-                        ":one": 1,
-                        ":seen": victim.version,
+                        **lost.attributes,
+                        "lastRobbedAt": at,
+                        "losses": player_items.losses_attribute(losses),
                     },
-                    condition="version = :seen",
-                    names=season,
+                    plan.at,
                 )
             },
         ),
         Step("gain", {"Put": put(gain)}),
         Step("loss", {"Put": put(loss)}),
     )
+
+
+class PointsChanged(NamedTuple):
+    """What a change of points does to the player's item, and the steps that go before that one."""
+
+    attributes: dict[str, object]
+    moved: Transaction
+
+
+def change_points(seen: Player, name: str, season: str, more: int, now: datetime) -> PointsChanged:
+    """Points of a season, the place on its board, and the way out for seasons that got old.
+
+    Whatever changes the item of old seasons changes the player, too, in the same transaction. So
+    the player's version is a condition on both, for whoever reads the player first.
+    """
+    points, moved = seen.points_after(season, more, now)
+    after = replace(seen, points=points)
+    if not moved:
+        place = player_items.board_place(after, season, points[season])
+        return PointsChanged({player_items.season_attribute(season): points[season], **place}, ())
+    gone = dict.fromkeys(map(player_items.season_attribute, seen.points.keys() & moved.keys()))
+    kept = {**gone, **player_items.points_attributes(points), **player_items.board_places(after)}
+    added = add(keys.old_seasons(seen.id), player_items.points_attributes(moved))
+    return PointsChanged(kept, (Step(f"{name}'s old seasons", {"Update": added}),))
 
 
 def record_refusal(refused: RefusedHeist) -> Request:
@@ -154,47 +156,38 @@ def release_award(award: Award, *, to_new: bool) -> Transaction:
     )
 
 
-def commit_points(earned: EarnedPoints, seen: Player, change: PointsChange) -> Transaction:
+def commit_points(earned: EarnedPoints, seen: Player, told: PointsChange) -> Transaction:
     """Points of one event, once, with their ledger entry."""
-    attributes: dict[str, object] = {player_items.season_attribute(change.season): change.points}
-    attributes |= player_items.board_place(seen, change.season, change.points)
+    added = change_points(seen, "player", told.season, told.change, told.at)
     return (
-        Step("event", {"Put": put_new(items.points_event_item(earned, change))}),
-        Step("player", {"Update": _replaced(seen, attributes, change.at)}),
+        Step("event", {"Put": put_new(items.points_event_item(earned, told))}),
+        *added.moved,
+        Step("player", {"Update": change_player(seen, added.attributes, told.at)}),
         Step("ledger", {"Put": put(items.earned_ledger_item(earned))}),
     )
 
 
 def save_profile(seen: Player, profile: Profile, now: datetime) -> Request:
     """Replace the profile of a player that is still at the version seen (or still absent)."""
-    return _replaced(seen, player_items.profile_attributes(profile), now)
+    return change_player(seen, player_items.profile_attributes(profile), now)
 
 
 def save_preferences(seen: Player, preferences: Preferences, now: datetime) -> Request:
     """Replace the preferences of a player that is still at the version seen (or still absent)."""
     places = player_items.board_places(replace(seen, preferences=preferences))
-    return _replaced(seen, player_items.preferences_attributes(preferences) | places, now)
+    return change_player(seen, player_items.preferences_attributes(preferences) | places, now)
 
 
-def _replaced(seen: Player, attributes: dict[str, object], now: datetime) -> Request:
-    """Set attributes, or remove those that are None, if the player is still as seen."""
-    if not seen.exists:
-        attributes["firstSeenAt"] = to_iso(now)
-    names = {f"#n{number}": name for number, name in enumerate(attributes)}
-    values = {f":n{number}": value for number, value in enumerate(attributes.values())}
-    sets = [
-        f"#n{number} = {name}" for number, name in enumerate(values) if values[name] is not None
-    ]
-    removed = [name for name, value in zip(names, values.values(), strict=True) if value is None]
-    return update(
-        keys.player(seen.id),
-        "ADD version :one"
-        + (f" SET {', '.join(sets)}" if sets else "")
-        + (f" REMOVE {', '.join(removed)}" if removed else ""),
-        {**values, ":one": 1, ":seen": seen.version if seen.exists else None},
-        condition="version = :seen" if seen.exists else "attribute_not_exists(version)",
-        names=names,
-    )
+def change_player(seen: Player, new: Item, event_at: datetime | None) -> Request:
+    """Set attributes, or remove those that are None, if the player is still as seen.
+
+    `event_at`: when somebody new is first seen; None for what is no event about them.
+    """
+    key = keys.player(seen.id)
+    if seen.exists:
+        return change(key, new, {":seen": seen.version}, condition="version = :seen")
+    first = {**new, "firstSeenAt": attributes.iso(event_at)}
+    return change(key, first, {}, condition="attribute_not_exists(version)")
 
 
 def count_attempt(player_id: str, attempt: str, minute: datetime, limit: int) -> Request:

@@ -20,6 +20,9 @@ class Step(NamedTuple):
 Transaction = Sequence[Step]
 """All steps or none."""
 
+_RESERVED = frozenset({"hidden", "name"})
+"""Of our attributes, those that are words of DynamoDB's own."""
+
 
 def put(item: Item) -> Request:
     return {"Item": to_wire(item)}
@@ -34,14 +37,43 @@ def put_new(item: Item) -> Request:
     }
 
 
-def and_set(attributes: Item) -> str:
-    """What sets attributes more, behind others in an expression."""
-    return "".join(f", {name} = :{name}" for name in attributes)
+def change(key: Key, attributes: Item, values: Item, *, condition: str) -> Request:
+    """Set attributes, remove those that are None, and bump the version.
+
+    `values` are those of the condition.
+    """
+    there = {name: value for name, value in attributes.items() if value is not None}
+    sets = ", ".join(f"{_word(name)} = :{_letters(name)}" for name in there)
+    gone = ", ".join(_word(name) for name in attributes if name not in there)
+    return update(
+        key,
+        (f"SET {sets} " if sets else "") + (f"REMOVE {gone} " if gone else "") + "ADD version :one",
+        {**{f":{_letters(name)}": value for name, value in there.items()}, ":one": 1, **values},
+        condition=condition,
+        names=_names(attributes),
+    )
 
 
-def as_values(attributes: Item) -> dict[str, object]:
-    """The values for `and_set`."""
-    return {f":{name}": value for name, value in attributes.items()}
+def add(key: Key, attributes: Item) -> Request:
+    """Add to numbers; what is not there is zero."""
+    sums = ", ".join(f"{_word(name)} :{_letters(name)}" for name in attributes)
+    values = {f":{_letters(name)}": value for name, value in attributes.items()}
+    return update(key, f"ADD {sums}", values, names=_names(attributes))
+
+
+def _word(name: str) -> str:
+    """What an attribute is called in an expression."""
+    plain = name.isalnum() and name not in _RESERVED
+    return name if plain else f"#{_letters(name)}"
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name))
+
+
+def _names(attributes: Item) -> dict[str, str]:
+    words = {_word(name): name for name in attributes}
+    return {word: name for word, name in words.items() if word != name}
 
 
 def update(
@@ -57,6 +89,6 @@ def update(
         request["ExpressionAttributeValues"] = to_wire(values)
     if condition is not None:
         request["ConditionExpression"] = condition
-    if names is not None:
+    if names:
         request["ExpressionAttributeNames"] = dict(names)
     return request

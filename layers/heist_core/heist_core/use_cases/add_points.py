@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.award import EarnedPoints
 from heist_core.domain.points import PointsChange
+from heist_core.domain.times import season_of
 
 from .clock import Clock
 from .retry import until_uncontended
@@ -42,11 +43,13 @@ class AddPoints:
         return adding
 
     def _add(self, earned: EarnedPoints) -> tuple[Adding, PointsChange | None]:
-        seen = self.store.read_for_points(earned.event_id, earned.player_id)
+        now = self.clock.now()
+        old = earned.season != season_of(now)
+        seen = self.store.read_for_points(earned.event_id, earned.player_id, with_old_seasons=old)
         if seen.added:
             return Adding.KNOWN, seen.change
         if seen.player.erased:
             return Adding.ERASED, None
-        change = earned.change_of(seen.player, self.clock.now())
+        change = earned.change_of(seen.player, now)
         self.store.commit_points(earned, seen.player, change)
         return Adding.ADDED, change

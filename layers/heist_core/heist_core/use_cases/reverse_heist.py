@@ -48,7 +48,9 @@ class ReverseHeist:
         if not isinstance(heist, Heist):
             raise NotReversible(f"it was refused ({heist.refusal.code}) and moved nothing")
         players, _ = self.store.players_and_settings(heist.parties, with_settings=False)
-        attacker, victim = players[heist.attacker_id], players[heist.victim_id]
+        attacker, victim = self.store.with_old_seasons(
+            players[heist.attacker_id], players[heist.victim_id]
+        )
         standing = self.store.reversal(heist_id)
         if standing is None:
             reversal = plan_reversal(
