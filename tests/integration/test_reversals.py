@@ -144,6 +144,7 @@ def test_an_attacker_without_any_points_left_gives_nothing_and_it_is_on_record(
     assert_sound(playing)
 
 
+@pytest.mark.many_calls
 def test_a_heist_of_a_finished_season_moves_points_of_that_season_only(
     playing: Game, robbed: str
 ) -> None:
@@ -197,6 +198,7 @@ def renamed(game: Game) -> object:
     return game.call("upsert_player", bus_event("upsert_player", game.time(), **update))
 
 
+@pytest.mark.many_calls
 @pytest.mark.parametrize(
     ("meanwhile", "alice_points", "bob_points", "alice_tokens"),
     [
@@ -272,6 +274,7 @@ def test_a_cooldown_started_meanwhile_is_not_lifted(playing: Game, robbed: str) 
     assert_sound(playing)
 
 
+@pytest.mark.many_calls
 @pytest.mark.parametrize("operation", ["get_item", "batch_get_item", "transact_write_items"])
 @pytest.mark.parametrize("skip", [0, 1])
 def test_of_two_reversals_at_once_one_does_it_and_the_other_says_so(
@@ -375,6 +378,7 @@ def test_a_reversal_whose_answer_was_lost_is_reported_as_done_by_this_call(
     assert_sound(playing)
 
 
+@pytest.mark.many_calls
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, 5))
 def test_wherever_one_call_is_lost_the_heist_is_reversed_once(

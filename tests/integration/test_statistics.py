@@ -215,6 +215,7 @@ class History:
         consumer(self.game, batch_size=size, deliveries=times).deliver(batch)
 
 
+@pytest.mark.many_calls
 @ONE_ENGINE
 def test_over_a_random_history_the_reports_equal_the_guides_sql(
     game: Game, database: Database
@@ -299,6 +300,7 @@ def lose() -> None:
     raise LOST
 
 
+@pytest.mark.many_calls
 @ONE_ENGINE
 @pytest.mark.parametrize(
     ("moment", "strike"), [("before", crash), ("before", lose), ("after", lose)]
@@ -354,6 +356,7 @@ def before_call(game: Game, number: int, act: Callable[[], object]) -> list[str]
     return hit
 
 
+@pytest.mark.many_calls
 @ONE_ENGINE
 @pytest.mark.parametrize("other", ["publish_and_count", "sweep_notifications"])
 def test_another_delivery_between_any_two_calls_doubles_nothing(game: Game, other: str) -> None:
@@ -656,6 +659,7 @@ def test_statistics_that_were_damaged_are_right_after_a_rebuild(game: Game) -> N
     assert_counted_once(game, 5)
 
 
+@pytest.mark.many_calls
 @ONE_ENGINE
 def test_the_stream_may_go_on_at_any_call_of_a_rebuild(game: Game) -> None:
     """Delivers new facts before its n-th call; a rebuild that is stopped there goes on."""

@@ -261,6 +261,7 @@ def scenes(
             return
 
 
+@pytest.mark.many_calls
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_the_notifier_fails_everyone_is_notified_exactly_once(
     new_game: Callable[[], Game], moment: str, strike: Callable[[], None]
@@ -295,6 +296,7 @@ def test_wherever_the_notifier_fails_everyone_is_notified_exactly_once(
     }
 
 
+@pytest.mark.many_calls
 @ONE_ENGINE
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_it_fails_a_heist_and_its_reversal_are_notified_exactly_once_each(
@@ -326,6 +328,7 @@ def test_wherever_it_fails_a_heist_and_its_reversal_are_notified_exactly_once_ea
         assert published == {"HeistCommitted", "HeistReversed"}
 
 
+@pytest.mark.many_calls
 @ONE_ENGINE
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_the_sweeper_fails_the_next_ones_finish(
@@ -361,6 +364,7 @@ def test_two_faults_leave_at_most_two_mails_and_say_so(game: Game) -> None:
     assert [letter["reason"] for letter in game.notifier_queue] == ["MAIL_DOUBTFUL"]
 
 
+@pytest.mark.many_calls
 @ONE_ENGINE
 @pytest.mark.parametrize("first", ["notify_players", "sweep_notifications"])
 def test_stream_and_sweeper_at_the_same_time_double_nothing(
