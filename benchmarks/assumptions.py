@@ -38,6 +38,7 @@ ALARM = 0.10
 METRIC = 0.30
 DASHBOARD = 3.00
 KEY = 1.00
+SECRET = 0.40
 SIGN_IN_TIERS = {  # Cognito: up to so many players in a month, dollars each
     "LITE": ((10_000, 0.0), (100_000, 0.0055), (1_000_000, 0.0046), (10_000_000, 0.00325),
              (float("inf"), 0.0025)),

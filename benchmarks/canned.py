@@ -76,6 +76,8 @@ def answer(operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
             return {} if kind == "BOARD" else {"Item": state(name)}
         case "Query" | "Scan":
             return _found(request)
+        case "GetSecretValue":
+            return {"SecretString": '{"key": "k", "old": []}'}
         case "UpdateItem":
             return _update(request)
         case "TransactWriteItems" | "PutItem":

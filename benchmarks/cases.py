@@ -50,6 +50,8 @@ class Case:
             "NOTIFIER_DLQ_URL": f"{endpoint}/notifier",
             "EVENT_BUS_NAME": "heists",
             "SENDER_EMAIL": "heists@example.com",
+            "UNSUBSCRIBE_KEY_ID": "key",
+            "API_URL": "https://api.example.com",
             "LAMBDA_TASK_ROOT": "/var/task",  # without it the SDK of X-Ray loads a third more
             "POWERTOOLS_SERVICE_NAME": "heist-core",
             "POWERTOOLS_METRICS_NAMESPACE": "HeistCore",

@@ -119,7 +119,7 @@ def month(players: int, code: Code = NOW, digest: float = 0.0, tier: str = "") -
 
 def idle() -> float:
     """Dollars a month of a stack on which nobody plays."""
-    return given.ALARMS * given.ALARM + given.DASHBOARD + given.KEY
+    return given.ALARMS * given.ALARM + given.DASHBOARD + given.KEY + given.SECRET
 
 
 def rows(columns: Mapping[str, Month]) -> list[str]:

@@ -92,8 +92,11 @@ class Template:
         raise ProblemError(f"local/routes.py does not know {function}, which the API now uses.")
 
 
-def import_routes(endpoint: str) -> tuple[str, int]:
-    """Makes routes, integrations, authorizers and CORS; the API's id and the number of routes."""
+def import_routes(endpoint: str) -> tuple[str, int, int]:
+    """Makes routes, integrations, authorizers and CORS.
+
+    The API's id, the number of routes, and of those among them that take no token.
+    """
     template = Template(endpoint)
     apigateway = session().client("apigatewayv2", endpoint_url=endpoint)
     ((name, api),) = (
@@ -107,16 +110,17 @@ def import_routes(endpoint: str) -> tuple[str, int]:
         scheme: make_authorizer(apigateway, api_id, scheme, template.resolve(described))
         for scheme, described in body["components"]["securitySchemes"].items()
     }
-    routes = 0
+    routes = open_ones = 0
     for path, methods in template.resolve(body["paths"]).items():
         for method, operation in methods.items():
-            make_route(apigateway, api_id, f"{method.upper()} {path}", operation, authorizers)
+            key = f"{method.upper()} {path}"
+            open_ones += make_route(apigateway, api_id, key, operation, authorizers)
             routes += 1
     # From the original: the emulator's SAM transform puts parameters' defaults into CORS.
     cors = template.original["Resources"][name]["Properties"].get("CorsConfiguration")
     if allowed := template.resolve(cors):
         apigateway.update_api(ApiId=api_id, CorsConfiguration=allowed)
-    return api_id, routes
+    return api_id, routes, open_ones
 
 
 def make_authorizer(
@@ -141,8 +145,11 @@ def make_route(
     key: str,
     operation: dict[str, Any],
     authorizers: dict[str, str],
-) -> None:
-    """Makes one route with its Lambda integration and the authorizer that its security names."""
+) -> bool:
+    """Makes one route with its Lambda integration and the authorizer that its security names.
+
+    Whether it is open to all.
+    """
     described = operation["x-amazon-apigateway-integration"]
     integration = apigateway.create_integration(
         ApiId=api_id,
@@ -153,13 +160,14 @@ def make_route(
     )
     target = f"integrations/{integration['IntegrationId']}"
     schemes = [scheme for entry in operation.get("security", []) for scheme in entry]
-    if schemes != ["NONE"]:
-        apigateway.create_route(
-            ApiId=api_id,
-            RouteKey=key,
-            Target=target,
-            AuthorizationType="JWT",
-            AuthorizerId=authorizers[schemes[0]],
-        )
-    else:
+    if schemes == ["NONE"]:  # so SAM names an open route
         apigateway.create_route(ApiId=api_id, RouteKey=key, Target=target)
+        return True
+    apigateway.create_route(
+        ApiId=api_id,
+        RouteKey=key,
+        Target=target,
+        AuthorizationType="JWT",
+        AuthorizerId=authorizers[schemes[0]],
+    )
+    return False

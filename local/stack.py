@@ -270,8 +270,8 @@ def running_stack(
             resources = deployment.deploy(template, machine.endpoint, values)
             done.note = f"{resources} resources"
         with step("routes") as done:
-            api_id, routes = import_routes(machine.endpoint)
-            done.note = f"{routes}, JWT on all of the API"
+            api_id, routes, open_ones = import_routes(machine.endpoint)
+            done.note = f"{routes}, JWT on all but {open_ones}"
         stack = Stack(read_outputs(machine.endpoint, api_id, run_id))
         stack.ses.create_email_identity(EmailIdentity=deployment.SENDER)
         yield stack

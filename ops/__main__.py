@@ -32,6 +32,7 @@ from ops import (
     redrive,
     report,
     reverse,
+    rotate_key,
     smoke,
     unblock,
 )
@@ -61,6 +62,7 @@ COMMANDS: dict[str, Command] = {
     "redrive": redrive,
     "report": report,
     "reverse": reverse,
+    "rotate-key": rotate_key,
     "simulate": simulator,
     "smoke": smoke,
     "unblock": unblock,

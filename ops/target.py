@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import boto3
 import urllib3
 
 from heist_core.domain.action import Action
 from heist_core.domain.times import to_milliseconds
+from heist_core.mail.links import SecretsClient
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
@@ -37,6 +38,12 @@ _THREADS = 8
 
 class OperatorError(Exception):
     """Something the operator can do something about; the message says what."""
+
+
+class Secrets(SecretsClient, Protocol):
+    """What is called of Secrets Manager."""
+
+    def put_secret_value(self, *, SecretId: str, SecretString: str) -> object: ...  # noqa: N803
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,11 @@ class Target:
     @cached_property
     def sqs(self) -> "SQSClient":
         return self.session.client("sqs", endpoint_url=self.endpoint)
+
+    @cached_property
+    def secrets(self) -> "Secrets":
+        client: Secrets = self.session.client("secretsmanager", endpoint_url=self.endpoint)
+        return client
 
     @cached_property
     def cognito(self) -> "CognitoIdentityProviderClient":

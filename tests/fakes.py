@@ -24,6 +24,7 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice
 from heist_core.domain.owed import Owed
 from heist_core.domain.player import Player
+from heist_core.mail.links import SecretsClient, UnsubscribeLinks
 from heist_core.storage.store import Delivered, Store
 from heist_core.use_cases.clock import Clock
 from tests.aws_models import check_request
@@ -198,6 +199,43 @@ class FakeQueue:
         return iter(self.letters)
 
 
+class FakeSecrets:
+    """Secrets Manager with the secret of the unsubscribe links."""
+
+    def __init__(self, key: str = "k" * 64, **old: str) -> None:
+        """`old` keys, with until when they are good."""
+        self.secret = ""
+        self.holds(key, **old)
+        self.fails = Faults()
+        self.reads = 0
+
+    def holds(self, key: str, **old: str) -> None:
+        """What an operator puts there."""
+        kept = [{"key": each, "until": until} for each, until in old.items()]
+        self.secret = json.dumps({"key": key, "old": kept})
+
+    def get_secret_value(self, *, SecretId: str) -> Mapping[str, str]:  # noqa: N803
+        check_request("secretsmanager", "GetSecretValue", {"SecretId": SecretId})
+        self.reads += 1
+        self.fails.strike()
+        return {"SecretString": self.secret}
+
+    def put_secret_value(self, *, SecretId: str, SecretString: str) -> None:  # noqa: N803
+        request = {"SecretId": SecretId, "SecretString": SecretString}
+        check_request("secretsmanager", "PutSecretValue", request)
+        self.fails.strike()
+        self.secret = SecretString
+
+
+def fake_links(
+    secrets: FakeSecrets | None = None, clock: FakeClock | None = None
+) -> UnsubscribeLinks:
+    """Links of an API at https://api.example.com."""
+    time = clock or FakeClock()
+    api = "https://api.example.com"
+    return UnsubscribeLinks(secrets or FakeSecrets(), "key", api, time, time.monotonic)
+
+
 @dataclass
 class FakeEventBridge:
     """EventBridge: `published` are detail types and details, in order."""
@@ -259,6 +297,10 @@ class Tapped:
     @property
     def as_ses(self) -> SESV2Client:
         return cast("SESV2Client", self)
+
+    @property
+    def as_secrets(self) -> SecretsClient:
+        return cast("SecretsClient", self)
 
     @property
     def as_sqs(self) -> SQSClient:

@@ -179,6 +179,8 @@ def accesses(operation: str, request: Mapping[str, Any]) -> Iterator[Access]:
         case "send_message":
             name = next(each for each in QUEUES if each.lower()[:6] in request["QueueUrl"])
             yield Access("sqs:SendMessage", f"${{{name}.Arn}}", {})
+        case "get_secret_value":
+            yield Access("secretsmanager:GetSecretValue", request["SecretId"], {})
         case "send_email":
             sender = {SENDER: [_on_aws().parameters["SenderEmail"]]}
             for resource in ("identity/example.com", "configuration-set/the-identitys-default"):

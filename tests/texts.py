@@ -17,6 +17,7 @@ from heist_core.texts import FOLDER, PLACEHOLDER, Texts, Value, leaves
 from tests.builders import award, heist, reversal
 
 MAY_BE_EMPTY = {"product.address"}
+LINK = "https://api.example.com/api/heist/unsubscribe/abc-_123"
 
 
 def mailed_events(
@@ -33,7 +34,7 @@ def mailed_events(
 def every_mail(texts: Texts, *names: str | None) -> list[Mail]:
     """Each form of a mail, between players of these names."""
     return [
-        mail_of(event, notice, texts)
+        mail_of(event, notice, texts, LINK)
         for event in (*mailed_events(*names), award(name=(*names, "Carol")[0]))
         for notice in notices_of(event)
     ]

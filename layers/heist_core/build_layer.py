@@ -50,6 +50,7 @@ OPERATIONS = {
         "UpdateItem",
     },
     "events": {"PutEvents"},
+    "secretsmanager": {"GetSecretValue"},
     "sesv2": {"SendEmail"},
     "sqs": {"SendMessage"},
 }

@@ -1,16 +1,10 @@
 """One mail each to attacker and victim, if they want mail (SPEC section 5)."""
 
-from typing import Any
-
-from tests.e2e.world import World, eventually, unique
+from tests.e2e.world import World, unique
 
 
 def _address() -> str:
     return f"{unique('mail')}@example.com"
-
-
-def _mail(world: World, address: str) -> Any:
-    return eventually(lambda: world.mails_to(address), lambda seen: seen)[0]
 
 
 def _settle(world: World) -> None:
@@ -18,8 +12,8 @@ def _settle(world: World) -> None:
     robber_address, victim_address = _address(), _address()
     robber = world.robber(email=robber_address)
     robber.rob(world.victim(email=victim_address))
-    _mail(world, robber_address)
-    _mail(world, victim_address)
+    world.first_mail_to(robber_address)
+    world.first_mail_to(victim_address)
 
 
 def test_a_heist_sends_exactly_one_mail_to_each_side(world: World) -> None:
@@ -29,7 +23,7 @@ def test_a_heist_sends_exactly_one_mail_to_each_side(world: World) -> None:
     victim = world.victim(points=900, name="Marian", email=victim_address)
     robber.rob(victim)
 
-    won, lost = _mail(world, robber_address), _mail(world, victim_address)
+    won, lost = world.first_mail_to(robber_address), world.first_mail_to(victim_address)
 
     assert won["To"] == [robber_address]
     assert lost["To"] == [victim_address]
@@ -53,7 +47,7 @@ def test_names_are_escaped_in_html_and_cannot_add_headers(world: World) -> None:
     robber = world.robber(name=evil, email=robber_address)
     robber.rob(world.victim(name=evil, email=victim_address))
     for address in (robber_address, victim_address):
-        mail = _mail(world, address)
+        mail = world.first_mail_to(address)
         assert "<img" not in mail["BodyHtml"]
         assert "&lt;img" in mail["BodyHtml"]
         assert "\n" not in mail["Subject"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -86,6 +87,13 @@ def unique(prefix: str = "p") -> str:
     return f"{prefix}-{uuid.uuid4().hex[:20]}"
 
 
+def link_in(mail: Mapping[str, Any]) -> str:
+    """Where a mail is ended, as a path below the base path; its text and HTML say the same."""
+    [link] = re.findall(r"https?://\S+", mail["BodyText"])
+    assert f'href="{link}"' in mail["BodyHtml"]
+    return str(link).partition(BASE_PATH)[2]
+
+
 def now_iso() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -138,21 +146,18 @@ class Contract:
         for name, header in response.get("headers", {}).items():
             if self._resolved(header).get("required"):
                 assert name.lower() in reply.headers, f"header {name} is missing: {where}"
-        assert reply.headers.get("content-type", "").startswith("application/json"), where
-        error = next(
-            iter(
-                self._validator(pointer + "/content/application~1json/schema").iter_errors(
-                    reply.body
-                )
-            ),
-            None,
-        )
+        [media_type] = response["content"]
+        assert reply.headers.get("content-type", "").startswith(media_type), where
+        validator = self._validator(f"{pointer}/content/{_escaped(media_type)}/schema")
+        body = reply.body if media_type == "application/json" else reply.content.decode()
+        error = next(iter(validator.iter_errors(body)), None)
         assert error is None, f"{where}\n{error}"
 
     def _template(self, path: str) -> str:
-        target = f"{BASE_PATH}/can-rob/"
-        if path.startswith(target) and "/" not in path[len(target) :] and path != target:
-            return target + "{targetUserId}"
+        for parameter in ("can-rob/{targetUserId}", "unsubscribe/{token}"):
+            before = f"{BASE_PATH}/{parameter.partition('{')[0]}"
+            if path.startswith(before) and "/" not in path[len(before) :] and path != before:
+                return f"{BASE_PATH}/{parameter}"
         return path
 
     def _resolved(self, node: dict[str, Any]) -> dict[str, Any]:
@@ -456,6 +461,10 @@ class World:
             (mail for mail in sent if address in mail["To"]),
             key=lambda mail: float(mail["Timestamp"]),
         )
+
+    def first_mail_to(self, address: str) -> Any:
+        """The first mail to an address, once it is there."""
+        return eventually(lambda: self.mails_to(address), lambda seen: seen)[0]
 
     def _emulator(self, path: str) -> Any:
         endpoint = urlsplit(self.outputs["Endpoint"])

@@ -23,6 +23,7 @@ from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
 from heist_core.http import api
 from heist_core.http.ceiling import Ceiling
+from heist_core.mail.links import UnsubscribeLinks
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
@@ -42,6 +43,7 @@ from tests.fakes import (
     FakeClock,
     FakeEventBridge,
     FakeQueue,
+    FakeSecrets,
     FakeSes,
     LambdaContext,
     SameThread,
@@ -59,7 +61,7 @@ T = TypeVar("T")
 FUNCTIONS = (
     *("get_tokens", "execute_heist", "check_target"),
     *("list_notifications", "mark_notifications_read", "count_unread", "list_heists"),
-    "manage_preferences",
+    *("manage_preferences", "unsubscribe"),
     *("show_player", "list_targets", "show_leaderboard", "keep_leaderboard"),
     *("award_token", "upsert_player", "add_points"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
@@ -99,6 +101,7 @@ class Game:
         self.statistics_store = StatisticsStore(self.gateway)
         self.record_executor: Executor = SameThread()
         self.ses = FakeSes()
+        self.secrets = FakeSecrets()
         self.events_queue = FakeQueue()
         self.notifier_queue = FakeQueue()
         self.bridge = FakeEventBridge()
@@ -130,7 +133,10 @@ class Game:
             "dead_letters": lambda variable: queues[variable],
             "record_executor": lambda: self.record_executor,
             "bus": lambda: Bus(Tapped(self.bridge, self.tap, self.guard).as_events, "heist-core"),
-            "mailer": lambda: Mailer(Tapped(self.ses, self.tap, self.guard).as_ses, self.sender),
+            "mailer": lambda: Mailer(
+                Tapped(self.ses, self.tap, self.guard).as_ses, self.sender, self.links
+            ),
+            "unsubscribe_links": lambda: self.links,
             "statistics_store": lambda: self.statistics_store,
             "audit_table": self.audited,
         }.items():
@@ -144,6 +150,13 @@ class Game:
     def restart(self, **variables: object) -> None:
         """A new instance: nothing is remembered, and these variables are set."""
         self.refusals = Tally(DAY, lambda: self.time().timestamp())
+        self.links = UnsubscribeLinks(
+            Tapped(self.secrets, self.tap, self.guard).as_secrets,
+            "${UnsubscribeKey.Id}",
+            "https://api.example.com",
+            self.time,
+            self.time.monotonic,
+        )
         self.settings = LiveSettings(
             parse_settings(variables), self.time.monotonic, self._count_invalid
         )

@@ -21,10 +21,10 @@ class FakeLambda:
     """A deployed function's configuration."""
 
     def __init__(self) -> None:
-        self.variables: dict[str, str] = {"TABLE_NAME": "heist-core"}
+        self.variables = {"TABLE_NAME": "heist-core", "UNSUBSCRIBE_KEY_ID": "${UnsubscribeKey.Id}"}
 
     def get_function_configuration(self, *, FunctionName: str) -> dict[str, object]:  # noqa: N803
-        assert FunctionName == "heist-core-local-execute-heist"
+        assert FunctionName in ("heist-core-local-execute-heist", "heist-core-local-unsubscribe")
         return {"Environment": {"Variables": self.variables}}
 
 
@@ -39,6 +39,7 @@ def desk_of(game: Game, capsys: pytest.CaptureFixture[str]) -> Desk:
         store=game.store,
         now=game.time,
         lambdas=functions,
+        secrets=game.secrets,
         clock=game.time.clock,
     )
     return Desk(target, capsys, functions.variables)

@@ -47,7 +47,7 @@ def every_function_does_all_it_can(game: Game) -> None:
 
     stream = Stream(game)
     for round_of_two in range(2):  # told by the stream, then by the sweeper
-        game.settings_are_due()
+        game.restart()
         won = game.rob("alice", "bob", f"key-{round_of_two}")
         assert won.status == 200, won
         game.rob("alice", "nobody")
@@ -69,6 +69,10 @@ def every_function_does_all_it_can(game: Game) -> None:
     for route in ("GET", "PUT"):
         chosen = {**sample("manage_preferences"), "routeKey": f"{route} /api/heist/preferences"}
         assert game.request("manage_preferences", chosen).status == 200
+    link = sample("unsubscribe")
+    link["pathParameters"] = {"token": game.links.to("alice", "robbed").rpartition("/")[2]}
+    game.restart(HEIST_COOLDOWN_HOURS=0, HEIST_TARGET_COOLDOWN_HOURS=0)
+    assert game.call("unsubscribe", link)["statusCode"] == 200
     poisoned = game.item(keys.heist(heist_id))
     assert poisoned is not None
     game.put(

@@ -15,7 +15,7 @@ from heist_core.domain.notices import notices_of
 from heist_core.mail.mailer import LONGEST_IDLE_SECONDS, Mailer
 from tests.builders import heist
 from tests.engines import Engine
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, fake_links
 from tests.integration.game import Game
 from tests.proxies import IdleConnections
 
@@ -67,7 +67,7 @@ def test_the_first_mail_after_a_freeze_is_not_doubtful(
             config=wiring._config(attempts=1, read_timeout=10),
         )
         with closing(client):
-            mailer = Mailer(client, "heists@example.com", clock.monotonic)
+            mailer = Mailer(client, "heists@example.com", fake_links(), clock.monotonic)
             for _ in range(3):
                 mailer.send("alice@example.com", event, notices_of(event)[0])
                 connections.forget()

@@ -27,7 +27,7 @@ from tests.builders import (
 )
 from tests.embedded_metrics import counted
 from tests.engines import table_definition
-from tests.fakes import LambdaContext, client_error, lines_of
+from tests.fakes import FakeSecrets, LambdaContext, client_error, lines_of
 from tests.integration.game import FUNCTIONS, Game
 
 # can-rob
@@ -142,7 +142,9 @@ def test_a_request_of_the_wrong_shape_is_a_400_that_touches_nothing(
     assert all(set(error) == {"code", "path", "message"} for error in answer.body["errors"])
 
 
-API_FUNCTIONS = [name for name in FUNCTIONS if "routeKey" in sample(name)]
+API_FUNCTIONS = [
+    name for name in FUNCTIONS if "authorizer" in sample(name).get("requestContext", {})
+]
 
 
 @pytest.mark.parametrize("function", API_FUNCTIONS)
@@ -211,6 +213,9 @@ def play_everything(game: Game) -> None:
         assert game.request(function, event).status == 200
     event = execute_event("alice", NAME, source_ip=IP)
     assert game.request("execute_heist", event).status == 400
+    link = sample("unsubscribe")
+    link["pathParameters"] = {"token": game.links.to("alice", "token").rpartition("/")[2]}
+    assert game.call("unsubscribe", link)["statusCode"] == 200
     records = [
         stream_record(items.heist_item(heist(attacker_name=NAME, victim_name=NAME)), 1),
         stream_record(items.award_item(award(name=NAME)), 2),
@@ -326,12 +331,17 @@ def deployed(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             boto3.client("sqs").create_queue(QueueName=f"{stack}-{name}")["QueueUrl"]
             for name in ("events", "notifier")
         ]
+        secret = boto3.client("secretsmanager").create_secret(
+            Name=stack, SecretString=FakeSecrets().secret
+        )
         variables = {
             "TABLE_NAME": stack,
             "EVENTS_DLQ_URL": queues[0],
             "NOTIFIER_DLQ_URL": queues[1],
             "EVENT_BUS_NAME": stack,
             "SENDER_EMAIL": f"{stack}@example.com",
+            "UNSUBSCRIBE_KEY_ID": secret["ARN"],
+            "API_URL": "https://api.example.com",
             "AWS_ENDPOINT_URL": "",
         }
         for name, value in variables.items():
@@ -374,7 +384,8 @@ def test_the_functions_work_as_they_are_wired(deployed: str) -> None:
     kept = call("keep_leaderboard", sample("keep_leaderboard"))
     assert isinstance(kept, dict)
     assert kept["players"] is not None
-    for name in ("list_heists", "show_player", "list_targets", "show_leaderboard"):
+    others = ("list_heists", "show_player", "list_targets", "show_leaderboard", "unsubscribe")
+    for name in others:
         assert status(name, sample(name)) == 200
     letters = boto3.client("sqs").get_queue_attributes(
         QueueUrl=deployed, AttributeNames=["ApproximateNumberOfMessages"]

@@ -61,6 +61,7 @@ from heist_core.use_cases.notify_players import NotifyPlayers
 from heist_core.use_cases.publish_and_count import PublishAndCount
 from heist_core.use_cases.publish_event import PublishEvent
 from heist_core.use_cases.sweep_notifications import SweepNotifications
+from tests.fakes import fake_links
 from tests.proxies import body_of, reply
 
 from .checker import Answer
@@ -276,7 +277,7 @@ class Application:
         store = Store(table, self._executor)
         settings = LiveSettings(self._variables, self._settings_age, lambda: None)
         letters = self._letters()
-        mailer = Mailer(self._clients.ses, "heists@example.com")
+        mailer = Mailer(self._clients.ses, "heists@example.com", fake_links())
         notify = NotifyPlayers(store, mailer, letters, settings, self.time)
         publish = PublishEvent(store, Bus(self._clients.events, "bus"))
         statistics_store = StatisticsStore(table)

@@ -21,7 +21,7 @@ from local.deployment import build
 from local.tools import ENVIRONMENTS, ROOT
 
 LAYER_AND_FUNCTION_MEGABYTES = 10
-ENDPOINTS = {"dynamodb": "dynamodb", "events": "events", "sesv2": "email", "sqs": "sqs"}
+ENDPOINTS = {name: name for name in OPERATIONS} | {"sesv2": "email"}
 UNCHECKED_HASH = 1  # PEP 552: byte code that is taken without looking at its source
 
 # Stands in for Lambda: the standard library, one function's folder and the layer, nothing else.
@@ -37,7 +37,7 @@ for folder in functions:
 import botocore.session
 session = botocore.session.get_session()
 made = {}
-for service in ("dynamodb", "events", "sesv2", "sqs"):
+for service in ("dynamodb", "events", "secretsmanager", "sesv2", "sqs"):
     keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
     client = session.create_client(service, "eu-west-1", **keys)
     made[service] = [client.meta.endpoint_url, sorted(client.meta.service_model.operation_names)]
@@ -65,6 +65,7 @@ found = {}
 for service, method, parameters in (
     ("dynamodb", "get_item", {"TableName": "table", "Key": {}}),
     ("events", "put_events", {"Entries": []}),
+    ("secretsmanager", "get_secret_value", {"SecretId": "key"}),
     ("sesv2", "send_email", {"Content": {}}),
     ("sqs", "send_message", {"QueueUrl": "https://queue", "MessageBody": ""}),
 ):

@@ -26,7 +26,14 @@ from heist_core.use_cases.notify_players import LEASE
 from local.tools import ENVIRONMENTS
 from ops.erase import SETTLING
 from ops.template import load
-from tests.template.processed import Processed, as_list, every_combination, expanded
+from tests.template.processed import (
+    Processed,
+    as_list,
+    decided,
+    every_combination,
+    expanded,
+    translated,
+)
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = load()
@@ -35,6 +42,12 @@ RESOURCES: dict[str, dict[str, Any]] = expanded(TEMPLATE)["Resources"]
 FUNCTIONS = {
     name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"
 }
+OPEN_ROUTES = {
+    ("GET", "/api/heist/unsubscribe/{token}"),
+    ("POST", "/api/heist/unsubscribe/{token}"),
+}
+"""The link in a mail is for whoever has it; its token is signed."""
+OWN_DOMAIN = {"PublicUrl": "https://play.example.com"}
 UNKNOWN_EVENTS = "UnknownEventsRule"
 EVENT_FUNCTIONS = ("AwardTokenFunction", "UpsertPlayerFunction", "AddPointsFunction")
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
@@ -188,6 +201,7 @@ def test_nobody_may_delete_and_only_the_audit_may_scan(on_aws: Processed) -> Non
     streams = {"DescribeStream", "GetRecords", "GetShardIterator", "ListStreams"}
     assert actions == {f"dynamodb:{name}" for name in used | streams} | LOGS | XRAY | {
         "events:PutEvents",
+        "secretsmanager:GetSecretValue",
         "ses:SendEmail",
         "sqs:SendMessage",
     }
@@ -223,13 +237,60 @@ def test_tracing_is_off_unless_asked_for_and_its_permission_is_in_each_role(
 PAGES = {"/play", "/play/{proxy+}", "/ops", "/ops/{proxy+}"}
 
 
-def test_every_route_but_the_pages_needs_a_token(combinations: list[Processed]) -> None:
+def test_every_route_but_the_open_ones_needs_a_token(combinations: list[Processed]) -> None:
     for processed in combinations:
         (api,) = processed.of_type("AWS::ApiGatewayV2::Api").values()
+        open_ones = set()
         for path, methods in api["Body"]["paths"].items():
             for method, operation in methods.items():
-                scheme = "NONE" if path in PAGES else "PlayerToken"
-                assert operation["security"] == [{scheme: []}], (method, path)
+                if operation["security"] == [{"NONE": []}]:
+                    open_ones.add((method.upper(), path))
+                else:
+                    assert operation["security"] == [{"PlayerToken": []}], (method, path)
+        assert {route for route in open_ones if route[1] not in PAGES} == OPEN_ROUTES
+
+
+def test_the_open_routes_are_throttled_apart_from_the_players(on_aws: Processed) -> None:
+    (stage,) = on_aws.of_type("AWS::ApiGatewayV2::Stage").values()
+    of_players = stage["DefaultRouteSettings"]
+    assert {tuple(route.split()) for route in stage["RouteSettings"]} == OPEN_ROUTES
+    for settings in stage["RouteSettings"].values():
+        assert settings["ThrottlingRateLimit"] <= of_players["ThrottlingRateLimit"] / 50
+        assert settings["ThrottlingBurstLimit"] <= of_players["ThrottlingBurstLimit"] / 10
+
+
+def test_the_key_of_links_is_made_by_the_deployment_and_read_by_who_needs_it(
+    combinations: list[Processed],
+) -> None:
+    for processed in combinations:
+        secret = processed.resources["UnsubscribeKey"]
+        assert secret["DeletionPolicy"] == "RetainExceptOnCreate"
+        made = secret["Properties"]["GenerateSecretString"]
+        assert made["PasswordLength"] >= 43  # 256 bits of letters and digits
+        assert json.loads(made["SecretStringTemplate"]) == {"old": []}
+        assert made["GenerateStringKey"] == "key"
+        readers = {
+            name
+            for name in FUNCTIONS & processed.resources.keys()
+            if ("secretsmanager:GetSecretValue", "${UnsubscribeKey.Id}", "{}")
+            in processed.grants(role_of(name))
+        }
+        senders = {"NotifyPlayersFunction", "SweepNotificationsFunction"}
+        mails = bool(processed.parameters["SenderEmail"])
+        assert readers == {"UnsubscribeFunction"} | (senders if mails else set())
+
+
+def test_links_begin_with_the_address_that_players_reach_the_api_by(
+    combinations: list[Processed],
+) -> None:
+    for processed in combinations:
+        local = processed.parameters["Stage"] == "local"
+        own = "https://${HeistApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
+        expected = "/_aws/execute-api/${HeistApi}/$default" if local else own
+        for name in ("NotifyPlayersFunction", "SweepNotificationsFunction"):
+            assert variables(name, processed)["API_URL"] == expected
+    with_domain = decided(translated(TEMPLATE), {**combinations[0].parameters, **OWN_DOMAIN})
+    assert variables("NotifyPlayersFunction", with_domain)["API_URL"] == OWN_DOMAIN["PublicUrl"]
 
 
 def test_pages_are_not_there_unless_asked_for(combinations: list[Processed]) -> None:
@@ -681,6 +742,16 @@ def test_defaults_agree_and_refusals_name_the_variable(setting: str) -> None:
             "AllowedOrigins",
             ["", "https://a.example,http://localhost:3000", "http://[::1]:5173"],
             ["*", "a.example", "https://A.example", "https://a.example/", "https://a\x1b", "null"],
+        ),
+        (
+            "PublicUrl",
+            ["", "https://play.example.com", "https://play.example.com:8443"],
+            [
+                "http://play.example.com",
+                "https://play.example.com/",
+                "play.example.com",
+                "https://",
+            ],
         ),
         ("JwtIssuer", ["", "https://issuer.example/pool"], ["issuer.example", "https://a b"]),
         ("JwtAudience", ["", "one", "one,two"], ["one, two", ","]),

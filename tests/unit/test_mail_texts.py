@@ -23,7 +23,8 @@ from heist_core.mail.mailer import Mailer
 from heist_core.mail.render import Mail, mail_of
 from heist_core.texts import texts_for
 from tests.builders import award, heist, reversal
-from tests.fakes import FakeSes, client_error
+from tests.fakes import FakeSecrets, FakeSes, client_error, fake_links
+from tests.texts import LINK
 
 ZERO_WIDTH = "\u200b"
 ENGLISH = texts_for("en")
@@ -32,7 +33,7 @@ ENGLISH = texts_for("en")
 def mails(event: Event) -> tuple[Mail, Mail]:
     """The attacker's and the victim's."""
     attackers, victims = notices_of(event)
-    return mail_of(event, attackers, ENGLISH), mail_of(event, victims, ENGLISH)
+    return mail_of(event, attackers, ENGLISH, LINK), mail_of(event, victims, ENGLISH, LINK)
 
 
 def every_mail_between_players_named(name: str) -> list[Mail]:
@@ -45,7 +46,7 @@ def every_mail_between_players_named(name: str) -> list[Mail]:
 
 def tokens(name: str | None) -> Mail:
     event = award(name=name)
-    return mail_of(event, notices_of(event)[0], ENGLISH)
+    return mail_of(event, notices_of(event)[0], ENGLISH, LINK)
 
 
 class _Page(HTMLParser):
@@ -236,10 +237,11 @@ def test_a_name_is_quoted_and_short(name: str, shown: str) -> None:
             assert text.count("“") == text.count("”")
 
 
-def test_a_mail_has_no_links_or_pictures_of_its_own_and_both_texts_say_the_same() -> None:
+def test_a_mail_has_one_link_and_no_pictures_and_both_texts_say_the_same() -> None:
     for mail in mails(heist()):
         page = _Page(mail.html)
-        assert not {"a", "img", "script", "link", "iframe", "form"} & set(page.tags)
+        assert page.tags.count("a") == 1
+        assert not {"img", "script", "link", "iframe", "form"} & set(page.tags)
         for word in ("Heist 5b0d8c6f2f1e4a31b7d3a9c2e4f60718", "2026-11-22 12:00 UTC"):
             assert word in mail.text
             assert word in page.text
@@ -250,7 +252,7 @@ def test_a_mail_has_no_links_or_pictures_of_its_own_and_both_texts_say_the_same(
 
 def sent(event: Event) -> FakeSes:
     ses = FakeSes()
-    mailer = Mailer(ses.client, "heists@example.com")
+    mailer = Mailer(ses.client, "heists@example.com", fake_links())
     for notice in notices_of(event):
         mailer.send(f"{notice.recipient_id}@example.com", event, notice)
     return ses
@@ -262,9 +264,40 @@ def test_a_mail_goes_to_its_player_with_text_html_and_a_way_to_unsubscribe() -> 
     for mail in ses:
         assert mail.text
         assert mail.html.startswith("<!doctype html>")
-        assert mail.headers == {
-            "List-Unsubscribe": "<mailto:heists@example.com?subject=unsubscribe>",
-        }
+        link = re.escape("https://api.example.com/api/heist/unsubscribe/") + "[A-Za-z0-9_-]+"
+        both = mail.headers.pop("List-Unsubscribe")
+        found = re.fullmatch(f"<({link})>, <mailto:heists@example.com\\?subject=unsubscribe>", both)
+        assert found, both
+        assert found[1] in mail.text
+        assert f'href="{found[1]}"' in mail.html
+        assert mail.headers == {"List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}
+
+
+def test_each_mail_has_a_link_of_its_player_and_kind() -> None:
+    links = fake_links()
+    found = []
+    for event in (heist(), reversal()):
+        for mail in sent(event):
+            token = re.findall(r"/unsubscribe/([^\s>]+)", mail.text)
+            found.append(links.link_in(token[0]))
+    assert found == [
+        ("alice", "success"),
+        ("bob", "robbed"),
+        ("alice", "reversed"),
+        ("bob", "reversed"),
+    ]
+
+
+def test_without_the_key_a_mail_waits_and_ses_is_not_asked() -> None:
+    for error in (client_error("AccessDeniedException"), exceptions.ReadTimeoutError(**URL)):
+        ses, secrets = FakeSes(), FakeSecrets()
+        secrets.fails(error)
+        with pytest.raises(MailDeferred) as caught:
+            Mailer(ses.client, "heists@example.com", fake_links(secrets)).send(
+                "alice@example.com", heist(), notices_of(heist())[0]
+            )
+        assert caught.value.code == "UnsubscribeKey"
+        assert len(ses) == 0
 
 
 def test_no_name_is_in_a_header_or_subject() -> None:
@@ -274,8 +307,8 @@ def test_no_name_is_in_a_header_or_subject() -> None:
 
 
 def test_without_a_sender_no_mail_is_to_be_sent() -> None:
-    assert not Mailer(FakeSes().client, "").enabled
-    assert Mailer(FakeSes().client, "heists@example.com").enabled
+    assert not Mailer(FakeSes().client, "", fake_links()).enabled
+    assert Mailer(FakeSes().client, "heists@example.com", fake_links()).enabled
 
 
 @pytest.fixture(scope="module")
@@ -289,7 +322,7 @@ def test_the_request_is_one_that_ses_knows(client: SESV2Client) -> None:
     """Against botocore's own model of SES: names, types and required members."""
     with Stubber(client) as stub:
         stub.add_response("send_email", {"MessageId": "1"})
-        Mailer(client, "heists@example.com").send(
+        Mailer(client, "heists@example.com", fake_links()).send(
             "alice@example.com", heist(), notices_of(heist())[0]
         )
         stub.assert_no_pending_responses()
@@ -322,7 +355,7 @@ def test_an_answer_of_ses_decides_what_became_of_the_mail(
     with Stubber(client) as stub:
         stub.add_client_error("send_email", code, http_status_code=status)
         with pytest.raises(verdict) as caught:
-            Mailer(client, "heists@example.com").send(
+            Mailer(client, "heists@example.com", fake_links()).send(
                 "alice@example.com", heist(), notices_of(heist())[0]
             )
     assert type(caught.value) is verdict
@@ -335,7 +368,7 @@ def test_a_sandbox_and_an_unverified_sender_are_no_fault_of_the_mail(client: SES
         message = "Email address is not verified. The following identities failed the check"
         stub.add_client_error("send_email", "MessageRejected", message)
         with pytest.raises(MailDeferred):
-            Mailer(client, "heists@example.com").send(
+            Mailer(client, "heists@example.com", fake_links()).send(
                 "alice@example.com", heist(), notices_of(heist())[0]
             )
 
@@ -361,7 +394,7 @@ def test_no_answer_is_doubtful_unless_nothing_was_connected(
     ses = FakeSes()
     ses.fails(error)
     with pytest.raises(verdict) as caught:
-        Mailer(ses.client, "heists@example.com").send(
+        Mailer(ses.client, "heists@example.com", fake_links()).send(
             "alice@example.com", heist(), notices_of(heist())[0]
         )
     assert type(caught.value) is verdict
@@ -371,7 +404,7 @@ def test_a_verdict_carries_the_code_and_not_the_message() -> None:
     ses = FakeSes()
     ses.fails(client_error("MessageRejected"))
     with pytest.raises(MailRefused) as caught:
-        Mailer(ses.client, "s@example.com").send(
+        Mailer(ses.client, "s@example.com", fake_links()).send(
             "canary@example.com", heist(), notices_of(heist())[0]
         )
     assert str(caught.value) == "MessageRejected"

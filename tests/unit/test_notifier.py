@@ -23,7 +23,15 @@ from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.use_cases.notify_players import LEASE, Notified, NotifyPlayers
 from tests.builders import MILLISECOND, award, heist, player, reversal
-from tests.fakes import Crash, FakeClock, FakeQueue, FakeSes, NoticeStore, client_error
+from tests.fakes import (
+    Crash,
+    FakeClock,
+    FakeQueue,
+    FakeSes,
+    NoticeStore,
+    client_error,
+    fake_links,
+)
 
 ALICE = player("alice", name="Alice", email="alice@example.com")
 BOB = player("bob", name="Bob", email="bob@example.com")
@@ -43,7 +51,7 @@ class Notifier:
         self.time = FakeClock()
         self._notify = NotifyPlayers(
             self.memory.store,
-            Mailer(self.ses.client, sender),
+            Mailer(self.ses.client, sender, fake_links()),
             DeadLetters(self.queue.client, "https://queue"),
             LiveSettings(parse_settings(settings), self.time.monotonic, lambda: None),
             self.time.clock,

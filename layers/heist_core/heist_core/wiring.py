@@ -25,6 +25,7 @@ from .variables import variable
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+    from .mail.links import UnsubscribeLinks
     from .mail.mailer import Mailer
     from .messaging.bus import Bus
     from .messaging.dead_letters import DeadLetters
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .use_cases.show_player import ShowPlayer
     from .use_cases.show_statistics import ShowStatistics
     from .use_cases.sweep_notifications import SweepNotifications
+    from .use_cases.unsubscribe import Unsubscribe
     from .use_cases.upsert_player import UpsertPlayer
 
 _THREADS = 8
@@ -171,7 +173,21 @@ def mailer() -> "Mailer":
     from .mail.mailer import Mailer
 
     client = _client("sesv2", _config(attempts=1, read_timeout=10))
-    return Mailer(client, variable("SENDER_EMAIL", ""))
+    return Mailer(client, variable("SENDER_EMAIL", ""), unsubscribe_links())
+
+
+@functools.cache
+def unsubscribe_links() -> "UnsubscribeLinks":
+    """Functions that send no mail have no API_URL, and make none."""
+    from .mail.links import UnsubscribeLinks
+
+    return UnsubscribeLinks(
+        _client("secretsmanager", _config(attempts=2)),
+        variable("UNSUBSCRIBE_KEY_ID"),
+        variable("API_URL", ""),
+        clock().now,
+        clock().monotonic,
+    )
 
 
 # Use cases: made anew for each call, from the parts above
@@ -296,6 +312,12 @@ def sweep_notifications() -> "SweepNotifications":
         clock(),
         settings(),
     )
+
+
+def unsubscribe() -> "Unsubscribe":
+    from .use_cases.unsubscribe import Unsubscribe
+
+    return Unsubscribe(store(), unsubscribe_links(), settings(), clock())
 
 
 def upsert_player() -> "UpsertPlayer":

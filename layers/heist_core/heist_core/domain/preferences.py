@@ -15,6 +15,12 @@ _KINDS = {
     NoticeType.HEIST_REVERSED: "reversed",
     NoticeType.TOKEN_EARNED: "token",
 }
+MAIL_KINDS = tuple(_KINDS.values())
+
+
+def mail_kind(notice: NoticeType) -> str:
+    """The kind of mail that tells of a notice, as preferences name it."""
+    return _KINDS[notice]
 
 
 def email_choices(chosen: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
@@ -28,7 +34,7 @@ def email_choice(player: Player, notice: NoticeType, settings: Settings) -> str:
     """How a player is to be told of a notice; the user system's opt-out stands above all."""
     if player.profile.email_opt_out.value:
         return "off"
-    return email_choices(player.preferences.email, settings)[_KINDS[notice]]
+    return email_choices(player.preferences.email, settings)[mail_kind(notice)]
 
 
 def passive_locked_until(player: Player, rules: Settings, now: datetime) -> datetime | None:

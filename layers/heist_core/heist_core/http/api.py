@@ -30,7 +30,7 @@ from heist_core.variables import in_sam_local, variable
 
 from .ceiling import Ceiling, rate_limit_at_deployment
 
-_RETRY_SECONDS = 1
+RETRY_SECONDS = 1
 _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 ceiling = Ceiling()
@@ -114,7 +114,7 @@ def error_response(error: HeistCoreError) -> Response:
                     "please repeat with the same Idempotency-Key",
                 },
                 503,
-                {"Retry-After": str(_RETRY_SECONDS)},
+                {"Retry-After": str(RETRY_SECONDS)},
                 {"code": error.code, "cause": type(error.__cause__).__name__},
             )
     raise error
@@ -141,7 +141,7 @@ def api_handler(
         @functools.wraps(route)
         def handler(event: Event, context: LambdaContext) -> Body:
             try:
-                with telemetry.invocation("request", function, _request_id(event)) as fields:
+                with telemetry.invocation("request", function, request_id(event)) as fields:
                     try:
                         request = read_request(event, context)
                         fields["caller"] = request.caller_id
@@ -172,26 +172,26 @@ def api_handler(
 
 def read_request(event: Event, context: LambdaContext) -> Request:
     """Raises CallerUnknown, or InvalidInput for a body that is not what it claims to be."""
-    headers = {name.lower(): value for name, value in _texts(event, "headers").items()}
+    headers = {name.lower(): value for name, value in texts(event, "headers").items()}
     claims = _claims(event, headers)
     return Request(
         route=str(event.get("routeKey")),
         caller_id=_caller_id(claims),
         groups=_groups(claims, headers),
-        path={name: unquote(value) for name, value in _texts(event, "pathParameters").items()},
-        query=_texts(event, "queryStringParameters"),
+        path={name: unquote(value) for name, value in texts(event, "pathParameters").items()},
+        query=texts(event, "queryStringParameters"),
         headers=headers,
         body=_body(event),
         source_network=network_of(_child(_child(event, "requestContext"), "http").get("sourceIp")),
         seconds_left=context.get_remaining_time_in_millis() / 1000,
-        correlation_id=_request_id(event),
+        correlation_id=request_id(event),
     )
 
 
-def _request_id(event: Event) -> str | None:
+def request_id(event: Event) -> str | None:
     """The id that API Gateway gave the request; its access log has it, too."""
-    request_id = _child(event, "requestContext").get("requestId")
-    return request_id[: telemetry.CORRELATION_ID_LIMIT] if isinstance(request_id, str) else None
+    given = _child(event, "requestContext").get("requestId")
+    return given[: telemetry.CORRELATION_ID_LIMIT] if isinstance(given, str) else None
 
 
 def _child(event: Event, name: str) -> Event:
@@ -199,7 +199,8 @@ def _child(event: Event, name: str) -> Event:
     return value if isinstance(value, dict) else {}
 
 
-def _texts(event: Event, name: str) -> dict[str, str]:
+def texts(event: Event, name: str) -> dict[str, str]:
+    """A member of an event that holds texts by name, such as its headers."""
     return {key: str(value) for key, value in _child(event, name).items()}
 
 

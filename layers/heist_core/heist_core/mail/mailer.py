@@ -11,11 +11,19 @@ from botocore.exceptions import (
     EndpointConnectionError,
 )
 
-from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
+from heist_core.domain.errors import (
+    MailDeferred,
+    MailDoubtful,
+    MailError,
+    MailRefused,
+    Unavailable,
+)
 from heist_core.domain.facts import Event
 from heist_core.domain.notices import Notice
+from heist_core.domain.preferences import mail_kind
 from heist_core.texts import texts_for
 
+from .links import UnsubscribeLinks
 from .render import mail_of
 
 if TYPE_CHECKING:
@@ -45,11 +53,13 @@ class Mailer:
         self,
         client: "SESV2Client",
         sender: str,
+        links: UnsubscribeLinks,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`sender` may be empty: then no mail is to be sent. `monotonic` is in seconds."""
         self._client = client
         self._sender = sender
+        self._links = links
         self._monotonic = monotonic
         self._used = monotonic()
 
@@ -59,11 +69,12 @@ class Mailer:
 
     def send(self, to: str, event: Event, notice: Notice) -> None:
         """Raises MailDeferred, MailRefused or MailDoubtful unless SES took the mail."""
+        link = self._link(notice.recipient_id, mail_kind(notice.type))
         if self._monotonic() - self._used > LONGEST_IDLE_SECONDS:
             self._client.close()  # its idle connections; the next request makes a new one
         self._used = self._monotonic()
-        mail = mail_of(event, notice, texts_for(notice.locale))
-        headers = {"List-Unsubscribe": f"<mailto:{self._sender}?subject=unsubscribe>"}
+        mail = mail_of(event, notice, texts_for(notice.locale), link)
+        headers = self._unsubscribe_headers(link)
         if event.correlation_id is not None:
             headers["X-Correlation-Id"] = event.correlation_id
         try:
@@ -89,6 +100,20 @@ class Mailer:
             raise MailDeferred(type(error).__name__) from error
         except BotoCoreError as error:
             raise MailDoubtful(type(error).__name__) from error
+
+    def _link(self, player_id: str, kind: str) -> str:
+        """Where a kind of mail is ended; no mail goes out without. Raises MailDeferred."""
+        try:
+            return self._links.to(player_id, kind)
+        except Unavailable as error:
+            raise MailDeferred("UnsubscribeKey") from error
+
+    def _unsubscribe_headers(self, link: str) -> dict[str, str]:
+        """One click of the mail program's own button posts to the link (RFC 8058)."""
+        return {
+            "List-Unsubscribe": f"<{link}>, <mailto:{self._sender}?subject=unsubscribe>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        }
 
 
 def _verdict(error: ClientError) -> MailError:

@@ -44,13 +44,14 @@ class _Told(NamedTuple):
     hint: str
 
 
-def mail_of(event: Event, notice: Notice, texts: Texts) -> Mail:
+def mail_of(event: Event, notice: Notice, texts: Texts, unsubscribe: str) -> Mail:
     """The mail for one side of a heist or of its reversal, or for a token (SPEC section 5).
 
+    `unsubscribe` is the address that ends mails of its kind.
     Names must be cleaned already. Here they are quoted, cut, escaped, and kept from becoming links.
     """
     if isinstance(event, Award):
-        return _token(event, texts)
+        return _token(event, texts, unsubscribe)
     name, other = shown(event.attacker_name), shown(event.victim_name)
     to_attacker = notice.recipient_id == event.attacker_id
     if not to_attacker:
@@ -67,6 +68,8 @@ def mail_of(event: Event, notice: Notice, texts: Texts) -> Mail:
         "at": _minute(event.at),
         "why": texts.text("mail.why"),
         "sender": _sender(texts),
+        "stop": texts.text("mail.stop"),
+        "unsubscribe": unsubscribe,
     }
     headline = texts.text(f"mail.{kind}.headline", points=points)
     html = {**parts, "headline": headline, "language": texts.language}
@@ -77,7 +80,7 @@ def mail_of(event: Event, notice: Notice, texts: Texts) -> Mail:
     )
 
 
-def _token(award: Award, texts: Texts) -> Mail:
+def _token(award: Award, texts: Texts, unsubscribe: str) -> Mail:
     line = texts.text("mail.token.line", other=shown(award.referred_name))
     return _news(
         texts,
@@ -86,11 +89,19 @@ def _token(award: Award, texts: Texts) -> Mail:
         lines=[line, "", texts.text("mail.token.hint")],
         preview=line,
         at=award.at,
+        unsubscribe=unsubscribe,
     )
 
 
 def _news(
-    texts: Texts, *, subject: str, headline: str, lines: Sequence[str], preview: str, at: datetime
+    texts: Texts,
+    *,
+    subject: str,
+    headline: str,
+    lines: Sequence[str],
+    preview: str,
+    at: datetime,
+    unsubscribe: str,
 ) -> Mail:
     """A mail of lines. `preview` is what a mail program shows beside the subject."""
     parts = {
@@ -98,6 +109,8 @@ def _news(
         "lines": _LINE_SEPARATOR.join(lines),
         "at": _minute(at),
         "why": texts.text("mail.why"),
+        "stop": texts.text("mail.stop"),
+        "unsubscribe": unsubscribe,
         "sender": _sender(texts),
     }
     html = {**parts, "preview": preview, "language": texts.language}
