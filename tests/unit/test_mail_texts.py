@@ -1,7 +1,10 @@
 """What a mail says, and what is known of it once it was handed to SES."""
 
+import itertools
 import json
 import re
+import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from typing import Any
@@ -20,7 +23,7 @@ from heist_core.domain.facts import Event
 from heist_core.domain.names import clean_name
 from heist_core.domain.notices import notices_of
 from heist_core.mail.mailer import Mailer
-from heist_core.mail.render import Mail, mail_of
+from heist_core.mail.render import Mail, mail_of, shown
 from heist_core.texts import texts_for
 from tests.builders import award, heist, reversal
 from tests.fakes import FakeSecrets, FakeSes, client_error, fake_links
@@ -201,12 +204,49 @@ def test_a_name_does_not_become_a_link(name: str) -> None:
     joint = re.compile(r"[^\w\s\u200b“”\u0301?=+-](?!\u200b)|[۔℀℅⒈ꓸ꞉](?!\u200b)")
     for mail in every_mail_between_players_named(name):
         for text in (mail.text, _Page(mail.html).text):
-            for shown in re.findall("“(.*?)”", text, re.DOTALL):
-                assert not joint.search(shown)
-                assert shown.replace(ZERO_WIDTH, "") == name
+            for quoted in re.findall("“(.*?)”", text, re.DOTALL):
+                assert not joint.search(quoted)
+                assert quoted.replace(ZERO_WIDTH, "") == name
 
 
-@pytest.mark.parametrize("name", ["evil\u00ad.com/login", "evil\ufe0f.com", "e\u2060vil.c\u200dom"])
+DOTS = (  # what confusables.txt has for a full stop or a middle dot
+    "\u0660\u06f0\u0701\u0702\u2024\ua4f8\ua60e\U00010a50\U0001d16d\u00b7\u0387\u1427\u16eb"
+    "\u2022\u2027\u2219\u22c5\u2e31\u30fb\ua78f\uff65\U00010101"
+)
+
+
+def _joints() -> Iterator[str]:
+    """All in Unicode that is an address's joint, or is written as one, or looks like a dot."""
+    for character in map(chr, range(sys.maxunicode + 1)):
+        compatible = unicodedata.normalize("NFKC", character)
+        full_stop = "FULL STOP" in unicodedata.name(character, "")
+        if full_stop or character in DOTS or not {*".:@/"}.isdisjoint(compatible):
+            yield character
+
+
+def test_every_joint_in_unicode_is_broken_whatever_stands_beside_it() -> None:
+    joints = list(_joints())
+    assert len(joints) > 80
+    for joint, (before, after) in itertools.product(
+        joints,
+        [("a", "b"), (" ", " "), ("", ""), (".", "."), ("\u0301", "\u0301"), ("👩", "❤\ufe0f")],
+    ):
+        name = f"{before}{joint}{after}"
+        assert f"{joint}{ZERO_WIDTH}" in str(shown(name))
+        assert str(shown(name)).replace(ZERO_WIDTH, "") == f"“{name}”"
+
+
+def test_no_letter_mark_number_or_picture_is_broken_but_those_that_look_like_a_joint() -> None:
+    like_joints = {*DOTS, *".:@/⁄", *"ːꓽ꞉˸Ⳇ〳"}
+    for character in map(chr, range(sys.maxunicode + 1)):
+        plain = like_joints.isdisjoint(unicodedata.normalize("NFKC", character))
+        if plain and unicodedata.category(character)[0] in "LMN":
+            assert ZERO_WIDTH not in str(shown(character)), hex(ord(character))
+
+
+@pytest.mark.parametrize(
+    "name", ["evil\u00ad.com/login", "evil\ufe0f.com", "e\u2060vil.c\u200dom", "evil.\u00adcom"]
+)
 def test_what_nobody_sees_does_not_keep_a_joint_from_being_broken(name: str) -> None:
     kept = clean_name(name)
     assert kept is not None

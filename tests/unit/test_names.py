@@ -1,6 +1,8 @@
 """Names: which characters are kept, where a name is cut, when it is none (SPEC section 1)."""
 
 import itertools
+import sys
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -62,6 +64,48 @@ def test_a_clean_name_stays_as_it_is(name: str) -> None:
 )
 def test_what_is_not_drawn_goes(name: str, kept: str) -> None:
     assert clean_name(name) == kept
+
+
+IGNORABLE = (  # Default_Ignorable_Code_Point of DerivedCoreProperties.txt, but for what Cf has
+    *("\u034f", "\u115f", "\u1160", "\u17b4", "\u17b5", "\u2065", "\u3164", "\uffa0"),
+    *map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xFFF0, 0xFFF9))),
+    *map(chr, range(0xE0000, 0xE1000)),
+)
+SHOWN_FORMATS = (  # of Cf: signs around numbers and verses, and what joins hieroglyphs
+    *map(chr, (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD)),
+    *map(chr, range(0x13430, 0x13440)),
+)
+UNICODE = [chr(point) for point in range(sys.maxunicode + 1)]
+
+
+def _goes(character: str) -> bool:
+    kind = unicodedata.category(character)
+    return (
+        kind in ("Cc", "Cs", "Zl", "Zp")
+        or (kind == "Cf" and character not in SHOWN_FORMATS)
+        or character in _GOING
+    )
+
+
+_GOING = frozenset(IGNORABLE)
+
+
+def test_in_all_of_unicode_just_what_is_ignorable_or_steers_goes() -> None:
+    for start in range(0, len(UNICODE), 49):
+        characters = UNICODE[start : start + 49]
+        kept = "a".join("" if _goes(character) else character for character in characters)
+        assert clean_name(f"a{'a'.join(characters)}a") == f"a{kept}a", hex(start)
+
+
+def test_in_all_of_unicode_a_name_of_what_nobody_sees_is_none_and_any_other_is_one() -> None:
+    for character in UNICODE:
+        kind = unicodedata.category(character)
+        unseen = (
+            _goes(character) or kind[0] in "MZ" or kind == "Cf" or character in "\u2800\U0001d159"
+        )
+        if unseen or kind not in ("Cn", "Co", "Lo"):  # what is one of very many is drawn as any
+            assert (clean_name(character) is None) == unseen, hex(ord(character))
+            assert (clean_name(f"\u3164{character} \u0301") is None) == unseen, hex(ord(character))
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,10 @@ from heist_core.texts import Texts
 _NAME_LIMIT = 40
 _JOINTS = frozenset(
     ".:@/\\"
-    "\u00b7\u06d4\u0701\u0702\u2027\u2219\u22c5\u3002\u30fb\ua4f8\U00010a50\U0001d16d"  # dots
-    "\u02d0\u0589\u05c3\u0703\u0704\u205a\u2236\ua4fd\ua789"  # colons
-    "\u1735\u2044\u2215\u2571\u29f8\u2cc6\u3033"  # slashes
+    "\u00b7\u0660\u06f0\u1427\u16eb\u2022\u2027\u2219\u22c5\u2e31\u2e33\u30fb\ua4f8\ua78f"  # dots
+    "\U00010101\U00010a50\U0001d16d"
+    "\u02d0\u02f8\u0589\u05c3\u0703\u0704\u16ec\u205a\u2236\ua4fd\ua789"  # colons
+    "\u1735\u2041\u2044\u2215\u2571\u27cb\u29f8\u2cc6\u3033"  # slashes
 )
 """What joins the parts of an address, and what looks like it (Unicode's confusables.txt)."""
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201f\u275d\u275e\u301d\u301e", '"'))
@@ -168,5 +169,7 @@ def shown(name: str | None) -> str | None:
 
 
 def _is_joint(character: str) -> bool:
-    """Also what looks like one, such as a fullwidth dot or the number 1 with a full stop."""
-    return not _JOINTS.isdisjoint(unicodedata.normalize("NFKC", character))
+    """Also what looks like one, such as a fullwidth dot or the full stop of any script."""
+    return "FULL STOP" in unicodedata.name(character, "") or not _JOINTS.isdisjoint(
+        unicodedata.normalize("NFKC", character)
+    )
