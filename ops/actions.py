@@ -5,10 +5,10 @@ Entries are never changed and never deleted.
 
 import argparse
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from heist_core.storage import keys
-from heist_core.storage.wire import Item
+from heist_core.storage.stories import action_document
 from ops.output import Entry, Output, moment
 from ops.target import OperatorError, Target
 
@@ -25,22 +25,18 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     if not _MONTH.fullmatch(month):
         raise OperatorError(f"--month must be YYYY-MM, not {month}")
     found = [
-        entry
+        action_document(entry)
         for entry in target.table.partition(keys.actions(month))
         if options.subject in ("", entry["subject"])
     ]
-    show_actions(found, out)
+    out.entries(("when", "what", "subject"), map(action_entry, found))
     out.line(f"{len(found)} actions in {month}")
     out.document({"month": month, "actions": found})
     return 0
 
 
-def show_actions(found: Iterable[Item], out: Output) -> None:
+def action_entry(entry: Mapping[str, object]) -> Entry:
     """Two lines each."""
-    out.entries(("when", "what", "subject"), map(_entry, found))
-
-
-def _entry(entry: Item) -> Entry:
     before, after = in_words(entry["before"]) or "nothing", in_words(entry["after"]) or "nothing"
     cells = (moment(entry["at"]), entry["what"], entry["subject"])
     return cells, f"{entry['who']}: {entry['why']} ({before} → {after})"

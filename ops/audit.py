@@ -9,16 +9,20 @@ the live table is listed apart. The exit code is 1 if there is a violation.
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
+from typing import cast
 
-from heist_core.storage.audit import Audit, audit_table
+from heist_core.storage.audit import Audit, audit_table, report_of
 from heist_core.storage.invariants import Violation
 from heist_core.storage.table import Progress, Table
 from ops.command import whole
-from ops.output import Output
+from ops.output import Output, moment
 from ops.target import Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--last", action="store_true", help="show what the last night's audit found"
+    )
     parser.add_argument("--table", help="audit this table instead, such as a restored copy")
     parser.add_argument(
         "--rounds", type=whole(1), default=3, help="scans that must agree that something is wrong"
@@ -26,6 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    if options.last:
+        return _show_last(target, out)
     cut: list[Violation] = []
     if options.table:
         copy = Table(target.dynamodb, options.table)
@@ -45,16 +51,28 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     out.line(f"{len(violations)} violations")
     out.document(
         {
-            "items": audit.items,
-            "players": len(audit.players),
-            "heists": len(audit.heists),
-            "owing": len(audit.owing),
-            "pointsEarned": dict(sorted(audit.earned.items())),
-            "violations": [asdict(violation) for violation in violations],
+            **report_of(audit, violations, target.now()),
             "inTheCopyAlone": [asdict(violation) for violation in cut],
         }
     )
     return 1 if violations else 0
+
+
+def _show_last(target: Target, out: Output) -> int:
+    found = target.stories.audit()
+    out.document({"audit": found})
+    if found is None:
+        out.line("There has been no nightly audit yet.")
+        return 0
+    violations = cast("list[dict[str, str]]", found["violations"])
+    for each in violations:
+        out.line(str(Violation(**each)))
+    out.line(
+        f"{moment(found['at'])}: {found['items']} items, {found['players']} players, "
+        f"{found['heists']} heists, {found['owing']} still owing"
+    )
+    out.line(f"{found['violationCount']} violations")
+    return 1 if found["violationCount"] else 0
 
 
 def audit_copy(

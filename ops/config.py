@@ -8,14 +8,11 @@ all.
 """
 
 import argparse
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 
 from heist_core.domain.errors import Contention
 from heist_core.domain.settings import Settings
 from heist_core.settings import (
-    DECLARED,
     SETTINGS_ITEM_SECONDS,
     InvalidSettings,
     overrides_of,
@@ -23,46 +20,12 @@ from heist_core.settings import (
     values_of,
 )
 from heist_core.storage import keys, operator
+from heist_core.use_cases.change_settings import NAMES, InEffect, Values, number_of
 from ops.command import add_change_arguments, agreed, reason_of, whole
 from ops.output import Output, moment
 from ops.target import OperatorError, Target
 
-NAMES = tuple(DECLARED)
 READS_FROM = "execute_heist"
-Values = Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class InEffect:
-    """What the deployed variables say, and the settings item over them."""
-
-    variables: Settings
-    item: Mapping[str, object] | None
-
-    @property
-    def overrides(self) -> dict[str, object]:
-        return overrides_of(self.item)
-
-    @property
-    def version(self) -> int | None:
-        """None: no item, or one that was written by hand."""
-        return None if self.item is None or "version" not in self.item else _number(self.item)
-
-    @property
-    def item_in_words(self) -> str:
-        if self.item is None:
-            return "none"
-        return "by hand" if self.version is None else f"version {self.version}"
-
-    def under(self, overrides: Values) -> Settings:
-        """Raises InvalidSettings."""
-        return parse_settings(overrides, self.variables)
-
-    def source(self, name: str) -> str:
-        if name in self.overrides:
-            return f"settings item, {self.item_in_words}"
-        default = DECLARED[name].default
-        return "default" if values_of(self.variables)[name] == default else "variable"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,14 +68,9 @@ def in_effect(target: Target) -> Settings:
 
 def show(current: InEffect, out: Output) -> int:
     """What is in effect. An invalid item is in effect nowhere: 1."""
-    problem = ""
-    try:
-        settings = current.under(current.overrides)
-    except InvalidSettings as error:
-        problem, settings = str(error), current.variables
+    problem = current.problem
     rows = [
-        (name, value, "variable" if problem else current.source(name))
-        for name, value in values_of(settings).items()
+        (name, value, _source(current, name)) for name, value in values_of(current.settings).items()
     ]
     out.table(("setting", "in effect", "from"), rows)
     if current.version is not None and current.item is not None:
@@ -131,12 +89,23 @@ def show(current: InEffect, out: Output) -> int:
     out.document(
         {
             "version": current.version,
-            "item": current.item_in_words,
+            "item": _in_words(current),
             "problem": problem or None,
             "settings": {name: {"value": value, "from": source} for name, value, source in rows},
         }
     )
     return 1 if problem else 0
+
+
+def _source(current: InEffect, name: str) -> str:
+    source = current.source(name)
+    return f"{source}, {_in_words(current)}" if source == "settings item" else source
+
+
+def _in_words(current: InEffect) -> str:
+    if current.item is None:
+        return "none"
+    return "by hand" if current.version is None else f"version {current.version}"
 
 
 def show_history(target: Target, out: Output) -> int:
@@ -146,7 +115,7 @@ def show_history(target: Target, out: Output) -> int:
         (
             (
                 (
-                    _number(each),
+                    number_of(each),
                     moment(each["at"]),
                     ", ".join(f"{name} {value}" for name, value in overrides_of(each).items())
                     or "nothing",
@@ -216,7 +185,7 @@ def change(
     now, then = values_of(before), values_of(after)
     typed = {name: value for name, value in then.items() if name in overrides}
     difference = [
-        (name, now[name], then[name], current.source(name))
+        (name, now[name], then[name], _source(current, name))
         for name in NAMES
         if now[name] != then[name] or (name in current.overrides) != (name in typed)
     ]
@@ -248,7 +217,7 @@ def change(
 def write(target: Target, current: InEffect, overrides: Values, reason: str) -> int:
     """The new version. Raises OperatorError when somebody else changed the settings meanwhile."""
     versions = [
-        _number(each)
+        number_of(each)
         for each in target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSIONS)
     ]
     version = max(versions, default=0) + 1
@@ -290,10 +259,3 @@ def _plain(values: Values) -> dict[str, object]:
     return {
         name: value if isinstance(value, bool) else str(value) for name, value in values.items()
     }
-
-
-def _number(item: Values) -> int:
-    try:
-        return int(str(item["version"]))
-    except ValueError:
-        return 0

@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from ops.letters import SHORT_ID, Letter, Letters, add_selection, selected
+from heist_core.messaging.letters import Letter, causes_of
+from ops.letters import SHORT_ID, add_selection, letters_of, selected
 from ops.output import Output
 from ops.target import Target
 
@@ -19,12 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    with Letters(target).taken() as found:
+    with letters_of(target).taken() as found:
         chosen = selected(found, options)
     show(chosen, target.now(), out)
     out.line()
     show_causes(chosen, out)
-    out.document({"letters": [letter.document(target.now()) for letter in chosen]})
+    out.document(
+        {
+            "waiting": len(chosen),
+            "causes": causes_of(chosen, target.now()),
+            "letters": [letter.document(target.now()) for letter in chosen],
+        }
+    )
     return 0
 
 

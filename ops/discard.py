@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from heist_core.domain.action import Action
 from heist_core.domain.player import canonical_player_id
+from heist_core.messaging.letters import Letter, Letters
 from heist_core.storage.operator import record_action
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.dead_letters import show, show_causes
-from ops.letters import Letter, Letters, add_selection, selected
+from ops.letters import add_selection, letters_of, selected
 from ops.output import Output
 from ops.target import OperatorError, Target
 
@@ -29,7 +30,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     reason = reason_of(options)
     if not options.letters and options.cause is None:
         raise OperatorError("Name the letters: their ids, or a --cause ('' is any)")
-    letters = Letters(target)
+    letters = letters_of(target)
     with letters.taken() as found:
         chosen = selected(found, options)
         show(chosen, target.now(), out)

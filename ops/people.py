@@ -51,6 +51,7 @@ def part_of(item: Item, player_id: str) -> str | None:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.AUDIT
             | Kind.BOARD
             | None
         ):

@@ -136,6 +136,7 @@ class Rebuild:
                 | Kind.ACTION
                 | Kind.GENERATION
                 | Kind.IMPORT
+                | Kind.AUDIT
                 | Kind.BOARD
                 | None
             ):

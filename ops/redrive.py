@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from heist_core.domain.errors import Malformed
+from heist_core.messaging.letters import HIDDEN_SECONDS, Json, Letter, Letters, parsed
 from heist_core.storage.keys import Key
 from heist_core.storage.wire import from_wire, to_wire
 from ops.command import add_change_arguments, agreed, whole
 from ops.dead_letters import show_causes
-from ops.letters import HIDDEN_SECONDS, Json, Letter, Letters, add_selection, parsed, selected
+from ops.letters import add_selection, letters_of, selected
 from ops.output import Output
 from ops.target import Target
 
@@ -133,7 +134,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    letters = Letters(target)
+    letters = letters_of(target)
     hidden = letters.in_other_hands()
     with letters.taken() as found:
         chosen = selected(found, options)

@@ -21,6 +21,7 @@ from heist_core.domain.times import to_milliseconds
 from heist_core.mail.links import SecretsClient
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
+from heist_core.storage.stories import Stories
 from heist_core.storage.table import Table
 from heist_core.use_cases.clock import Clock
 
@@ -100,6 +101,10 @@ class Target:
     def store(self) -> Store:
         """The table, by the functions' own code."""
         return Store(self.table, ThreadPoolExecutor(_THREADS))
+
+    @cached_property
+    def stories(self) -> Stories:
+        return Stories(self.table, ThreadPoolExecutor(_THREADS))
 
     @cached_property
     def statistics(self) -> StatisticsStore:

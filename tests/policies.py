@@ -176,9 +176,15 @@ def accesses(operation: str, request: Mapping[str, Any]) -> Iterator[Access]:
         case "put_events":
             for entry in request["Entries"]:
                 yield Access("events:PutEvents", "${EventBus.Arn}", {SOURCE: [entry["Source"]]})
-        case "send_message":
+        case (
+            "send_message"
+            | "receive_message"
+            | "get_queue_attributes"
+            | "change_message_visibility_batch"
+        ):
             name = next(each for each in QUEUES if each.lower()[:6] in request["QueueUrl"])
-            yield Access("sqs:SendMessage", f"${{{name}.Arn}}", {})
+            action = operation.removesuffix("_batch").title().replace("_", "")
+            yield Access(f"sqs:{action}", f"${{{name}.Arn}}", {})
         case "get_secret_value":
             yield Access("secretsmanager:GetSecretValue", request["SecretId"], {})
         case "send_email":

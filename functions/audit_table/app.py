@@ -1,4 +1,4 @@
-"""Schedule: every invariant of the table, every night. It reads, and repairs nothing."""
+"""Schedule: every invariant of the table, every night. It repairs nothing."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,7 @@ from heist_core.http.api import LambdaContext
 
 _MILLISECONDS_TO_STOP_AT = 15_000
 _VIOLATIONS_LOGGED = 100
+_VIOLATIONS_KEPT = 100
 
 
 def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str, int]:
@@ -20,6 +21,7 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> Mapping[str,
         audit, violations = wiring.audit_table(stop_in_time)
         for violation in violations[:_VIOLATIONS_LOGGED]:
             telemetry.violation("audit_table", str(violation))
+        wiring.keep_audit(audit, violations, _VIOLATIONS_KEPT)
         counts = {"items": audit.items, "violations": len(violations)}
         fields.update(counts)
         telemetry.count("InvariantViolations", counts["violations"])

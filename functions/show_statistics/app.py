@@ -3,17 +3,12 @@
 from typing import Literal, cast
 
 from heist_core import wiring
-from heist_core.domain.errors import NotAnOperator
-from heist_core.http.api import Request, Response, api_handler
-
-OPERATORS = "operators"
-"""The group of the user pool (or of the issuer's claim `cognito:groups`) that may see reports."""
+from heist_core.http.api import Request, Response, api_handler, only_operators
 
 
 @api_handler("show_statistics")
 def handler(request: Request) -> Response:
-    if OPERATORS not in request.groups:
-        raise NotAnOperator
+    only_operators(request, or_support=True)
     name = cast(
         "Literal['heists-per-day', 'token-distribution', 'top-robbers']",
         request.route.rpartition("/")[2],

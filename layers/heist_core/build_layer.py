@@ -52,7 +52,13 @@ OPERATIONS = {
     "events": {"PutEvents"},
     "secretsmanager": {"GetSecretValue"},
     "sesv2": {"SendEmail"},
-    "sqs": {"SendMessage"},
+    "sqs": {
+        "ChangeMessageVisibilityBatch",
+        "DeleteMessage",
+        "GetQueueAttributes",
+        "ReceiveMessage",
+        "SendMessage",
+    },
 }
 
 # Evaluated anew at each call, a twelfth of a warm execute. Without them botocore takes a service's

@@ -344,6 +344,20 @@ def reports_are_shown(world: World) -> bool:
     return [operator.get(f"/admin/stats/{name}").status for name in REPORTS] == [200] * 3
 
 
+def operators_are_shown_all(world: World) -> bool:
+    """A player with refusals and referrals, their heist, and what the game as a whole has."""
+    operator, robber = world.operator(), world.robber()
+    heist_id = robber.rob(world.victim())["heistId"]
+    robber.execute(unique("nobody"), unique("key"))
+    sqs = world.client("sqs")
+    for queue in ("EventsDeadLetterQueueUrl", "NotifierDeadLetterQueueUrl"):
+        sqs.send_message(QueueUrl=world.outputs[queue], MessageBody='{"reason": "x", "event": {}}')
+    story = operator.get(f"/admin/players/{robber.id}")
+    routes = (f"heists/{heist_id}", "actions", "settings", "dead-letters", "audit")
+    replies = [story, *(operator.get(f"/admin/{route}") for route in routes)]
+    return [reply.status for reply in replies] == [200] * 6
+
+
 def point_types_are_seeded(world: World) -> bool:
     handler = type("Handler", (Answers,), {"seen": []})
     with HTTPServer(("127.0.0.1", 0), handler) as server:
@@ -473,6 +487,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "notify_players": players_are_notified,
     "publish_and_count": events_are_published_and_counted,
     "show_statistics": reports_are_shown,
+    "read_admin": operators_are_shown_all,
     "sweep_notifications": owed_things_are_settled,
     "seed_point_types": point_types_are_seeded,
     "audit_table": damage_is_found,

@@ -12,7 +12,7 @@ import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -46,6 +46,12 @@ ROUTES = (
     ("GET", "/heists/some"),
     ("GET", "/preferences"),
     ("PUT", "/preferences"),
+    ("GET", "/admin/players/some"),
+    ("GET", "/admin/heists/some"),
+    ("GET", "/admin/actions"),
+    ("GET", "/admin/settings"),
+    ("GET", "/admin/dead-letters"),
+    ("GET", "/admin/audit"),
     ("GET", "/admin/stats/heists-per-day"),
     ("GET", "/admin/stats/token-distribution"),
     ("GET", "/admin/stats/top-robbers"),
@@ -154,10 +160,12 @@ class Contract:
         assert error is None, f"{where}\n{error}"
 
     def _template(self, path: str) -> str:
-        for parameter in ("can-rob/{targetUserId}", "unsubscribe/{token}"):
-            before = f"{BASE_PATH}/{parameter.partition('{')[0]}"
-            if path.startswith(before) and "/" not in path[len(before) :] and path != before:
-                return f"{BASE_PATH}/{parameter}"
+        """The path of the document that this one is of; itself where it is spelled out there."""
+        if path in self._document["paths"]:
+            return path
+        for template in self._document["paths"]:
+            if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path):
+                return str(template)
         return path
 
     def _resolved(self, node: dict[str, Any]) -> dict[str, Any]:
@@ -336,13 +344,16 @@ class World:
         player_id = next(a["Value"] for a in user["UserAttributes"] if a["Name"] == "sub")
         return Player(self, player_id, issued["AccessToken"], issued["IdToken"])
 
-    def operator(self) -> Player:
-        """A new account in the group that may see the reports."""
+    def operator(self, *groups: str) -> Player:
+        """A new account in these groups, by default in that of operators."""
         username = f"operator-{next(self._names)}-{uuid.uuid4().hex[:12]}"
         self.sign_up(username)
-        self.client("cognito-idp").admin_add_user_to_group(
-            UserPoolId=self.outputs["UserPoolId"], Username=username, GroupName="operators"
-        )
+        pool, cognito = self.outputs["UserPoolId"], self.client("cognito-idp")
+        for group in groups or ("operators",):
+            if group not in ("operators", "support"):
+                with suppress(cognito.exceptions.GroupExistsException):
+                    cognito.create_group(UserPoolId=pool, GroupName=group)
+            cognito.admin_add_user_to_group(UserPoolId=pool, Username=username, GroupName=group)
         return self.sign_in(username)
 
     def robber(self, tokens: int = 1, name: str | None = None, email: str | None = None) -> Player:

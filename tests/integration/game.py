@@ -27,12 +27,14 @@ from heist_core.mail.links import UnsubscribeLinks
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
+from heist_core.messaging.letters import Letters
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import audit, invariants, keys, wire
 from heist_core.storage.board import BoardStore
 from heist_core.storage.history import History
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
+from heist_core.storage.stories import Stories
 from heist_core.storage.table import Progress, Table
 from heist_core.tally import DAY, Tally
 from heist_core.use_cases.add_points import Adding, AddPoints
@@ -40,12 +42,15 @@ from heist_core.use_cases.execute_heist import Outcome
 from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
 from tests.builders import Event, action, award, earned, execute_event
 from tests.fakes import (
+    EVENTS,
+    NOTIFIER,
     FakeClock,
     FakeEventBridge,
     FakeQueue,
     FakeSecrets,
     FakeSes,
     LambdaContext,
+    Queues,
     SameThread,
     Tap,
     Tapped,
@@ -65,7 +70,7 @@ FUNCTIONS = (
     *("show_player", "list_targets", "show_leaderboard", "keep_leaderboard"),
     *("award_token", "upsert_player", "add_points"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
-    *("audit_table", "show_statistics"),
+    *("audit_table", "show_statistics", "read_admin"),
 )
 PLENTY = 29.0
 
@@ -104,6 +109,8 @@ class Game:
         self.secrets = FakeSecrets()
         self.events_queue = FakeQueue()
         self.notifier_queue = FakeQueue()
+        self.queues = Queues()
+        self.letters = Letters(Tapped(self.queues, self.tap, self.guard).as_sqs, [EVENTS, NOTIFIER])
         self.bridge = FakeEventBridge()
         self.invalid_settings = 0
         self.sender = "heists@example.com"
@@ -127,6 +134,8 @@ class Game:
             "new_id": lambda: f"{next(self._ids):012x}".ljust(32, "0"),
             "store": lambda: self.store,
             "history": lambda: History(self.gateway, SameThread()),
+            "stories": lambda: Stories(self.gateway, SameThread()),
+            "letters": lambda: self.letters,
             "boards": lambda: BoardStore(self.gateway, SameThread()),
             "settings": lambda: self.settings,
             "refusals": lambda: self.refusals,

@@ -12,7 +12,8 @@ import pytest
 
 from heist_core.domain.notices import notices_of
 from heist_core.storage import inbox_items, keys
-from tests.builders import api_event, award, sample, stream_event
+from tests.builders import Event, api_event, award, sample, stream_event
+from tests.fakes import EVENTS, NOTIFIER
 from tests.integration.game import FUNCTIONS, Crowd, Game
 from tests.integration.stream import Stream
 from tests.policies import KEYS, TABLE, Access, AccessDeniedError, Use, role_of, statements
@@ -26,6 +27,14 @@ POISON = {
     "eventName": "INSERT",
     "dynamodb": {"NewImage": {"pk": {"S": "x"}}, "SequenceNumber": "9"},
 }
+
+
+def to_be_shown(route: str, path: dict[str, str]) -> Event:
+    return {
+        **sample("read_admin"),
+        "routeKey": f"GET /api/heist/admin/{route}",
+        "pathParameters": path,
+    }
 
 
 def every_function_does_all_it_can(game: Game) -> None:
@@ -99,6 +108,14 @@ def every_function_does_all_it_can(game: Game) -> None:
         asked = sample("show_statistics")
         asked["routeKey"] = f"GET /api/heist/admin/stats/{report}"
         assert game.request("show_statistics", asked).status == 200
+    game.call("audit_table", sample("audit_table"))
+    for queue in (EVENTS, NOTIFIER):
+        game.queues.put({"what": "ever"}, queue)
+    game.put(poisoned)
+    path = {"userId": "alice", "heistId": heist_id}
+    for shown in ("players/{userId}", "heists/{heistId}", "actions", "settings", "dead-letters"):
+        assert game.request("read_admin", to_be_shown(shown, path)).status == 200
+    assert game.request("read_admin", to_be_shown("audit", path)).status == 200
     for _ in range(2):  # of an odd month, and of an even one in which that is closed
         for name in ("show_player", "list_targets", "show_leaderboard"):
             game.settings_are_due()

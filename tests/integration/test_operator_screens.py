@@ -148,7 +148,7 @@ def pool(game: Game, desk: Desk) -> Pool:
 
 @pytest.mark.parametrize("called", ["id-of-bob", "bob", "bob@example.com", "profile@example.com"])
 def test_a_player_is_found_by_id_login_or_address(called: str, pool: Pool, desk: Desk) -> None:
-    assert desk("player", called)["player"] == "id-of-bob"
+    assert desk("player", called)["player"]["userId"] == "id-of-bob"
     assert desk("block", called, *WHY)["done"]
     assert (pool.asked == []) == (called == "id-of-bob")
     assert ("is id-of-bob" in desk.shown("player", called)) == (called != "id-of-bob")

@@ -206,7 +206,7 @@ def play_everything(game: Game) -> None:
             function,
             "alice",
             body={"targetUserId": "bob"},
-            path={"targetUserId": "bob"},
+            path={"targetUserId": "bob", "userId": "alice"},
             source_ip=IP,
             headers=bearer,
         )
@@ -385,8 +385,10 @@ def test_the_functions_work_as_they_are_wired(deployed: str) -> None:
     assert isinstance(kept, dict)
     assert kept["players"] is not None
     others = ("list_heists", "show_player", "list_targets", "show_leaderboard", "unsubscribe")
-    for name in others:
+    for name in (*others, "read_admin"):
         assert status(name, sample(name)) == 200
+    waiting = {**sample("read_admin"), "routeKey": "GET /api/heist/admin/dead-letters"}
+    assert status("read_admin", waiting) == 200
     letters = boto3.client("sqs").get_queue_attributes(
         QueueUrl=deployed, AttributeNames=["ApproximateNumberOfMessages"]
     )

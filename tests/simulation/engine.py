@@ -36,6 +36,7 @@ _INDEX_KEYS = {
     "unread": ("pk", "unread"),
     "owed": ("owedBucket", "owedSince"),
     "standings": ("standingShard", "standing"),
+    "about": ("aboutPlayer", "createdAt"),
 }
 _KEY_CONDITION = re.compile(r"(\w+) = (:\w+)(?: AND (\w+) (<=?) (:\w+))?")
 _FILTER = "attribute_not_exists(expiresAt) OR expiresAt > :now"

@@ -165,7 +165,8 @@ def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(
 
 def test_no_function_that_writes_outlasts_what_an_erasure_waits_for(on_aws: Processed) -> None:
     looks_before_it_writes = {"KeepLeaderboardFunction"}
-    for name in FUNCTIONS - looks_before_it_writes:
+    knows_no_person = {"AuditTableFunction"}  # what it writes has no names
+    for name in FUNCTIONS - looks_before_it_writes - knows_no_person:
         actions = {action for action, _, _ in on_aws.grants(role_of(name))}
         if actions & {"dynamodb:PutItem", "dynamodb:UpdateItem"}:
             timeout = on_aws.resources[name]["Properties"]["Timeout"]
@@ -204,13 +205,29 @@ def test_nobody_may_delete_and_only_the_audit_may_scan(on_aws: Processed) -> Non
         "secretsmanager:GetSecretValue",
         "ses:SendEmail",
         "sqs:SendMessage",
+        *("sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"),
     }
 
 
-def test_the_audit_may_read_and_nothing_else(on_aws: Processed) -> None:
+def test_the_audit_may_read_and_write_nothing_but_what_it_found(on_aws: Processed) -> None:
     actions = {action for action, _, _ in on_aws.grants("AuditTableRole")}
     reads = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}
-    assert actions == reads | LOGS | XRAY
+    assert actions == reads | {"dynamodb:PutItem"} | LOGS | XRAY
+    (written,) = (
+        condition
+        for action, _, condition in on_aws.grants("AuditTableRole")
+        if action == "dynamodb:PutItem"
+    )
+    assert json.loads(written) == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["AUDIT"]}}
+
+
+def test_what_shows_operators_the_game_may_change_none_of_it(on_aws: Processed) -> None:
+    """Nor may whoever shows the reports. A letter is only hidden while it is looked at."""
+    for role in ("ReadAdminRole", "ShowStatisticsRole"):
+        actions = {action for action, _, _ in on_aws.grants(role)}
+        reads = {f"dynamodb:{name}" for name in ("GetItem", "BatchGetItem", "Query")}
+        letters = {"GetQueueAttributes", "ReceiveMessage", "ChangeMessageVisibility"}
+        assert actions <= reads | {f"sqs:{name}" for name in letters} | LOGS | XRAY
 
 
 def test_a_function_may_write_to_its_own_log_group_and_no_other(on_aws: Processed) -> None:

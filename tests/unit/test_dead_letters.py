@@ -10,64 +10,14 @@ from typing import Any
 import boto3
 import pytest
 
-from ops.letters import EVENT_FUNCTIONS, Letter, parsed
+from heist_core.messaging.letters import EVENT_FUNCTIONS, Letter, parsed
 from ops.target import OperatorError, Target
 from tests.builders import NOW
 from tests.desk import Desk
-from tests.fakes import FakeClock
+from tests.fakes import EVENTS, NOTIFIER, FakeClock, Queues
 
-EVENTS, NOTIFIER = "https://events", "https://notifier"
 OUTPUTS = {"EventsDeadLetterQueueUrl": EVENTS, "NotifierDeadLetterQueueUrl": NOTIFIER}
 WHY = ("--reason", "told the sender", "--apply")
-
-
-class Queues:
-    """SQS with the two queues: what is hidden is not received again until it is shown."""
-
-    def __init__(self) -> None:
-        self.messages: dict[str, dict[str, Any]] = {}
-        self.hidden: set[str] = set()
-
-    def put(self, body: object, queue: str = EVENTS, **about: Any) -> str:
-        message_id = f"{len(self.messages):08d}-0000-4000-8000-000000000000"
-        sent = int((NOW - about.pop("age", timedelta(hours=3))).timestamp() * 1000)
-        self.messages[message_id] = {
-            "MessageId": message_id,
-            "ReceiptHandle": message_id,
-            "Body": body if isinstance(body, str) else json.dumps(body),
-            "Attributes": {"SentTimestamp": str(sent)},
-            "queue": queue,
-            **about,
-        }
-        return message_id
-
-    def receive_message(self, *, QueueUrl: str, **_: Any) -> Any:  # noqa: N803
-        seen = [
-            message
-            for message_id, message in self.messages.items()
-            if message["queue"] == QueueUrl and message_id not in self.hidden
-        ][:10]
-        self.hidden |= {message["MessageId"] for message in seen}
-        return {"Messages": seen} if seen else {}
-
-    def delete_message(self, *, QueueUrl: str, ReceiptHandle: str) -> None:  # noqa: N803
-        assert self.messages.pop(ReceiptHandle)["queue"] == QueueUrl
-        self.hidden.discard(ReceiptHandle)
-
-    def change_message_visibility_batch(
-        self,
-        *,
-        QueueUrl: str,  # noqa: N803
-        Entries: Sequence[Mapping[str, Any]],  # noqa: N803
-    ) -> None:
-        assert 1 <= len(Entries) <= 10
-        for entry in Entries:
-            assert self.messages[entry["ReceiptHandle"]]["queue"] == QueueUrl
-            self.hidden.remove(entry["ReceiptHandle"])
-
-    def get_queue_attributes(self, *, QueueUrl: str, **_: Any) -> Any:  # noqa: N803
-        count = sum(self.messages[each]["queue"] == QueueUrl for each in self.hidden)
-        return {"Attributes": {"ApproximateNumberOfMessagesNotVisible": str(count)}}
 
 
 class Functions:

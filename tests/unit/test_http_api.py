@@ -83,7 +83,7 @@ def test_what_a_caller_may_not_see_has_none() -> None:
 
 def test_the_bodies_are_the_specifications() -> None:
     def body(error: HeistCoreError) -> Mapping[str, object]:
-        return error_response(error).body
+        return error_response(error).body or {}
 
     assert body(EXAMPLES[InvalidInput][0]) == {
         "errors": [{"code": "missing", "path": ["a", 0], "message": "a.0: is required"}]

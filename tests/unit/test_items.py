@@ -231,7 +231,7 @@ AWARD = through_wire(items.award_item(award()))
 OPTIONAL = {
     *("pk", "sk", "sourceNetwork", "attackerName", "victimName", "referredName", "expiresAt"),
     *("owed", "owedBucket", "owedSince", "attackerPointsAfter", "victimPointsAfter", "shortfall"),
-    *("referralId", "attackerVersion", "victimVersion"),
+    *("referralId", "attackerVersion", "victimVersion", "aboutPlayer"),
 }
 READERS: list[tuple[Callable[[wire.Item], object], dict[str, object]]] = [
     (items.heist_from, HEIST),

@@ -50,6 +50,7 @@ KEYS: dict[Kind, tuple[Key, ...]] = {
     Kind.ROBBER: (keys.robber(1, "alice"),),
     Kind.GENERATION: (keys.GENERATION,),
     Kind.IMPORT: (keys.IMPORT,),
+    Kind.AUDIT: (keys.AUDIT,),
     Kind.BOARD: (
         keys.board_curve("2026-11"),
         keys.board_view("2026-11", NOW),

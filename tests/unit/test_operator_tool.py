@@ -57,8 +57,8 @@ def test_whatever_changes_anything_only_says_so_unless_told_to(
         assert ("--apply" in printed) == ("--ask" in printed)
         changing += [name] if "--apply" in printed else []
 
-    reading = {"actions", "audit", "dead-letters", "export", "heists", "player"}
-    reading |= {"population", "preflight", "report", "simulate"}
+    reading = {"actions", "audit", "dead-letters", "export", "heist", "heists"}
+    reading |= {"player", "population", "preflight", "report", "simulate"}
     assert set(tool.COMMANDS) - set(changing) == reading
     for name in changing:
         with pytest.raises(SystemExit):

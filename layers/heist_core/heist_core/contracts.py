@@ -136,6 +136,17 @@ class TargetsQuery(Wire):
     limit: Annotated[int, BeforeValidator(_targets)] = DEFAULT_TARGETS
 
 
+class PlayerPath(Wire):
+    userId: PlayerId
+
+
+class PageQuery(Wire):
+    """A page of an operator's list."""
+
+    limit: Annotated[int, BeforeValidator(_limit)] = DEFAULT_PAGE
+    cursor: str | None = None
+
+
 class MarkReadRequest(Wire):
     """Absent members are told from given ones by `model_fields_set`; null is not absent."""
 

@@ -29,15 +29,18 @@ if TYPE_CHECKING:
     from .mail.mailer import Mailer
     from .messaging.bus import Bus
     from .messaging.dead_letters import DeadLetters
+    from .messaging.letters import Letters
     from .settings import LiveSettings
     from .storage.audit import Audit
     from .storage.board import BoardStore
     from .storage.history import History
     from .storage.invariants import Violation
     from .storage.statistics import StatisticsStore
+    from .storage.stories import Stories
     from .storage.table import Progress
     from .use_cases.add_points import AddPoints
     from .use_cases.award_token import AwardToken
+    from .use_cases.change_settings import ShowSettings
     from .use_cases.check_target import CheckTarget
     from .use_cases.execute_heist import ExecuteHeist
     from .use_cases.keep_leaderboard import KeepLeaderboard
@@ -126,6 +129,13 @@ def boards() -> "BoardStore":
 
 
 @functools.cache
+def stories() -> "Stories":
+    from .storage.stories import Stories
+
+    return Stories(_table(), ThreadPoolExecutor(_THREADS))
+
+
+@functools.cache
 def statistics_store() -> "StatisticsStore":
     from .storage.statistics import StatisticsStore
 
@@ -158,6 +168,15 @@ def dead_letters(queue_variable: str) -> "DeadLetters":
     from .messaging.dead_letters import DeadLetters
 
     return DeadLetters(_client("sqs", _config(attempts=2)), variable(queue_variable))
+
+
+@functools.cache
+def letters() -> "Letters":
+    """Both dead-letter queues, to look at."""
+    from .messaging.letters import Letters
+
+    urls = [variable("EVENTS_DLQ_URL"), variable("NOTIFIER_DLQ_URL")]
+    return Letters(_client("sqs", _config(attempts=2)), urls)
 
 
 @functools.cache
@@ -206,6 +225,13 @@ def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":
     client = _client("dynamodb", _config(attempts=5, read_timeout=10))
     table = Table(client, variable("TABLE_NAME"))
     return audit_table(table, rounds=AUDIT_ROUNDS, progress=progress)
+
+
+def keep_audit(audit: "Audit", violations: "list[Violation]", most: int) -> None:
+    """Keep what an audit found, and so many of its violations, for operators to see."""
+    from .storage.audit import report_of
+
+    stories().keep_audit(report_of(audit, violations, clock().now(), most))
 
 
 def award_token() -> "AwardToken":
@@ -292,6 +318,13 @@ def show_player() -> "ShowPlayer":
     from .use_cases.show_player import ShowPlayer
 
     return ShowPlayer(store(), show_leaderboard(), settings(), clock())
+
+
+def show_settings() -> "ShowSettings":
+    from .settings import settings_from_variables
+    from .use_cases.change_settings import ShowSettings
+
+    return ShowSettings(stories(), settings_from_variables())
 
 
 def show_statistics() -> "ShowStatistics":

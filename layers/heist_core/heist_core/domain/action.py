@@ -12,6 +12,7 @@ class Action:
     id: str
     at: datetime
     who: str
+    """An AWS identity, `local:<user>`, or the id in a verified token."""
     what: str
     """The command, such as `block`."""
     subject: str
@@ -19,3 +20,5 @@ class Action:
     why: str
     before: Mapping[str, object]
     after: Mapping[str, object]
+    who_name: str | None = None
+    """What a token calls its bearer."""

@@ -35,6 +35,11 @@ _to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 ceiling = Ceiling()
 
+OPERATORS = "operators"
+"""The group of the user pool (or of the issuer's claim `cognito:groups`) that may do all of it."""
+SUPPORT = "support"
+"""The group that may look at all of it, and change nothing."""
+
 Body = Mapping[str, object]
 Event = Mapping[str, object]
 
@@ -63,7 +68,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    body: Body
+    body: Body | None
     status: int = 200
     headers: Mapping[str, str] = MappingProxyType({})
     log: Mapping[str, str | int] = MappingProxyType({})
@@ -89,7 +94,7 @@ def error_response(error: HeistCoreError) -> Response:
         case CallerUnknown():
             return Response(_failure("FORBIDDEN", "The token does not name a player"), 403)
         case NotAnOperator():
-            return Response(_failure("FORBIDDEN", "Only operators may see this"), 403)
+            return Response(_failure("FORBIDDEN", str(error)), 403)
         case NotFound():
             return Response(_failure("NOT_FOUND", str(error)), 404)
         case PassiveLocked():
@@ -118,6 +123,15 @@ def error_response(error: HeistCoreError) -> Response:
                 {"code": error.code, "cause": type(error.__cause__).__name__},
             )
     raise error
+
+
+def only_operators(request: Request, *, or_support: bool) -> None:
+    """Raises NotAnOperator unless the verified token says that the caller is one."""
+    if OPERATORS in request.groups or (or_support and SUPPORT in request.groups):
+        return
+    raise NotAnOperator(
+        "Only operators may change this" if SUPPORT in request.groups else "This is for operators"
+    )
 
 
 def _failure(error: str, message: str) -> Body:

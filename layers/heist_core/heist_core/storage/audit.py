@@ -5,10 +5,12 @@ it is called a violation. `./heist audit` and the function audit_table both use 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
+
+from heist_core.domain.times import to_iso
 
 from . import items, keys
 from .inbox_items import NOTICES_KEPT
@@ -106,6 +108,7 @@ class Audit:
                     | Kind.ROBBER
                     | Kind.GENERATION
                     | Kind.IMPORT
+                    | Kind.AUDIT
                     | Kind.BOARD
                     | None
                 ):
@@ -239,6 +242,22 @@ class Audit:
             if held[season] != self.earned[season]:
                 figures = f"{held[season]} held, {self.earned[season]} earned"
                 yield Violation(f"season {season}", "points are conserved", figures)
+
+
+def report_of(
+    audit: Audit, violations: Sequence[Violation], at: datetime, most: int | None = None
+) -> dict[str, object]:
+    """What an audit found, in figures, and `most` of its violations: no names, no addresses."""
+    return {
+        "at": to_iso(at),
+        "items": audit.items,
+        "players": len(audit.players),
+        "heists": len(audit.heists),
+        "owing": len(audit.owing),
+        "pointsEarned": dict(sorted(audit.earned.items())),
+        "violationCount": len(violations),
+        "violations": [asdict(violation) for violation in violations[:most]],
+    }
 
 
 def audit_items(found: Iterable[Item]) -> Audit:

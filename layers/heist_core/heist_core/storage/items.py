@@ -76,6 +76,7 @@ def heist_item(heist: Heist) -> Item:
 def refused_heist_item(refused: RefusedHeist) -> Item:
     return {
         **_attempt_attributes(refused.attempt),
+        "aboutPlayer": refused.attacker_id,
         "status": "FAILED",
         "createdAt": to_iso(refused.at),
         "code": refused.refusal.code,
@@ -223,6 +224,7 @@ def _award_attributes(award: Award) -> dict[str, object]:
         **keys.referral(award.referred_id),
         "referredId": award.referred_id,
         "referrerId": award.referrer_id,
+        "aboutPlayer": award.referrer_id,
         "referralId": award.referral_id,
         "referredName": award.referred_name,
         "correlationId": award.correlation_id,
@@ -340,6 +342,7 @@ def fact_from(item: Item) -> Fact:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.AUDIT
             | Kind.BOARD
             | None
         ):

@@ -53,6 +53,8 @@ class Kind(Enum):
     ROBBER = "ROBBER", "ROBBER"
     GENERATION = "STATISTICS", "GENERATION"
     IMPORT = "IMPORT", "RUN"
+    AUDIT = "AUDIT", "LAST"
+    """What the last nightly audit found."""
     BOARD = "BOARD", ""
     """A season's leaderboard: its curve, its first places at a moment, or as it was closed."""
 
@@ -228,6 +230,8 @@ def actions(month: str) -> str:
 
 IMPORT = Kind.IMPORT.key()
 """Which export a table was filled from, so that it takes no other."""
+
+AUDIT = Kind.AUDIT.key()
 
 
 # The leaderboard. Players of odd and of even months lie in an index each, so that a month is still

@@ -23,6 +23,7 @@ def action_item(action: Action) -> Item:
         "id": action.id,
         "at": to_iso(action.at),
         "who": action.who,
+        "whoName": action.who_name,
         "what": action.what,
         "subject": action.subject,
         "why": action.why,
@@ -223,6 +224,7 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.AUDIT
             | None
         ):
             return None

@@ -71,3 +71,17 @@ _READERS: Mapping[str, Callable[..., object]] = {
     "B": _same,
     "BS": set,
 }
+
+
+def as_json(value: object) -> object:
+    """A plain value as JSON has it: numbers as they are, sets as sorted lists."""
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case set() | frozenset():
+            return sorted(map(as_json, value), key=str)
+        case Mapping():
+            return {str(name): as_json(inner) for name, inner in value.items()}
+        case list():
+            return [as_json(inner) for inner in value]
+    return value

@@ -1,0 +1,108 @@
+"""The settings in effect, where each comes from, and their versions."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heist_core.domain.settings import Settings
+from heist_core.settings import DECLARED, InvalidSettings, overrides_of, parse_settings, values_of
+
+if TYPE_CHECKING:
+    from heist_core.storage.stories import Stories
+
+NAMES = tuple(DECLARED)
+VERSIONS_SHOWN = 100
+Values = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class InEffect:
+    """What the deployed variables say, and the settings item over them."""
+
+    variables: Settings
+    item: Mapping[str, object] | None
+
+    @property
+    def overrides(self) -> dict[str, object]:
+        return overrides_of(self.item)
+
+    @property
+    def version(self) -> int | None:
+        """None: no item, or one that was written by hand."""
+        return None if self.item is None or "version" not in self.item else number_of(self.item)
+
+    @property
+    def problem(self) -> str:
+        """Why the settings item is in effect nowhere; empty if it is valid."""
+        try:
+            self.under(self.overrides)
+        except InvalidSettings as problem:
+            return str(problem)
+        return ""
+
+    @property
+    def settings(self) -> Settings:
+        """Of new instances: what is not valid is as if it were not there."""
+        return self.variables if self.problem else self.under(self.overrides)
+
+    def under(self, overrides: Values) -> Settings:
+        """Raises InvalidSettings."""
+        return parse_settings(overrides, self.variables)
+
+    def source(self, name: str) -> str:
+        """`default`, `variable` or `settings item`."""
+        if name in self.overrides and not self.problem:
+            return "settings item"
+        default = DECLARED[name].default
+        return "default" if values_of(self.variables)[name] == default else "variable"
+
+    def document(self, versions: Sequence[Values]) -> dict[str, object]:
+        """As the API tells it; `version` is 0 where nobody set any, or by hand."""
+        return {
+            "version": self.version or 0,
+            "problem": self.problem or None,
+            "settings": [
+                {"name": name, "value": value, "source": self.source(name)}
+                for name, value in values_of(self.settings).items()
+            ],
+            "versions": [
+                {
+                    "version": number_of(each),
+                    "at": each["at"],
+                    "author": each["author"],
+                    "reason": each["reason"],
+                    "changes": as_typed(overrides_of(each)),
+                }
+                for each in reversed(versions[-VERSIONS_SHOWN:])
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class ShowSettings:
+    stories: "Stories"
+    variables: Settings
+
+    def __call__(self) -> dict[str, object]:
+        """Raises Unavailable."""
+        current = InEffect(self.variables, self.stories.settings_item())
+        return current.document(self.stories.settings_versions())
+
+
+def as_typed(values: Values) -> dict[str, object]:
+    """Values of an item as JSON has them; what is not valid, as text."""
+    typed: dict[str, object] = {}
+    for name, value in values.items():
+        try:
+            typed[name] = values_of(parse_settings({name: value}))[name]
+        except InvalidSettings:
+            typed[name] = str(value)
+    return typed
+
+
+def number_of(item: Values) -> int:
+    """An item's version; 0 for one that was written by hand."""
+    try:
+        return int(str(item.get("version")))
+    except ValueError:
+        return 0
