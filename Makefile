@@ -33,8 +33,8 @@ run: tools ## the whole application on this machine, until Ctrl-C
 demo: tools ## one heist from the referral to the e-mails
 	@exec $(BIN)/python -m local demo
 
-mails: dev ## the mails that the running stack sent
-	@exec $(BIN)/python -m local mails
+mails: dev ## the mails that the running stack sent; OPEN=1: in a browser
+	@exec $(BIN)/python -m local mails $(call switch,OPEN,--open)
 
 logs: dev ## what its functions logged; FOLLOW=1 goes on until Ctrl-C
 	@exec $(BIN)/python -m local logs $(call switch,FOLLOW,--follow)

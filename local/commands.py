@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-from datetime import UTC, datetime
 
 import urllib3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,6 +12,7 @@ from local.demo import demo
 from local.deployment import forget_settings_of_aws
 from local.environment import show_environment
 from local.logs import Follower, follow
+from local.mails import open_mails, show_mails
 from local.run import run
 from local.stack import Stack
 
@@ -26,7 +26,8 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="start the embedded AWS, deploy, put players in, stay up")
     commands.add_parser("demo", help="play one heist from the referral to the e-mails")
-    commands.add_parser("mails", help="print the mails that were sent")
+    mails = commands.add_parser("mails", help="print the mails that were sent")
+    mails.add_argument("--open", action="store_true", help="in a browser, as HTML")
     logs = commands.add_parser("logs", help="print what the functions logged")
     logs.add_argument("--follow", action="store_true", help="and go on until Ctrl-C")
     commands.add_parser("env", help="print exports with which AWS's tools reach the embedded AWS")
@@ -39,7 +40,7 @@ def main() -> int:
         elif arguments.command == "demo":
             demo()
         elif arguments.command == "mails":
-            show_mails(Stack.running())
+            (open_mails if arguments.open else show_mails)(Stack.running())
         elif arguments.command == "logs":
             show_logs(Stack.running(), on_and_on=arguments.follow)
         else:
@@ -64,19 +65,6 @@ def main() -> int:
 def forget_stdout() -> None:
     """Lets go of an output that takes no more, so that Python does not try again as it ends."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-
-
-def show_mails(stack: Stack) -> None:
-    """Prints every mail as text, oldest first."""
-    mails = sorted(stack.mails(), key=lambda mail: float(mail["Timestamp"]))
-    for mail in mails:
-        sent = datetime.fromtimestamp(float(mail["Timestamp"]), UTC).astimezone()
-        show(f"{sent:%H:%M:%S}  To: {', '.join(mail['To'])}")
-        show(f"          Subject: {mail['Subject']}")
-        for line in (mail["BodyText"] or "").strip().splitlines():
-            show(f"          {line}".rstrip())
-        show()
-    show(f"{len(mails)} mail{'' if len(mails) == 1 else 's'}")
 
 
 def show_logs(stack: Stack, *, on_and_on: bool) -> None:

@@ -9,7 +9,7 @@ looks at what browsers say about a request and pages cannot change: `Host`, `Ori
 import json
 import re
 import sys
-from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,8 @@ RUN = "/_heist/run"
 """Where the gate tells which run it belongs to."""
 DEMO = "/_heist/players"
 """Where it tells the pages as whom they may offer to sign in."""
+MAILS = "/_heist/mails"
+"""Where it shows the requests to send a mail: the emulator's own mailbox has no headers."""
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
 _NAMED = re.compile(
@@ -41,7 +43,8 @@ class Gate:
     """An ASGI application before another: answers 403 to what may not come in, with no CORS header.
 
     `port` is the one that it listens on, `origins` are those of the template's AllowedOrigins,
-    `run_id` is what `GET /_heist/run` answers, and `demo` what `GET /_heist/players` does.
+    `run_id` is what `GET /_heist/run` answers, `demo` what `GET /_heist/players` does, and
+    `mails` what `GET /_heist/mails` does.
     """
 
     inner: Application
@@ -49,6 +52,7 @@ class Gate:
     origins: Collection[str]
     run_id: str
     demo: Mapping[str, object]
+    mails: Sequence[object]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -73,6 +77,8 @@ class Gate:
             await answer(send, 200, {"runId": self.run_id})
         elif request.path == DEMO:
             await answer(send, 200, self.demo)
+        elif request.path == MAILS:
+            await answer(send, 200, self.mails)
         elif _API.fullmatch(request.path) and headers.get("origin") in self.origins:
             await self.inner(scope, receive, readable_by(headers["origin"], send))
         else:

@@ -10,18 +10,23 @@ import os
 import resource
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from http import HTTPStatus
 
 from hypercorn.asyncio import serve  # type: ignore[import-not-found]
 from hypercorn.config import Config  # type: ignore[import-not-found]
 from ministack.app import app  # type: ignore[import-not-found]
 from ministack.core import lambda_runtime  # type: ignore[import-not-found]
-from ministack.services import eventbridge, lambda_svc  # type: ignore[import-not-found]
+from ministack.services import eventbridge, lambda_svc, ses_v2  # type: ignore[import-not-found]
 
 from local.gate import Gate
 
 WORKERS = 4
 """Processes per function, as many as a small machine bears; what comes at once waits for one."""
+
+Answer = tuple[int, object, bytes]
+Handler = Callable[[str, str, object, bytes, object], Awaitable[Answer]]
 
 starting = threading.BoundedSemaphore(os.cpu_count() or 1)
 
@@ -42,14 +47,33 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     lambda_svc.acquire_worker = acquire_worker
     eventbridge._dispatch_to_lambda = invoke_for_event  # noqa: SLF001 - see there
+    mails: list[object] = []
+    ses_v2.handle_request = keeping_mails(ses_v2.handle_request, mails)
     port = int(os.environ["GATEWAY_PORT"])
     config = Config()
     config.bind = [f"{address}:{port}" for address in arguments.addresses]
     config.keep_alive_timeout = 75
     config.loglevel = "INFO"
     origins = [origin for origin in arguments.origins.split(",") if origin]
-    gate = Gate(app, port, origins, arguments.run_id, json.loads(arguments.demo))
+    gate = Gate(app, port, origins, arguments.run_id, json.loads(arguments.demo), mails)
     asyncio.run(serve(gate, config, mode="asgi"))
+
+
+def keeping_mails(handle: Handler, mails: list[object]) -> Handler:
+    """Adds each request to send a mail that was accepted to `mails`, and when that was.
+
+    MiniStack's own mailbox has no headers, tags and configuration set.
+    """
+
+    async def handle_request(
+        method: str, path: str, headers: object, body: bytes, query: object
+    ) -> Answer:
+        answer = await handle(method, path, headers, body, query)
+        if path.endswith("/outbound-emails") and answer[0] == HTTPStatus.OK:
+            mails.append({"sentAt": time.time(), "request": json.loads(body)})
+        return answer
+
+    return handle_request
 
 
 def acquire_worker(

@@ -14,7 +14,7 @@ import urllib3
 
 from local import deployment, emulator
 from local.console import ProblemError, step
-from local.gate import RUN
+from local.gate import MAILS, RUN
 from local.routes import import_routes
 from local.tools import ROOT
 
@@ -221,6 +221,12 @@ class Stack:
         )
         boxes: dict[str, list[dict[str, Any]]] = answer.json()["messages"]
         return [mail for box in boxes.values() for mail in box]
+
+    def mail_requests(self) -> list[dict[str, Any]]:
+        """Every request to SES that was accepted, oldest first: `sentAt` (seconds), `request`."""
+        answer = urllib3.request("GET", f"{self.outputs.Endpoint}{MAILS}", timeout=30)
+        requests: list[dict[str, Any]] = answer.json()
+        return requests
 
     def item(self, pk: str, sk: str) -> dict[str, Any] | None:
         """An item of the table in DynamoDB's typed form, read consistently, or None."""

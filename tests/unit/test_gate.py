@@ -8,6 +8,7 @@ import pytest
 from local.gate import Gate, Message, Receive, Send
 
 PORT = 4566
+MAILS = [{"sentAt": 1.5, "request": {"FromEmailAddress": "heists@example.com"}}]
 ALLOWED = "http://localhost:3000"
 API = "/_aws/execute-api/abc/$default/api/heist"
 PLAY = "/_aws/execute-api/abc/$default/play"
@@ -47,7 +48,7 @@ def ask(
         "headers": [(name.encode(), value.encode()) for name, value in raw.items()],
     }
     asyncio.run(
-        Gate(emulator, PORT, {ALLOWED}, "run-1", {"names": ["alice"]})(scope, receive, send)
+        Gate(emulator, PORT, {ALLOWED}, "run-1", {"names": ["alice"]}, MAILS)(scope, receive, send)
     )
     return sent, bool(came_in)
 
@@ -197,3 +198,10 @@ def test_the_gate_tells_which_run_it_belongs_to() -> None:
     assert not came_in
     assert sent[0]["status"] == 200
     assert json.loads(sent[1]["body"]) == {"runId": "run-1"}
+
+
+def test_the_gate_shows_what_ses_was_asked_to_send_but_not_to_other_pages() -> None:
+    sent, _ = ask("GET", "/_heist/mails", {})
+    assert json.loads(sent[1]["body"]) == MAILS
+    sent, _ = ask("GET", "/_heist/mails", browser("cross-site", Origin=EVIL))
+    assert sent[0]["status"] == 403
