@@ -10,10 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from functions.unsubscribe.app import done, question
 from heist_core.domain.facts import Event
 from heist_core.domain.notices import message_of, notices_of
+from heist_core.domain.unsubscribing import LINKED_KINDS
+from heist_core.http.page import Page, failure
 from heist_core.mail.render import Mail, mail_of
 from heist_core.texts import FOLDER, PLACEHOLDER, Texts, Value, leaves
+from heist_core.use_cases.unsubscribe import Subscription
 from tests.builders import award, heist, reversal
 
 MAY_BE_EMPTY = {"product.address"}
@@ -51,6 +55,16 @@ def every_message(texts: Texts, name: str | None = "Bob") -> list[str]:
     return [texts.message(message_of(notice)) for event in events for notice in notices_of(event)]
 
 
+def every_page(texts: Texts, address: str | None = "a…@example.com") -> list[Page]:
+    """Each page behind a mail's link, about a player with this address."""
+    kinds = [Subscription(kind, address, None) for kind in sorted(LINKED_KINDS)]
+    return [
+        *(page for each in kinds for page in (question(each, texts), done(each, each.kind, texts))),
+        done(kinds[0], "all", texts),
+        *(failure(name, 500, texts) for name in ("not_found", "unavailable", "defect")),
+    ]
+
+
 class _Shown(Texts):
     """Keeps what the code gives to each text and each layout."""
 
@@ -75,6 +89,7 @@ def shown() -> _Shown:
     for name in ("Bob", None):
         every_mail(kept, name, name)
         every_message(kept, name)
+        every_page(kept, name)
     return kept
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ReadTimeoutError
 
+from heist_core.domain.player import Dated
 from heist_core.domain.preferences import MAIL_KINDS
 from heist_core.domain.unsubscribing import key_id
 from heist_core.http.page import HEADERS
@@ -193,6 +194,17 @@ def test_a_page_has_no_script_and_may_do_nothing_but_post_to_itself(playing: Gam
                 f"default-src 'none'; style-src 'sha256-{digest}'; form-action 'self'; "
                 "base-uri 'none'; frame-ancestors 'none'"
             )
+
+
+def test_a_page_is_in_the_language_of_its_player(playing: Game) -> None:
+    alice = playing.player("alice")
+    german = replace(alice.profile, locale=Dated("de-AT", playing.time()))
+    playing.store.save_profile(alice, german, playing.time())
+    asked = call(playing, token_for(playing, "robbed"), "GET")["body"]
+    assert '<html lang="de">' in asked
+    assert "a…@example.com bekommt E-Mails, wenn du ausgeraubt wirst." in asked
+    ended = call(playing, token_for(playing, "robbed"), "POST")["body"]
+    assert "a…@example.com bekommt keine E-Mails mehr, wenn du ausgeraubt wirst." in ended
 
 
 def test_an_address_is_text_and_none_is_said(game: Game) -> None:

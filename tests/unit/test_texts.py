@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from heist_core.texts import FOLDER, PLACEHOLDER, fill, languages, nearest, texts_for
-from tests.texts import every_mail, every_message, problems
+from tests.texts import every_mail, every_message, every_page, problems
 
 Tree = dict[str, Any]
 
@@ -83,7 +83,9 @@ def test_every_text_is_whole_in_every_language() -> None:
         texts = texts_for(language)
         for name in ("Bob", None):
             mails = every_mail(texts, name, name)
-            for text in (*every_message(texts, name), *(part for mail in mails for part in mail)):
+            pages = [each for page in every_page(texts, name) for each in (page.title, page.text)]
+            parts = [part for mail in mails for part in mail]
+            for text in (*every_message(texts, name), *parts, *pages):
                 assert "None" not in text
                 assert re.search(PLACEHOLDER, text) is None
 

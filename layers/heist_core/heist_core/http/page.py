@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from heist_core import telemetry
 from heist_core.domain.errors import NotFound, Unavailable
+from heist_core.texts import DEFAULT_LANGUAGE, Texts, texts_for
 
-from .api import RETRY_SECONDS, Body, Event, LambdaContext, request_id, texts
+from .api import RETRY_SECONDS, Body, Event, LambdaContext, request_id
+from .api import texts as texts_in
 
 _STYLE = (
     "body{margin:0;padding:2rem 1rem;font:1.125rem/1.5 system-ui,sans-serif;"
@@ -24,6 +26,7 @@ _STYLE = (
     "main{background:#2a2721}button{background:#f3f1ec;color:#1d1b16;border-color:#f3f1ec}}"
 )
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+UNAVAILABLE = 503
 HEADERS: Mapping[str, str] = {
     "content-type": "text/html; charset=utf-8",
     "cache-control": "no-store",
@@ -49,15 +52,13 @@ class Page(NamedTuple):
     text: str
     buttons: Mapping[str, str] = {}
     status: int = 200
+    language: str = DEFAULT_LANGUAGE
 
 
-_NOT_FOUND = Page(
-    "This link does not work",
-    "It may be cut off, or too old. In the game, your preferences hold the same switches.",
-    status=404,
-)
-_UNAVAILABLE = Page("Not now", "This did not work. Please try again in a minute.", status=503)
-_DEFECT = Page("Not now", "Something is wrong on our side. Please try again later.", status=500)
+def failure(name: str, status: int, texts: Texts) -> Page:
+    """A page that is about nobody: `not_found`, `unavailable` or `defect`."""
+    title, text = texts.text(f"page.{name}.title"), texts.text(f"page.{name}.text")
+    return Page(title, text, status=status, language=texts.language)
 
 
 def page_handler(
@@ -76,15 +77,15 @@ def page_handler(
                     try:
                         page = route(_page_request(event))
                     except NotFound:
-                        page = _NOT_FOUND
+                        page = failure("not_found", 404, texts_for(None))
                     except Unavailable as error:
-                        page = _UNAVAILABLE
+                        page = failure("unavailable", UNAVAILABLE, texts_for(None))
                         telemetry.count("Unavailable", code=error.code)
                         fields |= {"code": error.code, "cause": type(error.__cause__).__name__}
                     fields["status"] = page.status
             except Exception:  # noqa: BLE001 - logged by telemetry; the visitor learns nothing of it
-                page = _DEFECT
-            retry = {"retry-after": str(RETRY_SECONDS)} if page is _UNAVAILABLE else {}
+                page = failure("defect", 500, texts_for(None))
+            retry = {"retry-after": str(RETRY_SECONDS)} if page.status == UNAVAILABLE else {}
             return {"statusCode": page.status, "headers": {**HEADERS, **retry}, "body": _html(page)}
 
         return handler
@@ -95,7 +96,7 @@ def page_handler(
 def _page_request(event: Event) -> PageRequest:
     method, _, _ = str(event.get("routeKey")).partition(" ")
     return PageRequest(
-        method, texts(event, "pathParameters"), texts(event, "queryStringParameters")
+        method, texts_in(event, "pathParameters"), texts_in(event, "queryStringParameters")
     )
 
 
@@ -105,7 +106,7 @@ def _html(page: Page) -> str:
         for label, query in page.buttons.items()
     )
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<!doctype html><html lang="{escape(page.language)}"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="robots" content="noindex"><meta name="color-scheme" content="light dark">'
         f"<title>{escape(page.title)}</title><style>{_STYLE}</style></head>"

@@ -23,6 +23,7 @@ class Subscription(NamedTuple):
 
     kind: str
     address: str | None
+    locale: str | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ class Unsubscribe:
         if not player.exists or player.erased:
             raise NotFound("This link is not valid")
         address = player.profile.email.value
-        return player, Subscription(link.kind, None if address is None else address_hint(address))
+        hint = None if address is None else address_hint(address)
+        return player, Subscription(link.kind, hint, player.profile.locale.value)
 
 
 def _ended(choices: Mapping[str, str], kind: str, *, every_kind: bool) -> Mapping[str, str]:
