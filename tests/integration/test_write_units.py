@@ -27,9 +27,9 @@ pytestmark = pytest.mark.parametrize("engine", ["ministack"], indirect=True)
 
 BOARD = 3  # of a robber without points before: a new place, and the victim's old and new one
 HEIST = 11  # five items in a transaction are 10, the owed marker's index entry 1
-AWARD = 5
-HEIST_COUNTED = 11  # record, day, robber, holding, distribution in transactions; standing 1
-AWARD_COUNTED = 4  # holding and distribution in a transaction
+AWARD = 6  # two items in a transaction are 4, the index entries of marker and operators 2
+HEIST_COUNTED = 9  # record, day, robber, distribution in a transaction; place among robbers 1
+AWARD_COUNTED = 4  # robber and distribution in a transaction
 REFUSAL_COUNTED = 5  # record and day in a transaction; the marker's index entry 1
 BEGUN = 1  # an inbox, by its first notice
 NOTICE = 3  # notice 1, inbox item 1, its entry in the unread index 1
@@ -71,7 +71,9 @@ def test_refused_and_repeated_attempts_are_cheap(game: Game, meter: Meter) -> No
     assert game.rob("alice", "bob", "key").replayed
     assert meter.take()[0] <= 1
     assert game.rob("alice", "nobody").status == 400
-    assert meter.take()[0] == 3  # the rate counter; the record, with its marker's index entry
+    assert (
+        meter.take()[0] == 4
+    )  # the rate counter; the record, with an entry of marker and operators
 
 
 def test_a_notice_with_its_inbox_item(game: Game, meter: Meter) -> None:
@@ -94,7 +96,7 @@ def test_notifying_both_of_a_heist_and_settling_it(game: Game, meter: Meter) -> 
     game.call("publish_and_count", stream_event(stream_record(item)))
     writes, reads, calls = meter.take()
     assert writes == HEIST_COUNTED + 1  # the marker goes with it; its index entry
-    assert (reads, calls) == (5, 5)  # AWS charges for the robber and holding that are not there
+    assert (reads, calls) == (4, 3)  # AWS charges for the robber who is not there, too
 
 
 def test_counting_a_refused_heist_and_a_robbers_second(game: Game, meter: Meter) -> None:
@@ -111,8 +113,8 @@ def test_counting_a_refused_heist_and_a_robbers_second(game: Game, meter: Meter)
     meter.take()
     wiring.keep_statistics()([again])
     assert (
-        meter.take()[0] == HEIST_COUNTED + 1 - 4 + 1
-    )  # the standing moves, no tokens did; the marker goes
+        meter.take()[0] == HEIST_COUNTED + 1 - 2 + 1
+    )  # the place moves, no tokens did; the marker goes
 
 
 def test_a_page_of_the_inbox_costs_what_it_shows(game: Game, meter: Meter) -> None:

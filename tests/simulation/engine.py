@@ -35,7 +35,7 @@ _INDEX_KEYS = {
     None: ("pk", "sk"),
     "unread": ("pk", "unread"),
     "owed": ("owedBucket", "owedSince"),
-    "standings": ("standingShard", "standing"),
+    "robbers": ("robberShard", "robberPlace"),
     "about": ("aboutPlayer", "createdAt"),
 }
 _KEY_CONDITION = re.compile(r"(\w+) = (:\w+)(?: AND (\w+) (<=?) (:\w+))?")

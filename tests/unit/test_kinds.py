@@ -46,7 +46,7 @@ KEYS: dict[Kind, tuple[Key, ...]] = {
     Kind.ACTION: (keys.action(NOW, "0a1b"),),
     Kind.DAY: (keys.day(1, "2026-11-22", 7),),
     Kind.BALANCES: (keys.balances(1, 7),),
-    Kind.HOLDING: (keys.holding(1, "alice"),),
+    Kind.HOLDING: (Kind.HOLDING.key(1, "alice"),),
     Kind.ROBBER: (keys.robber(1, "alice"),),
     Kind.GENERATION: (keys.GENERATION,),
     Kind.IMPORT: (keys.IMPORT,),

@@ -13,6 +13,7 @@ from heist_core.domain.statistics import (
     ROBBERS_SHOWN,
     ROBBERS_WINDOW,
     Day,
+    Holding,
     Robber,
     Takings,
     hour_of,
@@ -20,7 +21,8 @@ from heist_core.domain.statistics import (
     window_start,
 )
 from heist_core.storage import counting, keys, wire
-from heist_core.storage.counting import Generation, Holding
+from heist_core.storage.counting import Generation
+from heist_core.storage.writes import Transaction
 from tests.builders import NOW, heist, refused
 
 OLD, NEW = "2026-10-20T11", "2026-11-20T11"
@@ -119,15 +121,15 @@ def test_one_who_fell_behind_does_not_end_the_search() -> None:
 
 
 def test_a_robber_is_what_was_put() -> None:
-    item = counting.robber_item(3, robber("alice", 2, 90, old=1), NOW)
+    item = counting.robber_item(3, robber("alice", 2, 90, old=1))
     assert counting.robber_from("alice", item) == replace(robber("alice", 2, 90, old=1), version=5)
     assert counting.robber_from("alice", None) == Robber("alice")
-    assert item["standing"] == "00000003#00000000001090#alice"
+    assert item["robberPlace"] == "00000003#00000000001090#alice"
 
 
 def test_a_robber_without_takings_has_no_place_in_the_standings() -> None:
-    item = counting.robber_item(3, robber("alice", 0, 0), NOW)
-    assert not {"standing", "standingShard"} & set(item)
+    item = counting.robber_item(3, robber("alice", 0, 0))
+    assert not {"robberPlace", "robberShard"} & set(item)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,8 @@ def test_a_robber_without_takings_has_no_place_in_the_standings() -> None:
     [{"hours": None}, {"hours": {NEW: [1]}}, {"hours": {NEW: ["x", 1]}}, {"version": "x"}],
 )
 def test_a_robber_that_cannot_be_read_is_said_to_be(broken: dict[str, object]) -> None:
-    item = {**counting.robber_item(3, robber("alice", 2, 90), NOW), **broken}
-    with pytest.raises(Malformed, match=r"^hours or version of a robber cannot be read$"):
+    item = {**counting.robber_item(3, robber("alice", 2, 90)), **broken}
+    with pytest.raises(Malformed, match=r"^hours, tokens or version of a robber cannot be read$"):
         counting.robber_from("alice", item)
 
 
@@ -144,16 +146,14 @@ def test_keys_are_those_of_a_generation() -> None:
     made = [
         keys.day(3, "2026-11-22", 7),
         keys.balances(3, 7),
-        keys.holding(3, "alice"),
         keys.robber(3, "alice"),
     ]
     assert made == [
         {"pk": "DAY#3#2026-11-22#7", "sk": "DAY"},
         {"pk": "BALANCES#3#7", "sk": "BALANCES"},
-        {"pk": "HOLDING#3#alice", "sk": "HOLDING"},
         {"pk": "ROBBER#3#alice", "sk": "ROBBER"},
     ]
-    assert [keys.generation_of(key) for key in made] == [3, 3, 3, 3]
+    assert [keys.generation_of(key) for key in made] == [3, 3, 3]
     assert keys.robber_id_of(made[-1]) == "alice"
 
 
@@ -252,33 +252,61 @@ def test_a_day_that_is_too_old_does_not_keep_others_from_being_counted() -> None
     assert [values(one)[":f12"] for one in steps(made, "day")] == [1]
 
 
-def test_moves_between_balances_cancel_out() -> None:
-    moves = [
-        (Holding("alice", 1, 2), Holding("alice", 2, 3)),
-        (Holding("bob", 1, 3), Holding("bob", 5, 2)),
-        (Holding("carol"), Holding("carol", 1, 0)),
-        (Holding("dora", 1, 4), Holding("dora", 2)),
-        (Holding("eve"), Holding("eve", 2)),
-    ]
-    made = counting.move_holdings(3, moves)
+def moved(**moves: tuple[Holding, Holding]) -> Transaction:
+    """What is written when these players' tokens changed (before, after)."""
+    robbers = {who: Robber(who, holding=before) for who, (before, _) in moves.items()}
+    after = {who: holding for who, (_, holding) in moves.items()}
+    return counting.count_facts(3, [], robbers, NOW, holdings=after)
 
-    assert [step.name for step in made] == ["holding"] * 5 + ["balances"]
+
+def test_moves_between_balances_cancel_out() -> None:
+    made = moved(
+        alice=(Holding(1, 2), Holding(2, 3)),
+        bob=(Holding(1, 3), Holding(5, 2)),
+        carol=(Holding(), Holding(1, 0)),
+        dora=(Holding(1, 4), Holding(2)),
+        eve=(Holding(), Holding(2)),
+    )
+
+    assert [step.name for step in made] == ["robber"] * 5 + ["balances"]
     assert [next(iter(step.action)) for step in made] == ["Update"] * 6
     [balances] = steps(made, "balances")
     assert balances["UpdateExpression"] == "ADD b0 :b0, b4 :b4"
     assert values(balances) == {":b0": 1, ":b4": -1}
-    gone, never = steps(made, "holding")[3:]
-    assert gone["UpdateExpression"] == "SET version = :version REMOVE tokens"
-    assert values(gone) == {":version": 2, ":seen": 1}
-    assert values(never) == {":version": 2}
+    gone, never = steps(made, "robber")[3:]
+    assert gone["UpdateExpression"] == "SET tokensAt = :at REMOVE tokens"
+    assert values(gone) == {":at": 2, ":tokensAt": 1}
+    assert values(never) == {":at": 2}
 
 
 def test_moves_that_cancel_out_entirely_change_no_balance() -> None:
-    moves = [
-        (Holding("alice", 1, 2), Holding("alice", 2, 3)),
-        (Holding("bob", 1, 3), Holding("bob", 5, 2)),
-    ]
-    assert not steps(counting.move_holdings(3, moves), "balances")
+    made = moved(
+        alice=(Holding(1, 2), Holding(2, 3)),
+        bob=(Holding(1, 3), Holding(5, 2)),
+    )
+    assert not steps(made, "balances")
+
+
+def test_tokens_that_were_counted_later_or_just_so_are_not_counted_again() -> None:
+    assert not moved(
+        alice=(Holding(2, 3), Holding(2, 3)),
+        bob=(Holding(5, 2), Holding(4, 3)),
+    )
+
+
+def test_a_robber_is_put_with_the_tokens_that_changed_or_with_those_that_stay() -> None:
+    facts = [heist("alice", "bob", "h1"), heist("carol", "bob", "h2")]
+    robbers = {
+        "alice": Robber("alice", holding=Holding(3, 2)),
+        "carol": Robber("carol", holding=Holding(9, 5)),
+    }
+    made = counting.count_facts(3, facts, robbers, NOW, holdings={"alice": Holding(4, 1)})
+    items = [wire.from_wire(put["Item"]) for put in steps(made, "robber")]
+    assert [(item["tokens"], item["tokensAt"]) for item in items] == [(1, 4), (5, 9)]
+    assert [put["ConditionExpression"] for put in steps(made, "robber")] == [
+        "attribute_not_exists(version) AND tokensAt = :tokensAt"
+    ] * 2
+    assert [values(put) for put in steps(made, "robber")] == [{":tokensAt": 3}, {":tokensAt": 9}]
 
 
 def test_when_a_fact_was_decided() -> None:

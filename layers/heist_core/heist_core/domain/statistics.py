@@ -5,7 +5,7 @@ NOW() is the hour's start.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from .times import to_milliseconds
@@ -45,22 +45,35 @@ Rank = tuple[int, int, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Holding:
+    """A player's tokens at a version of the player. Tokens None: never had any; version 0: never
+    looked at."""
+
+    version: int = 0
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Robber:
-    """A player's successful heists by hour. Version 0: none counted yet."""
+    """A player as the reports count them: successful heists by hour, and tokens.
+
+    Version 0: no heist counted yet.
+    """
 
     player_id: str
     hours: Mapping[str, Takings] = field(default_factory=dict)
     version: int = 0
+    holding: Holding = Holding()
 
     def having_taken(self, hour: str, takings: Takings) -> "Robber":
         """The same robber after more takings in an hour."""
         hours = {**self.hours, hour: self.hours.get(hour, Takings()) + takings}
-        return Robber(self.player_id, hours, self.version)
+        return replace(self, hours=hours)
 
     def since(self, hour: str) -> "Robber":
         """The same robber without what lies before an hour."""
         hours = {each: takings for each, takings in self.hours.items() if each >= hour}
-        return Robber(self.player_id, hours, self.version)
+        return replace(self, hours=hours)
 
     @property
     def takings(self) -> Takings:

@@ -57,6 +57,14 @@ class BoardStore:
         """Everybody on the board, the first place first."""
         return self._merged(season, ">", {":place": keys.place_from(1)}, forward=False)
 
+    def first(self, season: str, most: int) -> list[Standing]:
+        """The first places, by pages of about as many as each shard has of them."""
+        place = {":place": keys.place_from(1)}
+        found = self._merged(
+            season, ">", place, forward=False, page=most // BOARD_SHARDS * 9 // 8 + 1
+        )
+        return list(islice(found, most))
+
     def neighbours(self, season: str, of: Standing, span: int, *, above: bool) -> list[Standing]:
         """Up to `span` players who stand next to this one, the nearest first."""
         if not span:

@@ -7,7 +7,7 @@ reports are still read from the old (docs/decisions.md, "Statistics").
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
@@ -17,6 +17,7 @@ from heist_core.domain.owed import Owed
 from heist_core.domain.statistics import (
     DAYS_WINDOW,
     ROBBERS_WINDOW,
+    Holding,
     Robber,
     Takings,
     hour_of,
@@ -25,10 +26,11 @@ from heist_core.domain.statistics import (
 
 from . import attributes, items, keys
 from .wire import Item, to_wire
-from .writes import Request, Step, Transaction, put, update
+from .writes import Request, Step, Transaction, add, put, update
 
-AT_ONCE = 40
-"""Facts or players in one transaction: with what they change, fewer than 100 items."""
+AT_ONCE = 33
+"""Facts or players in one transaction: with what they change, fewer than 100 items to read and to
+write."""
 SHARDS = 8
 """Of each day, of the distribution and of the standings, so that no item or partition is hot."""
 HOUR_KEPT = ROBBERS_WINDOW + timedelta(days=2)
@@ -50,34 +52,42 @@ class Generation:
 # Items
 
 
-def robber_item(generation: int, robber: Robber, now: datetime) -> Item:
-    """Without takings the item has no place in the standings, and waits for its end."""
+def robber_item(generation: int, robber: Robber) -> Item:
+    """Without takings the item has no place in the index of robbers."""
     item: dict[str, object] = {
         **keys.robber(generation, robber.player_id),
         "version": robber.version + 1,
         "hours": {hour: [takings.heists, takings.points] for hour, takings in robber.hours.items()},
-        "expiresAt": attributes.expiry(now, HOUR_KEPT),
+        **({"tokensAt": robber.holding.version} if robber.holding.version else {}),
+        **({} if robber.holding.tokens is None else {"tokens": robber.holding.tokens}),
     }
     if robber.hours:
         heists, points, player_id = robber.rank
         shard = keys.spread(player_id, SHARDS)
-        item["standingShard"] = f"{generation}#{shard}"
-        item["standing"] = f"{heists:08d}#{points:014d}#{player_id}"
+        item["robberShard"] = f"{generation}#{shard}"
+        item["robberPlace"] = f"{heists:08d}#{points:014d}#{player_id}"
     return item
 
 
 def robber_from(player_id: str, item: Item | None) -> Robber:
-    """Raises Malformed."""
+    """Raises Malformed. The index of robbers says nothing of tokens."""
     if item is None:
         return Robber(player_id)
     try:
         hours = {
             str(hour): Takings(int(heists), int(points))
-            for hour, (heists, points) in item["hours"].items()  # type: ignore[attr-defined]
+            for hour, (heists, points) in item.get("hours", {}).items()  # type: ignore[attr-defined]
         }
-        return Robber(player_id, hours, int(item["version"]))  # type: ignore[call-overload]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise Malformed("hours or version of a robber cannot be read") from error
+        holding = holding_from(item, "tokensAt")
+        return Robber(player_id, hours, number(item, "version"), holding)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise Malformed("hours, tokens or version of a robber cannot be read") from error
+
+
+def holding_from(item: Item, version: str) -> Holding:
+    """What a robber's or a player's item says; `version` is the attribute that dates it."""
+    tokens = number(item, "tokens") if "tokens" in item else None
+    return Holding(number(item, version), tokens)
 
 
 def generation_from(item: Item | None) -> Generation:
@@ -100,12 +110,20 @@ def count_facts(
     now: datetime,
     owed: Mapping[str, AbstractSet[str]] = MappingProxyType({}),
     published: Collection[str] = (),
+    holdings: Mapping[str, Holding] = MappingProxyType({}),
 ) -> Transaction:
-    """Count facts that were not counted in this generation, or nothing.
+    """Count facts that were not counted in this generation, and tokens that changed, or nothing.
 
-    `robbers` are those who succeeded, as they were read; each is put if nobody changed it since.
-    `owed` is what the records of heists owed when they were read, by id.
+    `robbers` are those who succeeded or hold tokens, as they were read; each is written if nobody
+    changed it since. `owed` is what the records of heists owed when they were read, by id.
+    `holdings` are the tokens of players as they are now.
     """
+    moved = {
+        player_id: holding
+        for player_id, holding in holdings.items()
+        if holding.version > robbers[player_id].holding.version
+    }
+    took = {robber.player_id: robber for robber in _after(facts, robbers, now)}
     return (
         *[
             Step(
@@ -125,9 +143,18 @@ def count_facts(
         ],
         *[Step("day", {"Update": request}) for request in _add_to_days(generation, facts, now)],
         *[
-            Step("robber", {"Put": put_robber(generation, robber, now)})
-            for robber in _after(facts, robbers, now)
+            Step("robber", {"Put": put_robber(generation, robbers[player_id], after)})
+            for player_id, robber in took.items()
+            for after in [replace(robber, holding=moved.get(player_id, robber.holding))]
         ],
+        *[
+            Step("robber", {"Update": _hold(generation, robbers[player_id], holding)})
+            for player_id, holding in moved.items()
+            if player_id not in took
+        ],
+        *_move_balances(
+            generation, [(robbers[player_id].holding, after) for player_id, after in moved.items()]
+        ),
     )
 
 
@@ -170,11 +197,10 @@ def _add_to_days(
             day[f"p{hour}"] += fact.plan.points_stolen
         else:
             day[f"f{hour}"] += 1
-    shard = keys.spread(facts[0].heist_id, SHARDS)
     for date, added in sorted(days.items()):
         ends = datetime.fromisoformat(date).replace(tzinfo=UTC) + timedelta(days=1)
         yield update(
-            keys.day(generation, date, shard),
+            keys.day(generation, date, keys.spread(facts[0].heist_id, SHARDS)),
             "ADD "
             + ", ".join(f"{name} :{name}" for name in sorted(added))
             + " SET expiresAt = :end",
@@ -200,28 +226,37 @@ def _after(
     return [robber.since(oldest) for robber in after.values()]
 
 
-def put_robber(generation: int, robber: Robber, now: datetime) -> Request:
-    """Replace a robber that is still at the version seen (or still absent)."""
-    request = put(robber_item(generation, robber, now))
-    if robber.version:
-        request["ConditionExpression"] = "version = :seen"
-        request["ExpressionAttributeValues"] = to_wire({":seen": robber.version})
-    else:
-        request["ConditionExpression"] = "attribute_not_exists(pk)"
-    return request
+def put_robber(generation: int, seen: Robber, after: Robber) -> Request:
+    """Replace a robber that is still as seen (or still absent)."""
+    values = {":version": seen.version or None, ":tokensAt": seen.holding.version or None}
+    return {
+        **put(robber_item(generation, after)),
+        "ConditionExpression": f"{_still('version', seen.version)} AND "
+        f"{_still('tokensAt', seen.holding.version)}",
+        **({"ExpressionAttributeValues": to_wire(values)} if any(values.values()) else {}),
+    }
 
 
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """The tokens of a player as the distribution counts them. Tokens None: not counted."""
-
-    player_id: str
-    version: int = 0
-    tokens: int | None = None
+def _still(name: str, version: int) -> str:
+    return f"{name} = :{name}" if version else f"attribute_not_exists({name})"
 
 
-def move_holdings(generation: int, moves: Sequence[tuple[Holding, Holding]]) -> Transaction:
-    """Move players (before, after) from one balance to another, if nobody moved one meanwhile.
+def _hold(generation: int, seen: Robber, holding: Holding) -> Request:
+    """Count other tokens of a robber whose tokens are still counted as seen (or still not)."""
+    return update(
+        keys.robber(generation, seen.player_id),
+        "SET tokensAt = :at" + (" REMOVE tokens" if holding.tokens is None else ", tokens = :now"),
+        {
+            ":at": holding.version,
+            ":now": holding.tokens,
+            ":tokensAt": seen.holding.version or None,
+        },
+        condition=_still("tokensAt", seen.holding.version),
+    )
+
+
+def _move_balances(generation: int, moves: Sequence[tuple[Holding, Holding]]) -> Iterator[Step]:
+    """Move players (before, after) from one balance to another.
 
     Attribute `b3`: how many hold three tokens, summed over the shards; one shard may be negative.
     """
@@ -232,34 +267,9 @@ def move_holdings(generation: int, moves: Sequence[tuple[Holding, Holding]]) -> 
         if after.tokens is not None:
             added[f"b{after.tokens}"] += 1
     changed = {name: number for name, number in sorted(added.items()) if number}
-    steps = [
-        Step("holding", {"Update": _hold(generation, before, after)}) for before, after in moves
-    ]
     if changed:
-        shard = keys.spread(moves[0][0].player_id, SHARDS)
-        request = update(
-            keys.balances(generation, shard),
-            "ADD " + ", ".join(f"{name} :{name}" for name in changed),
-            {f":{name}": number for name, number in changed.items()},
-        )
-        steps.append(Step("balances", {"Update": request}))
-    return steps
-
-
-def _hold(generation: int, before: Holding, after: Holding) -> Request:
-    changes = "SET version = :version" + (
-        " REMOVE tokens" if after.tokens is None else ", tokens = :tokens"
-    )
-    return update(
-        keys.holding(generation, after.player_id),
-        changes,
-        {
-            ":version": after.version,
-            ":tokens": after.tokens,
-            ":seen": before.version or None,
-        },
-        condition="version = :seen" if before.version else "attribute_not_exists(pk)",
-    )
+        shard = keys.spread(str(moves[0][1]), SHARDS)
+        yield Step("balances", {"Update": add(keys.balances(generation, shard), changed)})
 
 
 def put_generation(seen: Generation, to: Generation) -> Request:

@@ -50,6 +50,7 @@ class Kind(Enum):
     DAY = "DAY", "DAY"
     BALANCES = "BALANCES", "BALANCES"
     HOLDING = "HOLDING", "HOLDING"
+    """Tokens of a robber, as they were counted before 2026-11-28; a rebuild deletes these."""
     ROBBER = "ROBBER", "ROBBER"
     GENERATION = "STATISTICS", "GENERATION"
     IMPORT = "IMPORT", "RUN"
@@ -292,10 +293,6 @@ def day(generation: int, date: str, shard: int) -> Key:
 
 def balances(generation: int, shard: int) -> Key:
     return Kind.BALANCES.key(generation, shard)
-
-
-def holding(generation: int, player_id: str) -> Key:
-    return Kind.HOLDING.key(generation, player_id)
 
 
 def robber(generation: int, player_id: str) -> Key:

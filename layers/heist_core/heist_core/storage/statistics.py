@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from heist_core.domain.errors import Contention
+from heist_core.domain.facts import Fact
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.statistics import DAYS_WINDOW, Day, Robber, Takings, hour_of, window_start
 
 from . import counting, items, keys, player_items
-from .counting import SHARDS, Generation, Holding, number
+from .counting import SHARDS, Generation, number
 from .table import Table
 from .wire import Item, to_wire
 from .writes import Request, Step
@@ -34,66 +35,56 @@ class StatisticsStore:
 
     def count(
         self,
-        facts: Sequence[Heist | RefusedHeist],
+        facts: Sequence[Fact],
+        holders: Collection[str],
         generation: int,
         now: datetime,
         published: Collection[str] = (),
     ) -> list[str]:
-        """Count at most AT_ONCE facts, each once in a generation and as long as its record is
-        there; the ids of those that were not counted before.
+        """Count at most AT_ONCE facts or holders; the ids of heists and refusals that were not
+        counted before.
 
-        Their markers lose what is done: statistics, and the events of those `published`.
+        Each heist and refusal counts once in a generation and as long as its record is there; its
+        marker loses what is done: statistics, and the events of those `published`. The distribution
+        of tokens is brought up to what `holders` hold now. Whoever has the attribute `tokens` is in
+        it, also with 0: the guide's HeistToken row.
         Raises Contention when somebody counted meanwhile.
         """
-        robbing = {fact.attacker_id for fact in facts if isinstance(fact, Heist)}
+        attempts = [fact for fact in facts if isinstance(fact, Heist | RefusedHeist)]
+        robbing = {fact.attacker_id for fact in attempts if isinstance(fact, Heist)}
+        people = {who: keys.robber(generation, who) for who in sorted({*robbing, *holders})}
         found = self._table.by_partition(
             [
-                *[items.subject_key(fact) for fact in facts],
-                *[keys.robber(generation, player_id) for player_id in sorted(robbing)],
+                *[items.subject_key(fact) for fact in attempts],
+                *people.values(),
+                *map(keys.player, sorted(holders)),
             ]
         )
         left = [
             fact
-            for fact in facts
+            for fact in attempts
             if _is_uncounted(found.get(items.subject_key(fact)["pk"]), generation)
         ]
-        if left:
-            robbers = {
-                player_id: counting.robber_from(
-                    player_id, found.get(keys.robber(generation, player_id)["pk"])
-                )
-                for player_id in robbing
-            }
-            owed = {fact.heist_id: _owed(found[items.subject_key(fact)["pk"]]) for fact in left}
-            request = counting.count_facts(generation, left, robbers, now, owed, published)
+        robbers = {
+            who: counting.robber_from(who, found.get(key["pk"])) for who, key in people.items()
+        }
+        owed = {fact.heist_id: _owed(found[items.subject_key(fact)["pk"]]) for fact in left}
+        holdings = {
+            who: counting.holding_from(player, "version")
+            for who in sorted(holders)
+            for player in [found.get(keys.player(who)["pk"], {})]
+        }
+        request = counting.count_facts(generation, left, robbers, now, owed, published, holdings)
+        if request:
             self._table.transact(request)
         return [fact.heist_id for fact in left]
 
-    def hold(self, player_ids: Collection[str], generation: int) -> None:
-        """Bring the distribution up to what at most AT_ONCE players hold now.
-
-        Whoever has the attribute `tokens` is counted, also with 0: the guide's HeistToken row.
-        Raises Contention when somebody moved one of them meanwhile.
-        """
-        found = self._table.by_partition(
-            [
-                key
-                for player_id in sorted(player_ids)
-                for key in (keys.player(player_id), keys.holding(generation, player_id))
-            ]
-        )
-        moves = []
-        for player_id in sorted(player_ids):
-            before = _holding(player_id, found.get(keys.holding(generation, player_id)["pk"]))
-            after = _holding(player_id, found.get(keys.player(player_id)["pk"]))
-            if after.version > before.version:
-                moves.append((before, after))
-        if moves:
-            self._table.transact(counting.move_holdings(generation, moves))
-
-    def trim(self, robber: Robber, since: str, generation: int, now: datetime) -> None:
-        """Remove hours before another from a standing, unless somebody changed it meanwhile."""
-        request = counting.put_robber(generation, robber.since(since), now)
+    def trim(self, player_id: str, since: str, generation: int) -> None:
+        """Remove hours before another from a robber, unless somebody changes it meanwhile."""
+        key = keys.robber(generation, player_id)
+        found = self._table.by_partition([key])
+        seen = counting.robber_from(player_id, found.get(key["pk"]))
+        request = counting.put_robber(generation, seen, seen.since(since))
         try:
             self._table.transact([Step("robber", {"Put": request})])
         except Contention:
@@ -154,8 +145,8 @@ class StatisticsStore:
 
     def _standings(self, generation: int, shard: int) -> Iterator[Robber]:
         request: Request = {
-            "IndexName": "standings",
-            "KeyConditionExpression": "standingShard = :shard",
+            "IndexName": "robbers",
+            "KeyConditionExpression": "robberShard = :shard",
             "ExpressionAttributeValues": to_wire({":shard": f"{generation}#{shard}"}),
             "ScanIndexForward": False,
             "Limit": _STANDINGS_PAGE,
@@ -181,11 +172,3 @@ def _is_uncounted(record: Item | None, generation: int) -> bool:
 def _owed(record: Item) -> frozenset[str]:
     owed = record.get("owed")
     return frozenset(map(str, owed)) if isinstance(owed, set) else frozenset()
-
-
-def _holding(player_id: str, item: Item | None) -> Holding:
-    """What a player item or a holding item says."""
-    if item is None:
-        return Holding(player_id)
-    tokens = number(item, "tokens") if "tokens" in item else None
-    return Holding(player_id, number(item, "version"), tokens)

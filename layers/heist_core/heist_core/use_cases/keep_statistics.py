@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -16,7 +15,7 @@ from .retry import until_uncontended
 if TYPE_CHECKING:
     from heist_core.storage.statistics import StatisticsStore
 
-AT_ONCE = 40
+AT_ONCE = 33
 """As many facts or players go into one transaction."""
 
 T = TypeVar("T")
@@ -42,24 +41,35 @@ class KeepStatistics:
         """
         if generation is None:
             generation = self.store.generation().written
-        self.hold((fact.token_holder for fact in facts), generation)
-        return self.count(facts, generation, published)
-
-    def count(
-        self, facts: Iterable[Fact], generation: int, published: Collection[str] = ()
-    ) -> set[str]:
-        """Count heists and refusals by day and robber; the ids of those that were not before."""
-        counted: set[str] = set()
         attempts = {fact.heist_id: fact for fact in facts if isinstance(fact, Heist | RefusedHeist)}
-        for some in _chunks(attempts.values()):
-            count = partial(self.store.count, some, generation, self.clock.now(), published)
-            counted.update(until_uncontended(count, self.clock))
+        others = (fact for fact in facts if not isinstance(fact, Heist | RefusedHeist))
+        counted: set[str] = set()
+        for some in _chunks([*attempts.values(), *others]):
+            holders = {fact.token_holder for fact in some if fact.token_holder}
+            counted |= self._count(some, holders, generation, published)
         return counted
 
-    def hold(self, player_ids: Iterable[str | None], generation: int) -> None:
+    def count(self, facts: Sequence[Heist | RefusedHeist], generation: int) -> None:
+        """Count heists and refusals by day and robber, and nobody's tokens."""
+        for some in _chunks(facts):
+            self._count(some, (), generation)
+
+    def hold(self, player_ids: Iterable[str], generation: int) -> None:
         """Bring the distribution of tokens up to what these players hold now."""
-        for some in _chunks(sorted({player_id for player_id in player_ids if player_id})):
-            self._again(partial(self.store.hold, some, generation))
+        for some in _chunks(sorted(set(player_ids))):
+            self._count((), some, generation)
+
+    def _count(
+        self,
+        facts: Sequence[Fact],
+        holders: Collection[str],
+        generation: int,
+        published: Collection[str] = (),
+    ) -> set[str]:
+        def count() -> list[str]:
+            return self.store.count(facts, holders, generation, self.clock.now(), published)
+
+        return set(until_uncontended(count, self.clock))
 
     def trim(self, out_of_time: Callable[[], bool]) -> int:
         """Remove expired hours from the standings that a report would have to read; how many.
@@ -73,12 +83,9 @@ class KeepStatistics:
         for robber in stale:
             if out_of_time():
                 break
-            self.store.trim(robber, since, generation, now)
+            self.store.trim(robber.player_id, since, generation)
             trimmed += 1
         return trimmed
-
-    def _again(self, action: Callable[[], None]) -> None:
-        until_uncontended(action, self.clock)
 
 
 def _chunks(values: Iterable[T]) -> Iterator[list[T]]:

@@ -131,7 +131,7 @@ class ShowLeaderboard:
         If that is the whole board, the curve is kept, so that small boards are never behind. Of a
         larger one that was never counted it tells no more than that, until the schedule has.
         """
-        first = list(islice(self.boards.standings(season), PLACES_KEPT + 1))
+        first = self.boards.first(season, PLACES_KEPT + 1)
         holders = Counter(one.points for one in first)
         counted = CountedCurve(self.clock.now(), curve_of(holders))
         if len(first) <= PLACES_KEPT:
