@@ -53,6 +53,7 @@ def part_of(item: Item, player_id: str) -> str | None:
             | Kind.IMPORT
             | Kind.AUDIT
             | Kind.BOARD
+            | Kind.DIGEST
             | None
         ):
             return None

@@ -138,6 +138,7 @@ class Rebuild:
                 | Kind.IMPORT
                 | Kind.AUDIT
                 | Kind.BOARD
+                | Kind.DIGEST
                 | None
             ):
                 pass

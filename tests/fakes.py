@@ -398,6 +398,7 @@ class NoticeStore:
         self.locales: dict[str, str | None] = {}
         self.records: dict[str, MailRecord] = {}
         self.owed = set(Owed)
+        self.awaited: set[tuple[str, int]] = set()
         self.before: Callable[[str], None] = lambda call: None
 
     def deliver_notice(
@@ -405,11 +406,15 @@ class NoticeStore:
     ) -> Delivered:
         self.before("deliver_notice")
         if notice.recipient_id in self.records:
-            return Delivered(put=False, claimed=False)
+            return Delivered(put=False, claimed=False, position=1)
         self.records[notice.recipient_id] = mail or MailRecord(MailState.PENDING)
         self.inbox[notice.recipient_id] += 1
         self.locales[notice.recipient_id] = notice.locale
-        return Delivered(put=True, claimed=True)
+        return Delivered(put=True, claimed=True, position=1)
+
+    def await_digest(self, player_id: str, position: int, now: datetime) -> None:
+        self.before("await_digest")
+        self.awaited.add((player_id, position))
 
     def players_and_settings(
         self, player_ids: Iterable[str], *, with_settings: bool

@@ -11,11 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from functions.unsubscribe.app import done, question
+from heist_core.domain.digests import Summary
 from heist_core.domain.facts import Event
-from heist_core.domain.notices import message_of, notices_of
+from heist_core.domain.notices import InboxItem, message_of, notices_of
 from heist_core.domain.unsubscribing import LINKED_KINDS
 from heist_core.http.page import Page, failure
-from heist_core.mail.render import Mail, mail_of
+from heist_core.mail.render import Mail, digest_of, mail_of
 from heist_core.texts import FOLDER, PLACEHOLDER, Texts, Value, leaves
 from heist_core.use_cases.unsubscribe import Subscription
 from tests.builders import award, heist, reversal
@@ -35,12 +36,23 @@ def mailed_events(
     )
 
 
+def day(name: str | None = "Bob") -> Summary:
+    """More than a digest shows: of each kind of notice, about players of this name."""
+    events = (*mailed_events(name, name), award(name=name)) * 4
+    notices = [notice for event in events for notice in notices_of(event)]
+    return Summary([InboxItem("0000000001-0a1b2c3d", notice, None) for notice in notices])
+
+
 def every_mail(texts: Texts, *names: str | None) -> list[Mail]:
     """Each form of a mail, between players of these names."""
+    name = (*names, "Bob")[0]
     return [
-        mail_of(event, notice, texts, LINK)
-        for event in (*mailed_events(*names), award(name=(*names, "Carol")[0]))
-        for notice in notices_of(event)
+        digest_of(day(name), name, texts, LINK),
+        *(
+            mail_of(event, notice, texts, LINK)
+            for event in (*mailed_events(*names), award(name=name))
+            for notice in notices_of(event)
+        ),
     ]
 
 

@@ -31,6 +31,7 @@ from heist_core.messaging.letters import Letters
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import audit, invariants, keys, wire
 from heist_core.storage.board import BoardStore
+from heist_core.storage.digests import DigestStore
 from heist_core.storage.history import History
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
@@ -70,7 +71,7 @@ FUNCTIONS = (
     *("show_player", "list_targets", "show_leaderboard", "keep_leaderboard"),
     *("award_token", "upsert_player", "add_points"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
-    *("audit_table", "show_statistics", "read_admin"),
+    *("audit_table", "show_statistics", "read_admin", "send_digests"),
 )
 PLENTY = 29.0
 
@@ -147,6 +148,7 @@ class Game:
             ),
             "unsubscribe_links": lambda: self.links,
             "statistics_store": lambda: self.statistics_store,
+            "digest_store": lambda: DigestStore(self.gateway),
             "audit_table": self.audited,
         }.items():
             monkeypatch.setattr(wiring, name, make)

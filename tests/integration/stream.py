@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from heist_core.storage import keys
 from tests.builders import Event, stream_event, stream_record
 from tests.fakes import Crash
 from tests.integration.game import Game
@@ -30,7 +31,8 @@ class Stream:
         new: list[Event] = []
         for item in sorted(self.game.everything(), key=lambda item: str(item.get("owedSince"))):
             place = f"{item['pk']}/{item['sk']}"
-            if "owedBucket" in item and place not in self._seen:
+            bucket = item.get("owedBucket")
+            if bucket and bucket not in keys.DIGEST_BUCKETS and place not in self._seen:
                 self._seen.add(place)
                 new.append(stream_record(item, len(self.records) + len(new) + 1))
         self.records += new

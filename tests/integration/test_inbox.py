@@ -170,9 +170,9 @@ def test_a_claim_whose_answer_got_lost_is_still_ones_own(game: Game) -> None:
     event, claim = heist(), MailRecord(MailState.SENDING, 1, "me", NOW)
     other = MailRecord(MailState.SENDING, 1, "you", NOW)
     notice = notices_of(event)[0]
-    assert game.store.deliver_notice(event, notice, game.time(), claim) == (True, True)
-    assert game.store.deliver_notice(event, notice, game.time(), claim) == (False, True)
-    assert game.store.deliver_notice(event, notice, game.time(), other) == (False, False)
+    assert game.store.deliver_notice(event, notice, game.time(), claim) == (True, True, 1)
+    assert game.store.deliver_notice(event, notice, game.time(), claim) == (False, True, 1)
+    assert game.store.deliver_notice(event, notice, game.time(), other) == (False, False, 1)
     assert positions(game) == [1]
 
 

@@ -847,6 +847,7 @@ class Simulation:
                     "SUPPRESSED": (0, 1),
                     "PARKED": (0, 2),
                     "FAILED": (0, 1),
+                    "DAILY": (0, 0),
                 }.get(state, (1, 0))
                 most += 2 * self.asked_again[place]
                 if not least <= mails <= most or (state in ("PARKED", "FAILED") and not letters):

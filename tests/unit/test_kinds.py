@@ -34,6 +34,7 @@ KEYS: dict[Kind, tuple[Key, ...]] = {
     ),
     Kind.INBOX: (keys.inbox_item("alice", "0000000001"),),
     Kind.READ_COUNT: (keys.read_count("alice"),),
+    Kind.DIGEST: (keys.digest("alice"), keys.unsent_digest("alice", "0000000007")),
     Kind.LEDGER: (
         *(keys.ledger_entry("alice", "2026-11", source, "1") for source in Source),
         keys.heist_entry("alice", "2026-11", Source.GAIN, NOW, "h1"),

@@ -27,6 +27,7 @@ INTEGERS = {
     "HEIST_PAIR_COOLDOWN_HOURS": (0, 8760),
     "HEIST_NEWCOMER_HOURS": (0, 8760),
     "HEIST_PASSIVE_LOCK_HOURS": (0, 8760),
+    "HEIST_DIGEST_HOUR_UTC": (0, 23),
 }
 SWITCHES = ("HEIST_ENABLED", "HEIST_EMAIL_ENABLED", "HEIST_AWARDS_ENABLED")
 NO_INTEGERS: tuple[object, ...] = (
@@ -84,6 +85,7 @@ def test_the_defaults_are_the_guides(monkeypatch: pytest.MonkeyPatch) -> None:
         "HEIST_MIN_TARGET_POINTS": 20,
         "HEIST_EMAIL_ENABLED": True,
         "HEIST_EMAIL_DEFAULT": "instant",
+        "HEIST_DIGEST_HOUR_UTC": 8,
         "HEIST_AWARDS_ENABLED": True,
         "HEIST_RATE_LIMIT_PER_MINUTE": 10,
         "HEIST_MAX_ROBBERIES_PER_SEASON": 0,

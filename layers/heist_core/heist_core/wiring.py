@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .settings import LiveSettings
     from .storage.audit import Audit
     from .storage.board import BoardStore
+    from .storage.digests import DigestStore
     from .storage.history import History
     from .storage.invariants import Violation
     from .storage.statistics import StatisticsStore
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from .use_cases.notify_players import NotifyPlayers
     from .use_cases.publish_and_count import PublishAndCount
     from .use_cases.publish_event import PublishEvent
+    from .use_cases.send_digests import SendDigests
     from .use_cases.show_leaderboard import ShowLeaderboard
     from .use_cases.show_player import ShowPlayer
     from .use_cases.show_statistics import ShowStatistics
@@ -140,6 +142,13 @@ def statistics_store() -> "StatisticsStore":
     from .storage.statistics import StatisticsStore
 
     return StatisticsStore(_table())
+
+
+@functools.cache
+def digest_store() -> "DigestStore":
+    from .storage.digests import DigestStore
+
+    return DigestStore(_table())
 
 
 @functools.cache
@@ -306,6 +315,13 @@ def _publish_event() -> "PublishEvent":
     from .use_cases.publish_event import PublishEvent
 
     return PublishEvent(store(), bus())
+
+
+def send_digests() -> "SendDigests":
+    from .use_cases.send_digests import SendDigests
+
+    letters = dead_letters("NOTIFIER_DLQ_URL")
+    return SendDigests(store(), digest_store(), mailer(), letters, settings(), clock())
 
 
 def show_leaderboard() -> "ShowLeaderboard":

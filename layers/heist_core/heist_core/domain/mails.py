@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 
 class MailState(StrEnum):
-    """PENDING -> SENDING -> SENT | FAILED | SUPPRESSED | PARKED; see docs/decisions.md."""
+    """PENDING -> SENDING -> SENT | FAILED | SUPPRESSED | PARKED; see docs/decisions.md.
+
+    Or DAILY: it is no mail of its own, but a line of the day's digest.
+    """
 
     PENDING = "PENDING"
     SENDING = "SENDING"
@@ -14,6 +17,7 @@ class MailState(StrEnum):
     FAILED = "FAILED"
     SUPPRESSED = "SUPPRESSED"
     PARKED = "PARKED"
+    DAILY = "DAILY"
 
     @property
     def settled(self) -> bool:

@@ -30,6 +30,8 @@ class Notice(NamedTuple):
     created_at: datetime
     locale: str | None = None
     """The recipient's, when the notice came (BCP 47)."""
+    referred_id: str | None = None
+    """Of a token: who joined."""
 
 
 class Message(NamedTuple):
@@ -66,6 +68,7 @@ def notices_of(event: Event) -> tuple[Notice, ...]:
                     heist_id=None,
                     metadata={"referredUserName": event.referred_name},
                     created_at=event.at,
+                    referred_id=event.referred_id,
                 ),
             )
 

@@ -27,6 +27,7 @@ class Settings:
     min_target_points: int = _number(20, 0, HIGHEST)
     email_enabled: bool = True
     email_default: str = _choice("instant", "daily")
+    digest_hour_utc: int = _number(8, 0, 23)
     awards_enabled: bool = True
     rate_limit_per_minute: int = _number(10, 1, HIGHEST)
     max_robberies_per_season: int = _number(0, 0, 1000)

@@ -2,7 +2,7 @@
 
 import re
 from calendar import monthrange
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 CLOCKS_DIFFER = timedelta(minutes=5)
 """How far another system's clock may be ahead."""
@@ -72,6 +72,11 @@ def end_of(since: datetime | None, lasting: timedelta, now: datetime) -> datetim
 def hours_left(ends_at: datetime, now: datetime) -> int:
     """Until a moment, rounded up."""
     return -((now - ends_at) // timedelta(hours=1))
+
+
+def day_of(moment: datetime) -> date:
+    """The calendar day in UTC."""
+    return moment.astimezone(UTC).date()
 
 
 def season_before(season: str) -> str:

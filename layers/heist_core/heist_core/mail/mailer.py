@@ -1,7 +1,7 @@
 """Hands mails to SES, and tells a certain outcome from a doubtful one."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import (
@@ -11,6 +11,7 @@ from botocore.exceptions import (
     EndpointConnectionError,
 )
 
+from heist_core.domain.digests import Summary
 from heist_core.domain.errors import (
     MailDeferred,
     MailDoubtful,
@@ -20,11 +21,13 @@ from heist_core.domain.errors import (
 )
 from heist_core.domain.facts import Event
 from heist_core.domain.notices import Notice
+from heist_core.domain.player import Player
 from heist_core.domain.preferences import mail_kind
+from heist_core.domain.unsubscribing import DIGEST
 from heist_core.texts import texts_for
 
 from .links import UnsubscribeLinks
-from .render import mail_of
+from .render import Mail, digest_of, mail_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
@@ -70,13 +73,21 @@ class Mailer:
     def send(self, to: str, event: Event, notice: Notice) -> None:
         """Raises MailDeferred, MailRefused or MailDoubtful unless SES took the mail."""
         link = self._link(notice.recipient_id, mail_kind(notice.type))
+        correlation = {"X-Correlation-Id": event.correlation_id} if event.correlation_id else {}
+        mail = mail_of(event, notice, texts_for(notice.locale), link)
+        self._send(to, mail, {**self._unsubscribe_headers(link), **correlation})
+
+    def send_digest(self, to: str, summary: Summary, recipient: Player) -> None:
+        """As `send`."""
+        link = self._link(recipient.id, DIGEST)
+        texts = texts_for(recipient.profile.locale.value)
+        mail = digest_of(summary, recipient.name, texts, link)
+        self._send(to, mail, self._unsubscribe_headers(link))
+
+    def _send(self, to: str, mail: Mail, headers: Mapping[str, str]) -> None:
         if self._monotonic() - self._used > LONGEST_IDLE_SECONDS:
             self._client.close()  # its idle connections; the next request makes a new one
         self._used = self._monotonic()
-        mail = mail_of(event, notice, texts_for(notice.locale), link)
-        headers = self._unsubscribe_headers(link)
-        if event.correlation_id is not None:
-            headers["X-Correlation-Id"] = event.correlation_id
         try:
             self._client.send_email(
                 FromEmailAddress=self._sender,

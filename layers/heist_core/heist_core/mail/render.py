@@ -1,16 +1,17 @@
 """What a mail says: text and HTML, names escaped, totals from the event's own record."""
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
 from typing import NamedTuple
 
 from heist_core.domain.award import Award
+from heist_core.domain.digests import Summary, Totals
 from heist_core.domain.facts import Event
 from heist_core.domain.heist import Heist
 from heist_core.domain.names import cut
-from heist_core.domain.notices import Notice
+from heist_core.domain.notices import Message, Notice, message_of
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 from heist_core.texts import Texts
@@ -26,6 +27,7 @@ _JOINTS = frozenset(
 """What joins the parts of an address, and what looks like it (Unicode's confusables.txt)."""
 _QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\u201f\u275d\u275e\u301d\u301e", '"'))
 _ZERO_WIDTH_SPACE = "\u200b"
+_NAMES = frozenset({"attackerName", "victimName", "referredUserName"})
 _LINE_SEPARATOR = "\u2028"
 """Between the lines of a part of a layout: no name holds one."""
 
@@ -92,6 +94,49 @@ def _token(award: Award, texts: Texts, unsubscribe: str) -> Mail:
         at=award.at,
         unsubscribe=unsubscribe,
     )
+
+
+def digest_of(summary: Summary, name: str | None, texts: Texts, unsubscribe: str) -> Mail:
+    """A day's notices in one mail: what they add up to, then the newest of them.
+
+    `name` is the recipient's. Names and `unsubscribe` as in `mail_of`.
+    """
+    notices = len(summary.items)
+    unread = texts.text("mail.digest.unread", unread=summary.unread, notices=notices)
+    lines = [texts.text("mail.greeting", name=shown(name)), "", *_totals(summary.totals, texts)]
+    lines += [unread, "", *(_line(item.notice, texts) for item in summary.shown)]
+    if summary.more:
+        lines.append(texts.text("mail.digest.more", more=summary.more))
+    return _news(
+        texts,
+        subject=texts.text("mail.digest.subject", notices=notices),
+        headline=texts.text("mail.digest.headline"),
+        lines=lines,
+        preview=unread,
+        at=summary.items[0].notice.created_at,
+        unsubscribe=unsubscribe,
+    )
+
+
+def _totals(totals: Totals, texts: Texts) -> Iterator[str]:
+    if totals.robberies:
+        yield texts.text("mail.digest.robbed", times=totals.robberies, points=totals.points_lost)
+    if totals.heists:
+        yield texts.text("mail.digest.success", times=totals.heists, points=totals.points_stolen)
+    if totals.reversals:
+        yield texts.text("mail.digest.reversed", times=totals.reversals)
+    if totals.tokens:
+        yield texts.text("mail.digest.token", times=totals.tokens)
+
+
+def _line(notice: Notice, texts: Texts) -> str:
+    key, params = message_of(notice)
+    quoted = {
+        name: shown(value) if name in _NAMES and isinstance(value, str) else value
+        for name, value in params.items()
+    }
+    message = texts.message(Message(key, quoted))
+    return texts.text("mail.digest.line", at=_minute(notice.created_at), message=message)
 
 
 def _news(

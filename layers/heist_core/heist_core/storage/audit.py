@@ -110,6 +110,7 @@ class Audit:
                     | Kind.IMPORT
                     | Kind.AUDIT
                     | Kind.BOARD
+                    | Kind.DIGEST
                     | None
                 ):
                     pass

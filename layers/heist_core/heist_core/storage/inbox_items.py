@@ -27,12 +27,12 @@ def notice_item(
         "type": notice.type.value,
         "createdAt": to_iso(notice.created_at),
         "inboxPosition": position,
-        **(_mail_attributes(mail) if mail is not None else {}),
+        **(mail_attributes(mail) if mail is not None else {}),
         "expiresAt": expiry(notice.created_at, NOTICES_KEPT),
     }
 
 
-def _mail_attributes(mail: MailRecord) -> Item:
+def mail_attributes(mail: MailRecord) -> Item:
     return {
         "mailState": mail.state.value,
         "mailAttempts": mail.attempts or None,
@@ -85,6 +85,7 @@ def inbox_item(sequence: int, tag: str, notice: Notice) -> Item:
         "recipientId": notice.recipient_id,
         "type": notice.type.value,
         "heistId": notice.heist_id,
+        "referredId": notice.referred_id,
         "metadata": notice.metadata,
         "locale": notice.locale,
         "createdAt": to_iso(notice.created_at),
@@ -100,6 +101,10 @@ def is_inbox_item_of(item: Item, tag: str, notice: Notice) -> bool:
     return (item.get("tag"), item.get("createdAt")) == (tag, to_iso(notice.created_at))
 
 
+def sequence_of(item: InboxItem) -> int:
+    return int(item.id.partition("-")[0])
+
+
 def inbox_item_from(item: Item) -> InboxItem:
     metadata: Metadata = {
         str(name): int(value) if isinstance(value, Decimal) else value
@@ -111,6 +116,7 @@ def inbox_item_from(item: Item) -> InboxItem:
             recipient_id=required(item, "recipientId", str),
             type=NoticeType(required(item, "type", str)),
             heist_id=optional(item, "heistId", str),
+            referred_id=optional(item, "referredId", str),
             metadata=metadata,
             created_at=moment(item, "createdAt"),
             locale=optional(item, "locale", str),

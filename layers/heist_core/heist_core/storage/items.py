@@ -344,6 +344,7 @@ def fact_from(item: Item) -> Fact:
             | Kind.IMPORT
             | Kind.AUDIT
             | Kind.BOARD
+            | Kind.DIGEST
             | None
         ):
             raise Malformed("pk and sk name no heist, reversal or referral")

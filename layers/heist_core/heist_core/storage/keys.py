@@ -16,6 +16,8 @@ Key = dict[str, str]
 OWED_BUCKETS = tuple(str(number) for number in range(8))
 REFUSED_BUCKETS = tuple(f"refused-{number}" for number in range(4))
 """Apart: the notifier's filter leaves refusals out, and no flood of them delays a notice."""
+DIGEST_BUCKETS = tuple(f"digest-{number}" for number in range(4))
+"""Apart: only the function that sends digests looks into them, and no stream consumer."""
 SET_ASIDE_BUCKET = "aside"
 HELD_BUCKET = "held"
 
@@ -40,6 +42,8 @@ class Kind(Enum):
     INBOX = "INBOX", ""
     READ_COUNT = "INBOX", "READ"
     """How many items of an inbox were read, ever. It sorts behind the newest of them."""
+    DIGEST = "DIGEST", ""
+    """How far a player's digests are, or one of them that waits for an operator."""
     LEDGER = "LEDGER", ""
     POINTS_EVENT = "POINTS", "POINTS"
     RATE = "RATE", ""
@@ -123,6 +127,15 @@ def inbox_tag(notice_key: Key) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
+def digest(player_id: str) -> Key:
+    return Kind.DIGEST.key(player_id, sort="NEXT")
+
+
+def unsent_digest(player_id: str, up_to: str) -> Key:
+    """`up_to`: the position in the inbox that it goes up to."""
+    return Kind.DIGEST.key(player_id, sort=f"UNSENT#{up_to}")
+
+
 class Source(StrEnum):
     """What a ledger entry's points are from."""
 
@@ -190,6 +203,10 @@ def notice(subject: Key, recipient_id: str) -> Key:
 def owed_bucket(key: Key) -> str:
     """Spreads what is owed over index partitions, so that one does not throttle all heists."""
     return OWED_BUCKETS[spread(key["pk"], len(OWED_BUCKETS))]
+
+
+def digest_bucket(player_id: str) -> str:
+    return DIGEST_BUCKETS[spread(player_id, len(DIGEST_BUCKETS))]
 
 
 def refused_bucket(key: Key) -> str:

@@ -211,6 +211,7 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             Kind.PLAYER
             | Kind.OLD_SEASONS
             | Kind.NOTICE
+            | Kind.DIGEST
             | Kind.LEDGER
             | Kind.POINTS_EVENT
             | Kind.RATE

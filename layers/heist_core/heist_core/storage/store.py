@@ -20,9 +20,10 @@ from heist_core.domain.notices import InboxItem, Notice
 from heist_core.domain.player import Player, Preferences, Profile
 from heist_core.domain.points import PointsChange
 from heist_core.domain.reversal import Reversal
-from heist_core.domain.times import to_iso
+from heist_core.domain.times import day_of, to_iso
 
 from . import inbox_items, items, keys, player_items, transactions
+from .digests import await_digest
 from .table import ConditionFailed, Table
 from .wire import Item, to_wire
 from .writes import Request, Transaction
@@ -61,10 +62,14 @@ class PointsSnapshot(NamedTuple):
 
 
 class Delivered(NamedTuple):
-    """Whether a call put the inbox item, and whether the mail's claim that stands is its own."""
+    """Whether a call put the inbox item, and whether the mail's claim that stands is its own.
+
+    `position` is the item's in the inbox, if it has one.
+    """
 
     put: bool
     claimed: bool
+    position: int | None = None
 
 
 class Top(NamedTuple):
@@ -304,10 +309,12 @@ class Store:
         if standing is not None:
             named = inbox_items.inbox_position_from(standing)
             if named is None or notice.created_at + inbox_items.INBOX_KEPT < arrived_at:
-                return Delivered(put=False, claimed=False)  # by now its item may be gone
+                # By now its item may be gone.
+                return Delivered(put=False, claimed=False, position=named)
             position = named
-        put = self._put_in_inbox(event, notice, position)
-        return Delivered(put, standing is None or inbox_items.is_claimed_by(standing, mail))
+        put, position = self._put_in_inbox(event, notice, position)
+        claimed = standing is None or inbox_items.is_claimed_by(standing, mail)
+        return Delivered(put, claimed, position)
 
     def _put_notice(
         self, event: Event, notice: Notice, mail: MailRecord | None, position: int | None
@@ -316,25 +323,27 @@ class Store:
         request = transactions.put_notice(items.subject_key(event), notice, mail, position)
         return self._table.put_unless(request)
 
-    def _put_in_inbox(self, event: Event, notice: Notice, position: int) -> bool:
+    def _put_in_inbox(self, event: Event, notice: Notice, position: int) -> tuple[bool, int]:
+        """Whether this call put it, and at which position it is."""
         key = keys.notice(items.subject_key(event), notice.recipient_id)
         tag = keys.inbox_tag(key)
         for _ in range(_POSITIONS_TRIED):
             request = transactions.put_in_inbox(position, tag, notice)
             standing = self._table.put_unless(request)
             if standing is None:
-                return True
+                return True, position
             if inbox_items.is_inbox_item_of(standing, tag, notice):
-                return False
+                return False, position
             other = self._top(notice.recipient_id).newest + 1
             if not self._table.update_if(transactions.move_notice(key, position, other)):
                 break  # another delivery of this notice moved it
             position = other
         raise Contention
 
-    def note_only(self, event: Event, notice: Notice, mail: MailRecord | None) -> bool:
-        """Put the notice of a recipient who has no inbox any more. False: it was there already."""
-        return self._put_notice(event, notice, mail, None) is None
+    def note_only(self, event: Event, notice: Notice, mail: MailRecord | None) -> Delivered:
+        """Put the notice of a recipient who has no inbox any more."""
+        standing = self._put_notice(event, notice, mail, None)
+        return Delivered(put=False, claimed=standing is None)
 
     def mail_record(self, event: Event, recipient_id: str) -> MailRecord:
         """How far the mail of a delivered notice is. Raises Malformed without a notice."""
@@ -347,6 +356,16 @@ class Store:
         """False: somebody moved the mail since it was read."""
         key = keys.notice(items.subject_key(event), recipient_id)
         return self._table.update_if(transactions.move_mail(key, seen, to))
+
+    def await_digest(self, player_id: str, position: int, now: datetime) -> None:
+        """The notice at a position of the inbox is to come with the next digest. May be repeated.
+
+        That is today's, if it did not go yet, however late it is; else tomorrow's.
+        """
+        today = day_of(now)
+        if not self._table.update_if(await_digest(player_id, position, today, unless_gone=True)):
+            tomorrow = today + timedelta(days=1)
+            self._table.update_if(await_digest(player_id, position, tomorrow, unless_gone=False))
 
     # What is owed
 

@@ -1,7 +1,8 @@
 """Inbox items and mails for an event: exactly one item, at most one doubtful mail.
 
 The inbox comes first and never waits for mail. A mail's state lies on its notice record:
-PENDING -> SENDING (owner, lease) -> SENT | FAILED | SUPPRESSED | PARKED.
+PENDING -> SENDING (owner, lease) -> SENT | FAILED | SUPPRESSED | PARKED; or DAILY, a line of a
+digest, which `send_digests` sends.
 """
 
 import uuid
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from heist_core.mail.mailer import Mailer
     from heist_core.messaging.dead_letters import DeadLetters
     from heist_core.settings import LiveSettings
-    from heist_core.storage.store import Store
+    from heist_core.storage.store import Delivered, Store
 
 LEASE = timedelta(minutes=5)
 """Longer than any function runs that sends mail, so that no lease ends under its owner."""
@@ -75,20 +76,14 @@ class NotifyPlayers:
         ]
         first_steps = [self._first_step(players[one.recipient_id], one) for one in notices]
         try:
-            fresh = [
+            delivered = [
                 self._deliver(event, notice, players[notice.recipient_id], step, notified)
                 for notice, step in zip(notices, first_steps, strict=True)
             ]
         except Unavailable:
             self._give_back(event, notices, first_steps)
             raise
-        notified.settled = self._mails(
-            event,
-            notices,
-            players,
-            [step if new else None for step, new in zip(first_steps, fresh, strict=True)],
-            notified,
-        )
+        notified.settled = self._mails(event, notices, players, first_steps, delivered, notified)
         if notified.settled:
             # Mails take longer than what else is owed; few want one for a token.
             self.store.settle(event, Owed.NOTICES, last=not isinstance(event, Award))
@@ -101,14 +96,14 @@ class NotifyPlayers:
         recipient: Player,
         step: MailRecord,
         notified: Notified,
-    ) -> bool:
-        """Whether it was this call that put the notice, and with it the first step of its mail."""
+    ) -> "Delivered":
+        """Put the notice, with the first step of its mail, and the inbox item."""
         if recipient.erased:
             return self.store.note_only(event, notice, step)
         put = partial(self.store.deliver_notice, event, notice, self.clock.now(), step)
         delivered = until_uncontended(put, self.clock)
         notified.inbox += delivered.put
-        return delivered.claimed
+        return delivered
 
     def _give_back(
         self, event: Event, notices: Sequence[Notice], steps: Sequence[MailRecord]
@@ -125,27 +120,28 @@ class NotifyPlayers:
         event: Event,
         notices: Sequence[Notice],
         players: Mapping[str, Player],
-        claims: Sequence[MailRecord | None],
+        first_steps: Sequence[MailRecord],
+        deliveries: "Sequence[Delivered]",
         notified: Notified,
     ) -> bool:
-        """Whether the mails of all notices are settled. Trouble with one leaves the other alone.
-
-        `claims`: the first steps of the mails whose notices were put by this call.
-        """
-        states = []
-        for notice, claim in zip(notices, claims, strict=True):
+        """Whether the mails of all notices are settled. Trouble with one leaves the other alone."""
+        settled = True
+        for notice, step, delivered in zip(notices, first_steps, deliveries, strict=True):
             recipient = players[notice.recipient_id]
             try:
-                if claim is None:
-                    states.append(self._resume(event, notice, recipient, notified))
-                elif claim.state.settled:
-                    notified.mails[claim.state] += 1
-                    states.append(claim.state)
+                if not delivered.claimed:
+                    state = self._resume(event, notice, recipient, notified)
+                elif step.state.settled:
+                    notified.mails[step.state] += 1
+                    state = step.state
                 else:
-                    states.append(self._send(event, notice, recipient, claim, notified))
+                    state = self._send(event, notice, recipient, step, notified)
+                if state is MailState.DAILY and delivered.position is not None:
+                    self.store.await_digest(recipient.id, delivered.position, self.clock.now())
+                settled &= state.settled
             except Unavailable:
-                states.append(MailState.SENDING)
-        return all(state.settled for state in states)
+                settled = False
+        return settled
 
     def _players(self, event: Event) -> Mapping[str, Player]:
         stale = self.settings.stale
@@ -154,7 +150,17 @@ class NotifyPlayers:
             self.settings.refresh(item)
         return players
 
-    def _first_step(self, recipient: Player, notice: Notice, attempts: int = 0) -> MailRecord:
+    def _first_step(self, recipient: Player, notice: Notice) -> MailRecord:
+        """A claim, or that there will be no mail, or a line of a digest.
+
+        That is for good: a digest goes by what a notice said when its inbox item came.
+        """
+        daily = email_choice(recipient, notice.type, self.settings.current) == "daily"
+        if daily and self._address(recipient, notice) is not None:
+            return MailRecord(MailState.DAILY)
+        return self._claim(recipient, notice)
+
+    def _claim(self, recipient: Player, notice: Notice, attempts: int = 0) -> MailRecord:
         """A claim, or that there will be no mail."""
         if self._address(recipient, notice) is None:
             return MailRecord(MailState.SUPPRESSED)
@@ -175,7 +181,7 @@ class NotifyPlayers:
             return seen.state
         if seen.attempts >= DOUBTFUL_ATTEMPTS:
             return self._give_up(event, notice, seen, MailState.PARKED, "MAIL_DOUBTFUL", notified)
-        claim = self._first_step(recipient, notice, seen.attempts)
+        claim = self._claim(recipient, notice, seen.attempts)
         if claim.state.settled:
             return self._move(event, notice, seen, claim, notified)
         claimed = self.store.move_mail(event, recipient.id, seen, claim)
@@ -229,7 +235,7 @@ class NotifyPlayers:
             {
                 "kind": "mail",
                 "heistId": notice.heist_id,
-                **({"referredId": event.referred_id} if isinstance(event, Award) else {}),
+                **({"referredId": notice.referred_id} if notice.referred_id else {}),
                 "type": notice.type.value,
                 "recipientId": notice.recipient_id,
                 "state": state.value,
