@@ -17,6 +17,7 @@ from heist_core.domain.errors import Malformed
 from heist_core.messaging.letters import HIDDEN_SECONDS, Json, Letter, Letters, parsed
 from heist_core.storage.keys import Key
 from heist_core.storage.wire import from_wire, to_wire
+from heist_core.use_cases.send_digests import DIGEST
 from ops.command import add_change_arguments, agreed, whole
 from ops.dead_letters import show_causes
 from ops.letters import add_selection, letters_of, selected
@@ -82,6 +83,10 @@ class Redrive:
             self._replaced(letter, "it still cannot be read; a new letter holds it")
 
     def _mail(self, letter: Letter) -> None:
+        if letter.body.get("type") == DIGEST:
+            if not self._invoke("send_digests", {"resend": letter.body}).get("settled"):
+                raise UndoneError("not sent; the letter stays")
+            return
         wanted = {name: letter.body.get(name) for name in _NAMES_OF_A_MAIL}
         if not self._invoke("sweep_notifications", {"resend": wanted}).get("settled"):
             self._replaced(letter, "not sent yet; the sweeper goes on with it")

@@ -13,7 +13,7 @@ import pytest
 from heist_core.domain.notices import notices_of
 from heist_core.storage import inbox_items, keys
 from tests.builders import Event, api_event, award, sample, stream_event
-from tests.fakes import EVENTS, NOTIFIER
+from tests.fakes import EVENTS, NOTIFIER, client_error
 from tests.integration.game import FUNCTIONS, Crowd, Game
 from tests.integration.stream import Stream
 from tests.policies import KEYS, TABLE, Access, AccessDeniedError, Use, role_of, statements
@@ -95,6 +95,8 @@ def every_function_does_all_it_can(game: Game) -> None:
     )
     game.sweep()
 
+    digests_are_sent(game)
+
     for event in ({}, {"unreadOnly": "true"}):
         listed = game.request("list_notifications", api_event("list_notifications", query=event))
     (newest, *_) = listed.body["notifications"]
@@ -131,6 +133,29 @@ def every_function_does_all_it_can(game: Game) -> None:
     assert state is not None
     game.put({**state, "tokens": 99})
     assert game.call("audit_table", sample("audit_table"))["violations"]
+
+
+def digests_are_sent(game: Game) -> None:
+    """Of a heist and a token, told by the stream and by the sweeper; one that SES refuses."""
+    game.give("daisy", points=900, email="daisy@example.com")
+    body = {"email": {"robbed": "daily", "token": "daily"}}
+    game.request("manage_preferences", api_event("manage_preferences", "daisy", body=body))
+    stream = Stream(game)
+    stream.poll()
+    game.give("daisy", tokens=1)
+    game.call("notify_players", stream_event(*stream.poll()))
+    assert game.rob("alice", "daisy", "key-daisy").status == 200
+    game.sweep()
+    game.settings_are_due()
+    game.once_before("query", game.settings_are_due, skip=4)  # a run may read them twice
+    assert game.call("send_digests", sample("send_digests"))["sent"] == 1
+    game.time.pass_(days=1)
+    game.give("daisy", tokens=1)
+    game.sweep()
+    game.ses.fails(client_error("MessageRejected"))
+    game.call("send_digests", sample("send_digests"))
+    letter = game.notifier_queue.letters[-1]
+    assert game.call("send_digests", {"resend": letter}) == {"settled": True}
 
 
 def granted(folder: str) -> Iterator[Use]:

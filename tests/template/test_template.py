@@ -39,6 +39,8 @@ ROOT = Path(__file__).parents[2]
 TEMPLATE: dict[str, Any] = load()
 PARAMETERS: dict[str, dict[str, str]] = TEMPLATE["Parameters"]
 RESOURCES: dict[str, dict[str, Any]] = expanded(TEMPLATE)["Resources"]
+SENDERS = {"NotifyPlayersFunction", "SweepNotificationsFunction", "SendDigestsFunction"}
+"""Of mails."""
 FUNCTIONS = {
     name for name, each in RESOURCES.items() if each["Type"] == "AWS::Serverless::Function"
 }
@@ -156,7 +158,7 @@ def test_a_heist_has_time_for_its_rounds_and_answers_before_the_gateway_gives_up
     assert BEGIN_ROUNDS_FOR_SECONDS + LONGEST_ROUND_SECONDS < timeout < 29
 
 
-@pytest.mark.parametrize("name", ["NotifyPlayersFunction", "SweepNotificationsFunction"])
+@pytest.mark.parametrize("name", sorted(SENDERS))
 def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(
     name: str, on_aws: Processed
 ) -> None:
@@ -292,9 +294,8 @@ def test_the_key_of_links_is_made_by_the_deployment_and_read_by_who_needs_it(
             if ("secretsmanager:GetSecretValue", "${UnsubscribeKey.Id}", "{}")
             in processed.grants(role_of(name))
         }
-        senders = {"NotifyPlayersFunction", "SweepNotificationsFunction"}
         mails = bool(processed.parameters["SenderEmail"])
-        assert readers == {"UnsubscribeFunction"} | (senders if mails else set())
+        assert readers == {"UnsubscribeFunction"} | (SENDERS if mails else set())
 
 
 def test_links_begin_with_the_address_that_players_reach_the_api_by(
@@ -304,7 +305,7 @@ def test_links_begin_with_the_address_that_players_reach_the_api_by(
         local = processed.parameters["Stage"] == "local"
         own = "https://${HeistApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
         expected = "/_aws/execute-api/${HeistApi}/$default" if local else own
-        for name in ("NotifyPlayersFunction", "SweepNotificationsFunction"):
+        for name in SENDERS:
             assert variables(name, processed)["API_URL"] == expected
     with_domain = decided(translated(TEMPLATE), {**combinations[0].parameters, **OWN_DOMAIN})
     assert variables("NotifyPlayersFunction", with_domain)["API_URL"] == OWN_DOMAIN["PublicUrl"]
