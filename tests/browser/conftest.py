@@ -4,7 +4,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -15,16 +15,20 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Locator,
     Page,
     Request,
     ViewportSize,
+    expect,
     sync_playwright,
 )
 
 from local.players import put_in_players
 from local.stack import Stack
 from local.tools import ROOT
-from tests.e2e.world import World
+from tests.e2e.world import PASSWORD, Player, World, unique
+
+expect.set_options(timeout=30_000)  # functions start in seconds, on a machine with other work
 
 OURS = "http://localhost:3000"
 """An origin of AllowedOrigins."""
@@ -43,6 +47,35 @@ ARGUMENTS = (
 def world(stack: Stack) -> World:
     """The stack as its users see it."""
     return World(asdict(stack.outputs))
+
+
+@dataclass(frozen=True)
+class Person:
+    """A player with an account."""
+
+    user: str
+    player: Player
+    email: str
+
+
+Meet = Callable[..., Person]
+
+
+@pytest.fixture(scope="session")
+def meet(world: World) -> Meet:
+    """Makes a new player with a name, points and tokens, and an account."""
+
+    def meet(name: str = "Hanna", points: int = 1000, tokens: int = 1) -> Person:
+        user = unique("user")
+        player = world.sign_up(user)
+        email = f"{user}@example.com"
+        world.profile(player.id, name=name, email=email)
+        if points:
+            world.earn(player.id, points)
+        world.award(player.id, tokens)
+        return Person(user, player, email)
+
+    return meet
 
 
 @pytest.fixture(scope="session")
@@ -118,6 +151,15 @@ class Tab:
 
     def open(self, page: str = "play") -> None:
         self.page.goto(f"{self.stack.outputs.ApiUrl}/{page}")
+
+    def sign_in(self, user: str, password: str = PASSWORD) -> None:
+        self.page.get_by_label("User name").fill(user)
+        self.page.get_by_label("Password").fill(password)
+        self.page.get_by_role("button", name="Sign in").click()
+
+    def region(self, name: str) -> Locator:
+        """A section of the page."""
+        return self.page.get_by_role("region", name=name)
 
     def calls(self, method: str, path: str) -> list[Request]:
         """The requests of one route so far; `path` follows /api/heist, without a query."""

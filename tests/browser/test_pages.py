@@ -18,12 +18,6 @@ def somebody(stack: Stack) -> str:
     return user
 
 
-def sign_in(tab: Tab, user: str, password: str = PASSWORD) -> None:
-    tab.page.get_by_label("User name").fill(user)
-    tab.page.get_by_label("Password").fill(password)
-    tab.page.get_by_role("button", name="Sign in").click()
-
-
 def test_a_demo_player_is_one_click_away(tab: Tab, demo: Stack) -> None:
     tab.open()
     tab.page.get_by_role("button", name="alice").click()
@@ -32,16 +26,16 @@ def test_a_demo_player_is_one_click_away(tab: Tab, demo: Stack) -> None:
 
 def test_who_gives_a_wrong_password_is_told_so_in_words(tab: Tab, somebody: str) -> None:
     tab.open()
-    sign_in(tab, somebody, "Wrong-password-1")
+    tab.sign_in(somebody, "Wrong-password-1")
     expect(tab.page.get_by_role("alert")).to_have_text("The user name or the password is wrong.")
-    sign_in(tab, somebody)
+    tab.sign_in(somebody, PASSWORD)
     tab.page.get_by_role("button", name="Sign out").click()
     expect(tab.page.get_by_role("button", name="Sign in")).to_be_visible()
 
 
 def test_a_reload_keeps_the_session_and_a_new_tab_has_none(tab: Tab, somebody: str) -> None:
     tab.open()
-    sign_in(tab, somebody)
+    tab.sign_in(somebody, PASSWORD)
     expect(tab.page.get_by_role("button", name="Sign out")).to_be_visible()
     tab.page.reload()
     expect(tab.page.get_by_role("button", name="Sign out")).to_be_visible()
@@ -51,7 +45,7 @@ def test_a_token_that_ran_out_is_renewed_unseen_and_else_the_person_is_asked(
     tab: Tab, somebody: str
 ) -> None:
     tab.open()
-    sign_in(tab, somebody)
+    tab.sign_in(somebody, PASSWORD)
     expect(tab.page.get_by_role("region", name="Home")).to_contain_text("0 points")
     spoil = """name => {
       const session = JSON.parse(sessionStorage.getItem('heist.session'))
@@ -78,7 +72,7 @@ def test_an_account_that_somebody_else_made_chooses_a_password_at_first(
         MessageAction="SUPPRESS",
     )
     tab.open()
-    sign_in(tab, user, "Heist-temporary-1")
+    tab.sign_in(user, "Heist-temporary-1")
     tab.page.get_by_label("New password").fill("Heist-chosen-123")
     tab.page.get_by_role("button", name="Sign in").click()
     expect(tab.page.get_by_role("button", name="Sign out")).to_be_visible()
@@ -103,5 +97,5 @@ def test_something_is_on_the_screen_before_any_answer_of_the_api_or_a_script(tab
 
 def test_the_operators_page_lets_nobody_else_in(tab: Tab, somebody: str) -> None:
     tab.open("ops")
-    sign_in(tab, somebody)
+    tab.sign_in(somebody, PASSWORD)
     expect(tab.page.get_by_text("Only operators may see this")).to_be_visible()

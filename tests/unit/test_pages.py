@@ -56,6 +56,7 @@ def addresses(html: str) -> list[str]:
 def assets_of(page: str) -> list[str]:
     """Paths below /PAGE of what its HTML asks for."""
     found = [each for each in addresses(ask(f"GET /{page}").text) if not each.startswith("data:")]
+    found = [each for each in found if each != f"{page}/config.json"]
     assert all(each.startswith(f"{page}/assets/") for each in found)
     return [each.removeprefix(f"{page}/") for each in found]
 

@@ -9,13 +9,14 @@ const ATTEMPTS = 6;
 const LONGEST_PAUSE_MS = 8_000;
 const SHOWN = 8;
 
-/** What the drawer shows, newest first: {method, url, headers, body, status, answer, ms}. */
+/** What the drawer shows, newest first: {id, method, path, url, headers, body, status, answer, ms}. */
 export const exchanges = store([]);
 
 /** What calls wait for, oldest first: {reason, until}; see `call`. */
 export const waits = store([]);
 
 let aheadMs = 0;
+let sentSoFar = 0;
 
 /** The server's time in milliseconds: a device's clock may be wrong. */
 export const now = () => Date.now() + aheadMs;
@@ -43,12 +44,14 @@ export class Refused extends Error {
  * It repeats what may be repeated, with the same `key`: after what the server asks for, else with
  * a growing pause. While it waits, `onWait` is given {reason, until}, and null when it goes on;
  * `reason` is "offline", "noAnswer", "limited" or "unavailable". Without `onWait` the page's own
- * banner tells it. `signal` ends the waiting. `quiet` calls are not shown in the drawer.
+ * banner tells it. `signal` ends the waiting. A `poll` is tried once, and not shown in the drawer.
  */
-export async function call(method, path, { body, key, signal, onWait, quiet } = {}) {
+export async function call(method, path, { body, key, signal, onWait, poll } = {}) {
+  const caller = session.get()?.id;
   let renewed = false;
   for (let attempt = 1; ; attempt++) {
-    const answer = await send(method, path, { body, key, quiet });
+    if (session.get()?.id !== caller) throw new NoOutcome("signedOut"); // not under another's name
+    const answer = await send(method, path, { body, key, poll });
     if (answer?.status === 401) {
       if (!renewed && (renewed = await renewOrWait())) continue;
       signOut("You were signed out: your token has run out. Please sign in again.");
@@ -57,6 +60,7 @@ export async function call(method, path, { body, key, signal, onWait, quiet } = 
     if (answer && answer.status < 300) return answer.data;
     if (answer && !REPEATABLE.has(answer.status)) throw new Refused(answer.status, answer.data);
     const reason = reasonOf(answer);
+    if (poll) throw new NoOutcome(reason);
     if (attempt === ATTEMPTS && reason !== "offline") throw new NoOutcome(reason);
     if (reason === "offline") attempt--; // it waits for the network, not for the server
     await pause(attempt, answer?.retryAfter ?? 0, reason, { signal, onWait });
@@ -77,15 +81,15 @@ function reasonOf(answer) {
 }
 
 /** null: no answer; the request may have been carried out all the same. */
-async function send(method, path, { body, key, quiet }) {
+async function send(method, path, { body, key, poll }) {
   const headers = { Authorization: `Bearer ${session.get()?.token}` };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   if (key) headers["Idempotency-Key"] = key;
   const url = new URL(path.replace(/^\//, ""), API);
-  const sent = { method, url: url.href, headers, body: body && JSON.stringify(body) };
+  const sent = { id: ++sentSoFar, method, path, url: url.href, headers, body: body && JSON.stringify(body) };
   const started = performance.now();
   const tell = (status, answer) => {
-    if (quiet) return;
+    if (poll) return;
     const ms = Math.round(performance.now() - started);
     exchanges.set([{ ...sent, status, answer, ms }, ...exchanges.get()].slice(0, SHOWN));
   };

@@ -5,6 +5,7 @@ import { store } from "./store.js";
 const KEPT = "heist.session";
 const PAGE = location.pathname.split("/").pop(); // "play" or "ops"
 
+/** {id, userName, token, refreshToken?}, or null; `id` stays while the token is renewed. */
 export const session = store(JSON.parse(sessionStorage.getItem(KEPT) ?? "null"));
 export const notice = store(""); // why there is nobody signed in, in words
 
@@ -55,7 +56,7 @@ export async function choosePassword({ userName, token }, password) {
 
 function accept(userName, { AuthenticationResult: issued, ChallengeName, Session }) {
   if (issued) {
-    begin({ userName, token: issued.AccessToken, refreshToken: issued.RefreshToken });
+    begin({ id: crypto.randomUUID(), userName, token: issued.AccessToken, refreshToken: issued.RefreshToken });
     return null;
   }
   if (ChallengeName === "NEW_PASSWORD_REQUIRED") return { userName, token: Session };
@@ -64,7 +65,7 @@ function accept(userName, { AuthenticationResult: issued, ChallengeName, Session
 
 /** Takes a token of the team's own issuer as it is. */
 export function useToken(token) {
-  begin({ userName: "", token });
+  begin({ id: crypto.randomUUID(), userName: "", token });
 }
 
 export function signOut(why = "") {
@@ -82,15 +83,16 @@ export function renew() {
 }
 
 async function renewNow() {
-  const { userName, refreshToken } = session.get() ?? {};
+  const before = session.get() ?? {};
+  const { refreshToken } = before;
   if (!refreshToken) return false;
   try {
     const { AuthenticationResult: issued } = await cognito("InitiateAuth", {
       AuthFlow: "REFRESH_TOKEN_AUTH",
       AuthParameters: { REFRESH_TOKEN: refreshToken },
     });
-    if (!issued || !session.get()) return false;
-    begin({ userName, token: issued.AccessToken, refreshToken: issued.RefreshToken ?? refreshToken });
+    if (!issued || session.get()?.id !== before.id) return false;
+    begin({ ...before, token: issued.AccessToken, refreshToken: issued.RefreshToken ?? refreshToken });
     return true;
   } catch (error) {
     if (error instanceof SignInRefused) return false;

@@ -6,8 +6,8 @@ import { html, useEffect, useRef, useState } from "./vendor/htm-preact.js";
 
 // --- Texts ---------------------------------------------------------------------------------------
 
-const DIGITS = new Intl.NumberFormat("en");
-const MOMENT = new Intl.DateTimeFormat("en", { dateStyle: "medium", timeStyle: "short" });
+const DIGITS = new Intl.NumberFormat("en-GB");
+const MOMENT = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
 
 export const number = (value) => DIGITS.format(value);
 
@@ -39,17 +39,17 @@ export function left(ms) {
     .join(" ");
 }
 
-/** Counts down to a moment of the server; calls `ended` once it is reached. */
+/** Counts down to a moment of the server; calls `ended` two seconds after it, as clocks differ. */
 export function Countdown({ until, ended }) {
   const end = typeof until === "number" ? until : Date.parse(until);
   const [, tick] = useState(0);
   useEffect(() => {
+    let over = false;
     const timer = setInterval(() => {
       tick((ticks) => ticks + 1);
-      if (now() >= end) {
-        clearInterval(timer);
-        ended?.();
-      }
+      if (over || now() < end + 2000) return;
+      over = true;
+      ended?.();
     }, 1000);
     return () => clearInterval(timer);
   }, [end]);
@@ -113,6 +113,34 @@ export function useLoaded(load, needs) {
     return () => run.current++;
   }, needs);
   return { ...state, again, set: (data) => setState({ data, busy: false }) };
+}
+
+/** As useLoaded, page by page: `load` is given what to add to its query; `list` names the items. */
+export function usePages(load, list, needs) {
+  const pages = useLoaded(() => load(""), needs);
+  const [next, setNext] = useState({});
+  const more = async () => {
+    if (next.busy) return;
+    setNext({ busy: true });
+    try {
+      const page = await load(`&cursor=${encodeURIComponent(pages.data.nextCursor)}`);
+      pages.set({ ...page, [list]: [...pages.data[list], ...page[list]] });
+      setNext({});
+    } catch (error) {
+      setNext({ error: shown(error) });
+      if (error.status === 400) pages.again(); // the cursor's time is over
+    }
+  };
+  return { ...pages, more, moreBusy: next.busy, moreError: next.error };
+}
+
+/** The way to the next page, where there is one. */
+export function More({ of: pages }) {
+  if (!pages.data?.nextCursor) return null;
+  return html`
+    ${pages.moreError && html`<${Failed} error=${pages.moreError} />`}
+    <button onClick=${pages.more} disabled=${pages.moreBusy}>${pages.moreBusy ? "Loading …" : "More"}</button>
+  `;
 }
 
 /** Lets errors of the program itself reach the console. */
@@ -271,34 +299,39 @@ export function curl({ method, url, headers, body }, withToken) {
   return [...parts, quoted(url)].join(" \\\n  ");
 }
 
-/** The last requests and replies. */
+/** The last request and its reply, or one of those before. */
 export function Drawer() {
   const last = useStore(exchanges);
-  const copy = (exchange, withToken) => async () => {
-    await navigator.clipboard.writeText(curl(exchange, withToken));
+  const [picked, pick] = useState(0);
+  const shown = last.find((each) => each.id === picked) ?? last[0];
+  const copy = (withToken) => async () => {
+    await navigator.clipboard.writeText(curl(shown, withToken));
     say("Copied.");
   };
   return html`
-    <details class="drawer">
-      <summary>Requests and replies</summary>
-      ${last.length === 0 && html`<${Empty}>Nothing was asked yet.<//>`}
-      <ol>
-        ${last.map((each, at) => html`
-          <li key=${last.length - at}>
-            <details open=${at === 0}>
-              <summary>
-                ${each.method} ${new URL(each.url).pathname.split("/api/heist").pop()}
-                ${" "}<b>${each.status || "no answer"}</b> ${each.ms} ms
-              </summary>
-              <pre tabindex="0" aria-label="Request">${curl(each, false)}</pre>
-              <button onClick=${copy(each, false)}>Copy</button>
-              <button onClick=${copy(each, true)}>Copy with my token</button>
-              <pre tabindex="0" aria-label="Reply">${pretty(each.answer)}</pre>
-            </details>
-          </li>
-        `)}
-      </ol>
-    </details>
+    <aside class="drawer" aria-label="For developers">
+      <details>
+        <summary>Requests and replies</summary>
+        ${!shown && html`<${Empty}>Nothing was asked yet.<//>`}
+        ${shown && html`
+          <label>Request
+            <select value=${shown.id} onChange=${(event) => pick(Number(event.target.value))}>
+              ${last.map((each) => html`
+                <option key=${each.id} value=${each.id} selected=${each.id === shown.id}>
+                  ${`${each.method} ${each.path} · ${each.status || "no answer"} · ${each.ms} ms`}
+                </option>
+              `)}
+            </select>
+          </label>
+          <pre tabindex="0" role="region" aria-label="Request">${curl(shown, false)}</pre>
+          <p class="people">
+            <button onClick=${copy(false)}>Copy</button>
+            <button onClick=${copy(true)}>Copy with my token</button>
+          </p>
+          <pre tabindex="0" role="region" aria-label="Reply">${pretty(shown.answer)}</pre>
+        `}
+      </details>
+    </aside>
   `;
 }
 

@@ -1,0 +1,143 @@
+"""How /play looks and reads: narrow, wide, light, dark, with hostile names, and to axe."""
+
+import importlib.resources
+import json
+from typing import Any, Literal
+
+import pytest
+from playwright.sync_api import BrowserContext, ViewportSize, expect
+
+from tests.browser.conftest import Meet, Person, Tab
+
+AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+HOSTILE = {
+    "script": "<script>document.title='owned'</script>",
+    "image": '"><img src=x onerror="document.title=1">',
+    "long": "W" * 100,
+    "right-to-left": "مرحبا بالعالم שלום",
+    "emoji": "👩‍👩‍👧‍👦🏴‍☠️💰" * 8,
+}
+SECTIONS = ("Home", "Targets", "History", "Leaderboard", "Inbox", "Preferences")
+WIDTHS = {"narrow": 320, "wide": 1280}
+
+
+def violations(tab: Tab) -> list[Any]:
+    """What axe finds, in short. Evaluated from outside, so the page's policy stays as it is."""
+    tab.page.evaluate(AXE)
+    found = tab.page.evaluate("axe.run()")["violations"]
+    return [
+        (each["id"], [node["html"][:150] + str(node["failureSummary"]) for node in each["nodes"]])
+        for each in found
+    ]
+
+
+def overflow(tab: Tab) -> list[str]:
+    """Elements that stick out at the side."""
+    found: list[str] = tab.page.evaluate("""() =>
+      [...document.querySelectorAll('body *')]
+        .filter(each => each.getBoundingClientRect().right > innerWidth + 1
+          && !each.closest('pre, .visually-hidden, .skip'))
+        .map(each => each.outerHTML.slice(0, 200))""")
+    return found
+
+
+@pytest.fixture(scope="module")
+def crowd(meet: Meet) -> dict[str, Person]:
+    """Players with hostile names, each of whom was robbed by the one before and robbed the next."""
+    people = {kind: meet(name, points=950, tokens=2) for kind, name in HOSTILE.items()}
+    robbers = [*people.values()]
+    for robber, victim in zip(robbers, [*robbers[1:], robbers[0]], strict=True):
+        robber.player.rob(victim.player.id)
+    for robber in robbers:
+        robber.player.inbox(4)
+    return people
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_hostile_names_change_nothing_and_every_screen_can_be_read(
+    tab: Tab,
+    crowd: dict[str, Person],
+    width: str,
+    scheme: Literal["light", "dark"],
+) -> None:
+    tab.page.emulate_media(color_scheme=scheme)
+    tab.page.set_viewport_size(ViewportSize(width=WIDTHS[width], height=900))
+    tab.open()
+    expect(tab.page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert violations(tab) == []
+    for kind, person in crowd.items():
+        tab.sign_in(person.user)
+        for section in SECTIONS:
+            region = tab.region(section)
+            expect(region.get_by_role("heading", name=section)).to_be_visible()
+            expect(region).to_have_attribute("aria-busy", "false")
+        expect(tab.region("History")).to_contain_text("robbed you")
+        expect(tab.page.get_by_role("banner")).to_contain_text(HOSTILE[kind][:9])
+        assert tab.page.title() == "Heist"
+        assert overflow(tab) == []
+        assert violations(tab) == []
+        tab.picture(f"{width}-{scheme}-{kind}")
+        tab.page.get_by_role("button", name="Sign out").click()
+
+
+def test_the_question_and_the_outcome_of_a_heist_pass_axe(tab: Tab, meet: Meet) -> None:
+    hero, victim = meet("Hanna"), meet("Victor", tokens=2)
+    victim.player.rob(hero.player.id)
+    tab.page.set_viewport_size(ViewportSize(width=320, height=700))
+    tab.open()
+    tab.sign_in(hero.user)
+    line = tab.region("Targets").get_by_role("listitem").filter(has_text="Revenge")
+    line.get_by_role("button", name="Rob").click()
+    assert violations(tab) == []
+    assert overflow(tab) == []
+    line.get_by_role("button", name="Confirm").click()
+    expect(tab.region("Targets").get_by_text("Success!")).to_be_visible()
+    tab.page.get_by_text("Requests and replies").click()
+    assert violations(tab) == []
+    assert overflow(tab) == []
+    tab.picture("narrow-outcome")
+
+
+def test_over_a_slow_network_on_a_slow_machine_it_takes_few_round_trips(
+    context: BrowserContext, tab: Tab, meet: Meet
+) -> None:
+    hero = meet("Hanna")
+    tab.open()
+    tab.sign_in(hero.user)
+    expect(tab.region("Targets")).to_contain_text("would bring")
+    session = context.new_cdp_session(tab.page)
+    session.send("Network.enable")
+    session.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    session.send(
+        "Network.emulateNetworkConditions",
+        {
+            "offline": False,
+            "latency": 300,
+            "downloadThroughput": 60_000,
+            "uploadThroughput": 30_000,
+        },
+    )
+    tab.asked.clear()
+    tab.page.reload()
+    expect(tab.region("Targets")).to_contain_text("would bring", timeout=60_000)
+    for section in SECTIONS:
+        expect(tab.region(section)).to_have_attribute("aria-busy", "false", timeout=60_000)
+    asked = [request.url.rpartition("$default")[2] for request in tab.asked]
+    api = [path.partition("?")[0] for path in asked if path.startswith("/api/")]
+    assert sorted(api) == [
+        "/api/heist/heists",
+        "/api/heist/leaderboard",
+        "/api/heist/leaderboard/around",
+        "/api/heist/me",
+        "/api/heist/notifications",
+        "/api/heist/preferences",
+        "/api/heist/targets",
+    ]
+    # one for the page, one for its files, which the page names all, and one for the API
+    initiators = tab.page.evaluate("""() => performance.getEntriesByType('resource')
+      .map(each => [new URL(each.name).pathname, each.initiatorType])""")
+    scripts = [path for path, kind in initiators if path.endswith(".js") and kind == "script"]
+    assert [path.rpartition("/")[2] for path in scripts] in ([], ["main.js"]), json.dumps(
+        initiators
+    )
