@@ -17,7 +17,7 @@ from heist_core.domain.notices import InboxItem, message_of, notices_of
 from heist_core.domain.unsubscribing import LINKED_KINDS
 from heist_core.http.page import Page, failure
 from heist_core.mail.render import Mail, digest_of, mail_of
-from heist_core.texts import FOLDER, PLACEHOLDER, Texts, Value, leaves
+from heist_core.texts import FOLDER, PLACEHOLDER, Texts, Value, leaves, read_layout
 from heist_core.use_cases.unsubscribe import Subscription
 from tests.builders import award, heist, reversal
 
@@ -112,7 +112,7 @@ def problems(folder: Path = FOLDER) -> Iterator[str]:
         for problem in _of_language(path, code.texts):
             yield f"{path.name}: {problem}"
     for name, parts in sorted(code.layouts.items()):
-        text = (folder / name).read_text("utf-8")
+        text = read_layout(folder, name)
         found = {each[1] for each in re.finditer(PLACEHOLDER, text)}
         yield from (f"{name}: {problem}" for problem in _differ(found, parts))
 

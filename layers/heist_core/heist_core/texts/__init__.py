@@ -87,7 +87,15 @@ def _texts(language: str) -> Texts:
 
 @functools.cache
 def _layout(name: str) -> str:
-    return (FOLDER / name).read_text("utf-8")
+    return read_layout(FOLDER, name)
+
+
+def read_layout(folder: Path, name: str) -> str:
+    """A layout of a folder; one in HTML stands in the frame that all of them share."""
+    layout = (folder / name).read_text("utf-8")
+    if not name.endswith(".html"):
+        return layout
+    return (folder / "frame.html").read_text("utf-8").replace("{content}", layout.rstrip())
 
 
 def leaves(tree: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
