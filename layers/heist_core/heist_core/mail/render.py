@@ -30,6 +30,8 @@ _ZERO_WIDTH_SPACE = "\u200b"
 _NAMES = frozenset({"attackerName", "victimName", "referredUserName"})
 _LINE_SEPARATOR = "\u2028"
 """Between the lines of a part of a layout: no name holds one."""
+_NEXT_LINE = '</p>\n<p style="margin:8px 0 0;overflow:hidden">'
+"""As in news.html. Each line by itself, so that no pile of marks reaches into another."""
 
 
 class Mail(NamedTuple):
@@ -166,7 +168,7 @@ def _news(
             "news.txt", parts, escape=lambda part: part.replace(_LINE_SEPARATOR, "\n")
         ),
         html=texts.layout(
-            "news.html", html, escape=lambda part: escape(part).replace(_LINE_SEPARATOR, "<br>\n")
+            "news.html", html, escape=lambda part: escape(part).replace(_LINE_SEPARATOR, _NEXT_LINE)
         ),
     )
 
