@@ -50,6 +50,7 @@ ALARMS = 45  # about; billed by the metric: NothingDeliveredAlarm looks at two
 METRICS = 45  # names in docs/metrics.md, with their dimensions
 ROUTE_METRICS = 0  # DetailedRouteMetrics is off; 4 for each route when on
 SWEEPS = 12 * 24 * DAYS
+DIGEST_RUNS = 60 * 24 * DAYS
 API_GB, EVENT_GB, NOTIFIER_GB = 1.0, 0.5, 1.729
 
 # Seconds of a function; estimates from instructions (docs/performance.md) and 5 to 10 ms a call.
@@ -58,6 +59,12 @@ LIGHT_SECONDS = 0.02  # one read, no pydantic
 EVENT_SECONDS = 0.05
 NOTIFIER_SECONDS = 0.22  # one heist alone: 12 calls, two of them SES's
 PUBLISHER_SECONDS = 0.12
+DIGEST_SECONDS = 0.15  # 8 calls, one of them SES's
+RUN_SECONDS = 0.05  # of digests, when none is due
+
+# A daily digest, beside a unit for each of its notices, which is what an instant mail's result is.
+DIGEST_WRITES = 4  # counted: into the index and out of it, claim and result
+DIGEST_READS = 12  # counted, with three notices
 LOG_BYTES = 700  # of an invocation; counted by hand
 
 PLAYER_BYTES = 1_500  # estimate: state, rate items, statistics

@@ -48,11 +48,10 @@ def sign_in(players: float, tier: str) -> float:
     return dollars
 
 
-def mails(players: float, heists: float, digest: float) -> float:
-    """Mails of a month: two a heist, or one on each day on which a player has any."""
+def digests(players: float, heists: float, share: float) -> float:
+    """Digests of a month: one on each day on which one of this share of players is mailed."""
     a_day = 2 * heists / players / given.DAYS
-    digests = players * given.DAYS * (1 - math.exp(-a_day))
-    return 2 * heists * (1 - digest) + digests * digest
+    return players * given.DAYS * (1 - math.exp(-a_day)) * share
 
 
 def writes_a_day(code: Code) -> float:
@@ -100,16 +99,21 @@ def month(players: int, code: Code = NOW, digest: float = 0.0, tier: str = "") -
         + code.notifier_gb * facts * given.NOTIFIER_SECONDS
         + given.EVENT_GB * (facts + given.REFUSALS) * given.PUBLISHER_SECONDS
     )
+    daily = digests(players, heists, digest)
+    invocations += given.DIGEST_RUNS
+    gb_seconds += given.EVENT_GB * (
+        daily * given.DIGEST_SECONDS + given.DIGEST_RUNS * given.RUN_SECONDS
+    )
     stored = players * given.PLAYER_BYTES + given.KEPT_MONTHS * active * (
         facts * given.FACT_BYTES + given.POINTS_EVENTS * given.ENTRY_BYTES
     )
     return Month(
         sign_in=sign_in(players * given.ACTIVE_IN_A_MONTH, tier or code.tier),
-        mails=mails(players, heists, digest) * given.MAIL,
+        mails=(2 * heists * (1 - digest) + daily) * given.MAIL,
         api=active * calls * given.API_CALL,
         functions=invocations * given.LAMBDA_CALL + gb_seconds * given.LAMBDA_GB_SECOND,
-        writes=active * writes_a_day(code) * given.WRITE_UNIT,
-        reads=active * reads_a_day(code) * given.READ_UNIT,
+        writes=(active * writes_a_day(code) + daily * given.DIGEST_WRITES) * given.WRITE_UNIT,
+        reads=(active * reads_a_day(code) + daily * given.DIGEST_READS) * given.READ_UNIT,
         events=active * (events_in + facts + changes) * given.EVENT,
         logs=invocations * given.LOG_BYTES / 1e9 * given.LOG_GB,
         storage=stored / 1e9 * (given.STORED_GB + given.RECOVERY_GB),

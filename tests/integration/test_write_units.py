@@ -11,6 +11,7 @@ from benchmarks import assumptions
 from benchmarks.capacity import usual_heist
 from benchmarks.write_units import Meter, metered
 from heist_core import wiring
+from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import notices_of
 from heist_core.storage import items
 from tests.builders import (
@@ -32,6 +33,7 @@ HEIST_COUNTED = 9  # record, day, robber, distribution in a transaction; place a
 AWARD_COUNTED = 4  # robber and distribution in a transaction
 REFUSAL_COUNTED = 5  # record and day in a transaction; the marker's index entry 1
 BEGUN = 1  # an inbox, by its first notice
+LINE = 1  # of a digest: how far the inbox waits for it
 NOTICE = 3  # notice 1, inbox item 1, its entry in the unread index 1
 
 
@@ -115,6 +117,32 @@ def test_counting_a_refused_heist_and_a_robbers_second(game: Game, meter: Meter)
     assert (
         meter.take()[0] == HEIST_COUNTED + 1 - 2 + 1
     )  # the place moves, no tokens did; the marker goes
+
+
+def test_a_daily_notice_and_its_digest(game: Game, meter: Meter) -> None:
+    """One write a notice, as an instant mail's result is; the first is put into the index."""
+    game.give("bob", points=800, name="Bob", email="bob@example.com")
+    body = {"email": {"robbed": "daily"}}
+    game.request("manage_preferences", api_event("manage_preferences", "bob", body=body))
+    game.store.await_digest("bob", 1, game.time())
+    meter.take()
+    for number, units in ((1, 0), (2, LINE), (3, LINE)):
+        event = heist("alice", "bob", f"{number:032x}", at=game.time())
+        notice = notices_of(event)[1]
+        daily = MailRecord(MailState.DAILY)
+        assert game.store.deliver_notice(event, notice, game.time(), daily).put
+        meter.take()
+        if units:
+            game.store.await_digest("bob", number, game.time())
+            assert meter.take()[0] == units
+    assert game.call("send_digests", {"source": "aws.events"})["sent"] == 1
+    writes, reads, _ = meter.take()
+    assert writes == assumptions.DIGEST_WRITES - 1
+    assert reads <= assumptions.DIGEST_READS
+    game.store.await_digest("bob", 4, game.time())
+    assert meter.take()[0] == LINE + 1 + 1  # the guess that today's did not go; into the index
+    game.store.await_digest("bob", 5, game.time())
+    assert meter.take()[0] == LINE
 
 
 def test_a_page_of_the_inbox_costs_what_it_shows(game: Game, meter: Meter) -> None:

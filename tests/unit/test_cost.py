@@ -18,10 +18,11 @@ def test_sign_in_is_priced_tier_by_tier(tier: str, players: int, dollars: float)
 
 def test_a_digest_is_one_mail_for_all_of_a_day() -> None:
     few, many = (1_000, 1_000), (1_000, 300_000)
-    assert cost.mails(*few, digest=0) == 2_000
-    assert 1_900 < cost.mails(*few, digest=1) < 2_000
-    assert cost.mails(*many, digest=1) < 30_000
-    assert cost.mails(*many, digest=0.5) > cost.mails(*many, digest=1)
+    assert 1_900 < cost.digests(*few, share=1) < 2_000
+    assert cost.digests(*many, share=1) < 30_000
+    assert cost.digests(*many, share=0.5) == cost.digests(*many, share=1) / 2
+    instant, daily = (cost.month(1_000_000, digest=share) for share in (0, 1))
+    assert daily.mails < instant.mails
 
 
 def test_nothing_but_what_is_fixed_is_paid_where_nobody_plays() -> None:

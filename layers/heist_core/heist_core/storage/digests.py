@@ -167,13 +167,15 @@ def digest_from(player_id: str, item: Item) -> Digest:
 def await_digest(player_id: str, position: int, day: date, *, unless_gone: bool) -> Request:
     """A notice is to come with the digest of a day, unless it was told, or a newer one waits.
 
-    `unless_gone`: nor if that of the day has been begun.
+    `unless_gone`: nor if that of the day has been begun, and nothing waits for the next.
     """
     conditions = [
         f"(attribute_not_exists({name}) OR {name} < :position)" for name in ("awaited", "told")
     ]
     if unless_gone:
-        conditions.append("(attribute_not_exists(#day) OR #day < :day)")
+        conditions.append(
+            "(attribute_not_exists(#day) OR #day < :day OR attribute_exists(owedBucket))"
+        )
     return update(
         keys.digest(player_id),
         "SET awaited = :position, owedBucket = :bucket, "
