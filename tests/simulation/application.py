@@ -7,6 +7,7 @@ Only what the product sends decides what happens: nothing of it is replaced but 
 import contextlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -14,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import md5
 from types import SimpleNamespace
 from typing import Any, ClassVar, ParamSpec, TypeVar
@@ -39,6 +40,7 @@ from functions.manage_preferences import app as manage_preferences
 from functions.mark_notifications_read import app as mark_notifications_read
 from functions.notify_players import app as notify_players
 from functions.publish_and_count import app as publish_and_count
+from functions.send_digests import app as digests_app
 from functions.sweep_notifications import app as sweep_notifications
 from functions.upsert_player import app as upsert_player
 from heist_core import telemetry, wiring
@@ -49,6 +51,7 @@ from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
+from heist_core.storage.digests import DigestStore
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
@@ -60,6 +63,7 @@ from heist_core.use_cases.keep_statistics import KeepStatistics
 from heist_core.use_cases.notify_players import NotifyPlayers
 from heist_core.use_cases.publish_and_count import PublishAndCount
 from heist_core.use_cases.publish_event import PublishEvent
+from heist_core.use_cases.send_digests import SendDigests
 from heist_core.use_cases.sweep_notifications import SweepNotifications
 from tests.fakes import fake_links
 from tests.proxies import body_of, reply
@@ -95,6 +99,7 @@ CONSUMERS = {
     "publish_and_count": publish_and_count.handler,
 }
 sweep = sweep_notifications.handler
+send_digests = digests_app.handler
 
 
 class MovableClock:
@@ -190,23 +195,37 @@ class Instance:
     statistics: KeepStatistics
     relay: PublishAndCount
     sweep: SweepNotifications
+    digests: SendDigests
+
+
+def notices_in_digest(mail: Mapping[str, Any]) -> int | None:
+    """Of how many a mail tells; None: it is no digest."""
+    found = re.match("Your day: ([0-9]+) ", mail["Content"]["Simple"]["Subject"]["Data"])
+    return None if found is None else int(found[1])
 
 
 class Outside:
     """SES, SQS and EventBridge, as far as the product uses them."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime]) -> None:
         self.mails: list[tuple[str, str]] = []
-        """Address and text, in the order SES took them."""
+        """Address and text, in the order SES took them; digests apart."""
+        self.digests: list[tuple[str, date, int]] = []
+        """Address, day and how many notices it tells of."""
+        self._now = now
         self.dead_letters: list[dict[str, Any]] = []
         self.events: list[tuple[str, dict[str, Any]]] = []
 
     def send(self, request: AWSPreparedRequest) -> AWSResponse:
         body = body_of(request)
         if "Destination" in body:
-            text = body["Content"]["Simple"]["Body"]["Text"]["Data"]
-            self.mails.append((body["Destination"]["ToAddresses"][0], text))
-            return reply(request, 200, {"MessageId": str(len(self.mails))})
+            address = body["Destination"]["ToAddresses"][0]
+            notices = notices_in_digest(body)
+            if notices is None:
+                self.mails.append((address, body["Content"]["Simple"]["Body"]["Text"]["Data"]))
+            else:
+                self.digests.append((address, self._now().date(), notices))
+            return reply(request, 200, {"MessageId": str(len(self.mails) + len(self.digests))})
         if "QueueUrl" in body:
             self.dead_letters.append(json.loads(body["MessageBody"]))
             digest = md5(body["MessageBody"].encode()).hexdigest()
@@ -258,7 +277,7 @@ class Application:
         """`settings_age`: seconds by which instances tell that their settings are stale."""
         self.clock = clock
         self.table = table
-        self.outside = Outside()
+        self.outside = Outside(clock.now)
         self.logger = _QuietLogger()
         self.here = threading.local()
         self.rules: list[tuple[datetime, Rules]] = []
@@ -294,6 +313,7 @@ class Application:
             sweep=SweepNotifications(
                 store, notify, publish, statistics, letters, self.time, settings
             ),
+            digests=SendDigests(store, DigestStore(table), mailer, letters, settings, self.time),
         )
 
     def _letters(self, _: str = "") -> DeadLetters:
@@ -318,6 +338,7 @@ class Application:
             "execute_heist": lambda: self.instance.execute,
             "notify_players": lambda: self.instance.notify,
             "sweep_notifications": lambda: self.instance.sweep,
+            "send_digests": lambda: self.instance.digests,
             "keep_statistics": lambda: self.instance.statistics,
             "publish_and_count": lambda: self.instance.relay,
         }

@@ -276,6 +276,8 @@ class Checker:
                 self._read_counts[rest] = after
             case "INBOX", _:
                 self._inbox(rest, sk, before, after)
+            case "DIGEST", "NEXT":
+                self._digest(rest, before or {}, after)
             case (("RATE" | "SETTINGS" | "POINT_TYPES" | "DIGEST"), _):
                 pass
             case (("DAY" | "BALANCES" | "HOLDING" | "ROBBER"), _):
@@ -540,6 +542,16 @@ class Checker:
             self._untold[subject, recipient] = after
         elif recipient not in self.erased:
             raise Deviation(f"{recipient} gets no inbox item of {subject}")
+
+    def _digest(self, who: str, before: Item, after: Item) -> None:
+        """Forward only; and whatever waits that is not being told is due some day."""
+        for name in ("awaited", "told", "version"):
+            if int(after.get(name, 0)) < int(before.get(name, 0)):
+                raise Deviation(f"{who}'s digests went back: {before}, then {after}")
+        self.counts["digests"] += after.get("told") != before.get("told")
+        waits = int(after["awaited"]) > int(after.get("told", 0))
+        if waits != ("owedBucket" in after):
+            raise Deviation(f"{who}'s digest is due and nothing waits, or not due: {after}")
 
     def _inbox(self, who: str, position: str, before: Item | None, after: Item) -> None:
         inbox = self.inboxes[who]

@@ -19,7 +19,17 @@ from heist_core.use_cases.reverse_heist import ReverseHeist
 from heist_core.use_cases.show_statistics import ShowStatistics
 from tests.proxies import body_of
 
-from .application import CONSUMERS, START, Application, Clients, MovableClock, heist_id, sweep
+from .application import (
+    CONSUMERS,
+    START,
+    Application,
+    Clients,
+    MovableClock,
+    heist_id,
+    notices_in_digest,
+    send_digests,
+    sweep,
+)
 from .checker import REVERSAL, Answer, Checker, iso, plain
 from .engine import MotoEngine, Wire
 from .faults import MAILS, FaultInjector
@@ -114,6 +124,10 @@ class Simulation:
         self.undecided: list[tuple[str, str, str]] = []
         self.doubtful: set[str] = set()
         """Notices of which a mail, or what is known of it, met a fault: `HEIST#…/player`."""
+        self.doubtful_digests: set[str] = set()
+        """Players with one of whose digests, or what is known of it, something went wrong."""
+        self.hushed: set[str] = set()
+        """Players who, some time, wanted no mail."""
         self.asked_again: Counter[str] = Counter()
         self.operations: Counter[str] = Counter()
         self._numbers = 0
@@ -154,6 +168,8 @@ class Simulation:
             "HEIST_PAIR_COOLDOWN_HOURS": pick((0, 0, 1, 24)),
             "HEIST_NEWCOMER_HOURS": pick((0, 0, 0, 0, 0, 1)),
             "HEIST_PASSIVE_LOCK_HOURS": pick((0, 0, 1, 24)),
+            "HEIST_EMAIL_DEFAULT": pick(("instant", "instant", "daily")),
+            "HEIST_DIGEST_HOUR_UTC": pick((0, 0, 8)),
         }
 
     def _open(self) -> None:
@@ -245,6 +261,7 @@ class Simulation:
             self._event_again: 6,
             self._deliver: 10,
             self._sweep: 2,
+            self._send_digests: 3,
             self._mail_again: 3,
             self._reverse: 3,
             self._block: 2,
@@ -440,12 +457,17 @@ class Simulation:
         body = body_of(request)
         if operation == MAILS:
             address = body["Destination"]["ToAddresses"][0].partition("@")[0]
+            if notices_in_digest(body) is not None:
+                self.doubtful_digests.add(address)
+                return
             text = body["Content"]["Simple"]["Body"]["Text"]["Data"]
             heist = next(one for one in self.checker.heists if one in text)
             self.doubtful.add(f"HEIST#{heist}{REVERSAL * (UNDONE in text)}/{address}")
         elif operation == "UpdateItem" and body["Key"]["sk"]["S"].startswith("NOTICE#"):
             pk, (_, recipient, *of) = body["Key"]["pk"]["S"], body["Key"]["sk"]["S"].split("#")
             self.doubtful.add(f"{pk}{REVERSAL * bool(of)}/{recipient}")
+        elif operation == "UpdateItem" and body["Key"]["pk"]["S"].startswith("DIGEST#"):
+            self.doubtful_digests.add(body["Key"]["pk"]["S"].removeprefix("DIGEST#"))
 
     def _deliver(self) -> Work:
         consumer = self.rng.choice(list(CONSUMERS))
@@ -479,6 +501,16 @@ class Simulation:
                 sweep({"graceSeconds": self.rng.choice((0, 60))}, self.app.context())
             except (Crashed, Unavailable) as error:
                 self._log(f"the sweep failed: {error!r}")
+
+        return work
+
+    def _send_digests(self) -> Work:
+        def work() -> None:
+            self.operations["runs of digests"] += 1
+            try:
+                send_digests({}, self.app.context())
+            except (Crashed, Unavailable) as error:
+                self._log(f"the run of digests failed: {error!r}")
 
         return work
 
@@ -594,6 +626,8 @@ class Simulation:
 
     def choose(self, who: str, flags: Mapping[str, bool], mails: Mapping[str, str]) -> Work:
         asked = {**flags, "email": mails} if mails else flags
+        if "off" in mails.values():
+            self.hushed.add(who)
 
         def work() -> None:
             self.operations["choices"] += 1
@@ -734,6 +768,7 @@ class Simulation:
         if set(checker.held.values()) - set(checker.erased):
             raise Deviation(f"still held after three sweeps: {checker.held}")
         self._check_notices()
+        self._tell_daily()
         told = {
             (kind, detail.get("heistId") or detail["referredUserId"])
             for kind, detail in self.app.outside.events
@@ -756,6 +791,43 @@ class Simulation:
                 answer = self.app.api(route, who)
                 if answer.body["unreadCount"] != unread:
                     raise Deviation(f"{who} has {unread} unread, told {answer.text}")
+
+    def _tell_daily(self) -> None:
+        """Three days later nothing waits for a digest, and each line was told: once without doubt.
+
+        Never were there two on a day.
+        """
+        for _ in range(3):
+            self.clock.advance(86_400 - self.clock.now().timestamp() % 86_400 + 10 * 3600)
+            for _ in range(2):
+                send_digests({}, self.app.context())
+        self.no_defects()
+        checker, digests = self.checker, self.app.outside.digests
+        days = Counter((address, day) for address, day, _ in digests)
+        if any(count > 1 for count in days.values()):
+            raise Deviation(f"more than one digest on a day: {days}")
+        waiting = [item for item in map(plain, self.engine.items()) if item and _waits(item)]
+        if waiting:
+            raise Deviation(f"digests still wait: {waiting}")
+        kept = {
+            str(letter["recipientId"])
+            for letter in self.app.outside.dead_letters
+            if letter.get("type") == "DIGEST"
+        }
+        for who in PLAYERS:
+            daily = sum(
+                recipient == who and notice.get("mailState") == "DAILY"
+                for (_, recipient), notice in checker.notices.items()
+            )
+            told = sum(lines for to, _, lines in digests if to == f"{who}@example.com")
+            quiet = who in self.hushed or who in checker.erased or who in kept
+            least = 0 if quiet or self._without_address(who) else daily
+            if not least <= told <= daily * (2 if who in self.doubtful_digests else 1):
+                raise Deviation(f"{who} was told of {told}, and wanted {daily} daily")
+
+    def _without_address(self, who: str) -> bool:
+        """Whether the player had none, some time since they first had one."""
+        return any(value is None for _, value in self.profiles[who, "email"])
 
     def _check_points_told(self) -> None:
         """Whoever heard all changes, in any order and more than once, knows every total."""
@@ -877,3 +949,7 @@ class Simulation:
         line = f"{iso(self.clock.now())[8:23]} {sender:>10} {what}"
         self.lines.append(line)
         self._trace(line)
+
+
+def _waits(item: Mapping[str, object]) -> bool:
+    return str(item.get("owedBucket", "")).startswith("digest-")
