@@ -4,6 +4,7 @@ What the emulator cannot show is listed with the reason in NOT_SEEN_LOCALLY.
 """
 
 import copy
+import itertools
 import json
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from heist_core.domain.digests import slot
 from heist_core.domain.times import season_before, season_of
 from heist_core.use_cases.show_leaderboard import VIEW_LASTS
 from tests.e2e.world import Player, World, eventually, link_in, now_iso, unique
@@ -467,6 +469,45 @@ def damage_is_found(world: World) -> bool:
         client.delete_item(TableName=table, Key=key)
 
 
+def digests_are_sent(world: World) -> bool:
+    """One of a robbery, and one that was doubtful twice is kept."""
+    now = datetime.now(UTC)
+    table, client = world.outputs["TableName"], world.client("dynamodb")
+    ids = (unique("victim") for _ in itertools.count())
+    who = next(one for one in ids if slot(one, now.date()) < now)
+    address, doubted = f"{unique('mail')}@example.com", unique("doubted")
+    world.victim(email=address, player_id=who)
+    with world.settings(("notify_players",), HEIST_EMAIL_DEFAULT="daily"):
+        world.robber(tokens=1).rob(who)
+        head = {"pk": {"S": f"DIGEST#{who}"}, "sk": {"S": "NEXT"}}
+        eventually(lambda: client.get_item(TableName=table, Key=head).get("Item"), bool)
+    long_ago = {"S": "2026-01-01T00:00:00.000Z"}
+    client.put_item(
+        TableName=table,
+        Item={
+            "pk": {"S": f"DIGEST#{doubted}"},
+            "sk": {"S": "NEXT"},
+            **{name: {"N": "1"} for name in ("awaited", "upTo", "version")},
+            "mailState": {"S": "SENDING"},
+            "mailAttempts": {"N": "2"},
+            "mailOwner": {"S": "nobody"},
+            "mailLeaseUntil": long_ago,
+            "owedBucket": {"S": "digest-0"},
+            "owedSince": long_ago,
+        },
+    )
+    with world.settings(("send_digests",), HEIST_DIGEST_HOUR_UTC="0"):
+        answer = invoke(world, "send_digests", {})
+    kept = {"pk": {"S": f"DIGEST#{doubted}"}, "sk": {"S": "UNSENT#0000000001"}}
+    try:
+        parked = client.get_item(TableName=table, Key=kept).get("Item")
+        letters = world.dead_letters("NotifierDeadLetterQueueUrl", doubted)
+        return bool("failed" not in answer and parked and letters and world.mails_to(address))
+    finally:
+        for key in (kept, {**kept, "sk": {"S": "NEXT"}}, head):
+            client.delete_item(TableName=table, Key=key)
+
+
 WORKS: dict[str, Callable[[World], bool]] = {
     "get_tokens": tokens_are_told,
     "execute_heist": heists_happen_and_are_refused,
@@ -489,6 +530,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "show_statistics": reports_are_shown,
     "read_admin": operators_are_shown_all,
     "sweep_notifications": owed_things_are_settled,
+    "send_digests": digests_are_sent,
     "seed_point_types": point_types_are_seeded,
     "audit_table": damage_is_found,
 }
