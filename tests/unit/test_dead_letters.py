@@ -104,6 +104,7 @@ RECORD = {
     "reason": "points is missing",
 }
 MAIL = {"kind": "mail", "state": "FAILED", "heistId": "h1", "recipientId": "bob", "reason": "x"}
+DIGEST = {"kind": "mail", "type": "DIGEST", "recipientId": "bob", "upTo": 7, "state": "FAILED"}
 POSITION = {"DDBStreamBatchInfo": {"shardId": "1"}, "requestContext": {"condition": "TooOld"}}
 
 
@@ -125,6 +126,7 @@ def letter(body: Any, undelivered: str = "") -> Letter:
         (points(), ("event", "points PointsEarned", "order-7", "alice", "not said")),
         (RECORD, ("record", "notify_players", "HEIST#h1", "", "points is missing")),
         (MAIL, ("failed mail", "failed mail", "h1", "bob", "x")),
+        (DIGEST, ("failed mail", "failed mail", "digest 7", "bob", "not said")),
         ({**MAIL, "state": "PARKED"}, ("doubtful mail", "doubtful mail", "h1", "bob", "x")),
         (POSITION, ("position", "position", "", "", "TooOld")),
         ({"what": "ever"}, ("unknown", "unknown", "", "", "not said")),
@@ -210,6 +212,25 @@ def test_letters_are_redone_by_the_function_that_failed_them(
     assert sorted(functions.called) == [
         *("add_points", "notify_players", "sweep_notifications", "sweep_notifications")
     ]
+    assert queues.messages == {}
+
+
+def test_a_digest_is_redone_by_who_sends_them_and_its_letter_stays_until_it_is(
+    queues: Queues, functions: Functions, desk: Desk
+) -> None:
+    queues.put(DIGEST, NOTIFIER)
+    asked: list[object] = []
+
+    def answer(_: str, payload: object) -> object:
+        asked.append(payload)
+        return {"settled": len(asked) == 2}
+
+    functions.answer = answer
+    code, told = desk.run("redrive", "--apply")
+    assert (code, told["undone"]) == (1, ["failed mail digest 7: not sent; the letter stays"])
+    assert desk("redrive", "--apply")["redone"] == 1
+    assert functions.called == ["send_digests"] * 2
+    assert asked == [{"resend": DIGEST}] * 2
     assert queues.messages == {}
 
 

@@ -92,6 +92,7 @@ class Letter:
         named = (
             *(detail.get("eventId"), detail.get("referralId"), self.event.get("id")),
             *(self.body.get("heistId"), self.body.get("referredId")),
+            f"digest {self.body['upTo']}" if "upTo" in self.body else "",
             _inner(self.body, "key").get("pk"),
             _inner(record, "pk").get("S"),
         )
