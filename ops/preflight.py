@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from botocore.exceptions import ClientError
 
+from heist_core.texts import languages, texts_for
 from ops.adopt import status
 from ops.fixed import changed, indexes_at_once
 from ops.output import Output
@@ -103,7 +104,9 @@ def mail(target: Target) -> str:
     if not account.get("ProductionAccessEnabled"):
         raise InTheWayError("SES is in its sandbox: request production access in its console")
     quota = account.get("SendQuota", {})
-    return f"{quota.get('Max24HourSend', 0):.0f} mails a day"
+    without = [each for each in languages() if not texts_for(each).text("product.address")]
+    bare = f"; no postal address below those in {', '.join(without)}" if without else ""
+    return f"{quota.get('Max24HourSend', 0):.0f} mails a day{bare}"
 
 
 def sender(target: Target) -> str:

@@ -119,7 +119,8 @@ def test_a_new_accounts_ten_executions_are_in_the_way(account: Account) -> None:
         ({"SendingEnabled": True, "ProductionAccessEnabled": False}, False, "sandbox"),
         ({"SendingEnabled": False, "ProductionAccessEnabled": True}, False, "sends nothing"),
         ({"SendingEnabled": True, "ProductionAccessEnabled": True,
-          "SendQuota": {"Max24HourSend": 50000.0}}, True, "50000 mails a day"),
+          "SendQuota": {"Max24HourSend": 50000.0}}, True,
+         "50000 mails a day; no postal address below those in de, en"),
     ],
 )  # fmt: skip
 def test_an_account_that_may_not_mail_strangers_is_in_the_way(
