@@ -21,7 +21,8 @@ def somebody(stack: Stack) -> str:
 def test_a_demo_player_is_one_click_away(tab: Tab, demo: Stack) -> None:
     tab.open()
     tab.page.get_by_role("button", name="alice").click()
-    expect(tab.page.get_by_role("region", name="Home")).to_contain_text("1,000")
+    expect(tab.page.get_by_role("region", name="Home")).to_contain_text("points")
+    expect(tab.page.get_by_role("banner")).to_contain_text("Alice")
 
 
 def test_who_gives_a_wrong_password_is_told_so_in_words(tab: Tab, somebody: str) -> None:

@@ -185,7 +185,7 @@ def test_what_is_put_off_counts_down_and_goes_on_with_the_same_key(
     )
     choose(tab, rival).click()
     waiting = tab.region("Targets").get_by_text(words)
-    expect(waiting).to_contain_text(re.compile(r"in\s*[123] s"))
+    expect(waiting).to_contain_text(re.compile(r"in\s*[123] s\."))
     tab.picture(f"put-off-{status}")
     expect(tab.region("Targets").get_by_text("Success!")).to_be_visible()
     assert len(keys(tab)) == 2

@@ -162,7 +162,7 @@ const WAITING = {
 export const Waiting = ({ wait, same }) => html`
   <${Note} kind="warn">
     ${WAITING[wait.reason]}
-    ${wait.reason !== "offline" && html`<${Countdown} until=${wait.until} />`}
+    ${wait.reason !== "offline" && html`<${Countdown} until=${wait.until} />.`}
     ${same && html`<span>${" "}With the same key: it is done once, or not at all.</span>`}
   <//>
 `;

@@ -32,7 +32,7 @@ const Standing = ({ me }) => html`
     <dt>Next heist</dt>
     <dd>${me.cooldownEndsAt
       ? html`in <${Countdown} until=${me.cooldownEndsAt} ended=${refresh} />`
-      : me.tokens ? "now" : "when you have a token"}</dd>
+      : me.tokens ? (hindrance(me) ? "not at the moment" : "now") : "when you have a token"}</dd>
     <dt>Protection</dt>
     <dd>${me.protectionEndsAt
       ? html`nobody can rob you for <${Countdown} until=${me.protectionEndsAt} ended=${refresh} />`

@@ -13,7 +13,8 @@ import { Preferences } from "./preferences.js";
 import { Targets } from "./targets.js";
 
 const PLACES = [
-  ["home", "Home"], ["targets", "Targets"], ["history", "History"], ["leaderboard", "Leaderboard"],
+  ["home", "Home"], ["targets", "Targets"], ["history", "History"],
+  ["leaderboard", "Leaderboard"],
   ["preferences", "Preferences"],
 ];
 
@@ -53,9 +54,9 @@ function Player() {
       <h1 class="visually-hidden">Heist</h1>
       <${Banner} />
       <div class="grid">
-        <div class="column"><${Home} me=${me} /><${Preferences} /></div>
-        <div class="column"><${Targets} me=${me} /><${History} /></div>
-        <div class="column"><${Inbox} /><${Leaderboard} me=${me.data} /></div>
+        <div class="column"><${Home} me=${me} /><${Targets} me=${me} /></div>
+        <div class="column"><${Inbox} /><${History} /></div>
+        <div class="column"><${Leaderboard} me=${me.data} /><${Preferences} /></div>
       </div>
     </main>
     <${Drawer} />
