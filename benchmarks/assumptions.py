@@ -46,7 +46,7 @@ SIGN_IN_TIERS = {  # Cognito: up to so many players in a month, dollars each
 }  # fmt: skip
 
 # What stands in template.yaml.
-ALARMS = 45  # about; billed by the metric: NothingDeliveredAlarm looks at two
+ALARMS = 58  # about; billed by the metric: alarms on a share look at two
 METRICS = 45  # names in docs/metrics.md, with their dimensions
 ROUTE_METRICS = 0  # DetailedRouteMetrics is off; 4 for each route when on
 SWEEPS = 12 * 24 * DAYS

@@ -36,6 +36,7 @@ from ops import (
     rotate_key,
     smoke,
     unblock,
+    unsuppress,
 )
 from ops.command import Command
 from ops.importer import command as importer
@@ -68,6 +69,7 @@ COMMANDS: dict[str, Command] = {
     "simulate": simulator,
     "smoke": smoke,
     "unblock": unblock,
+    "unsuppress": unsuppress,
 }
 
 FINDERS: dict[Command, Callable[[str], Target]] = {

@@ -53,7 +53,7 @@ def _print_state(out: Output, player: Fields) -> None:
             out.line(f"{flag.removesuffix('At').upper()} since {moment(player[flag])}")
     points = cast("Mapping[str, int]", player["points"])
     facts = {
-        "mail": f"{player['email'] or 'none'}{opted_out}",
+        "mail": f"{player['email'] or 'none'}{opted_out}{_suppressed(player['suppressed'])}",
         "language": player["locale"] or "unknown",
         "tokens": f"{player['tokens']} ({player['totalEarned']} earned, "
         f"{player['totalSpent']} spent)",
@@ -68,6 +68,12 @@ def _print_state(out: Output, player: Fields) -> None:
     }
     for name, fact in facts.items():
         out.line(f"{name:<11}  {fact}")
+
+
+def _suppressed(suppressed: object) -> str:
+    if not isinstance(suppressed, Mapping):
+        return ""
+    return f" (suppressed: {suppressed['reason']}, {moment(suppressed['at'])})"
 
 
 def _robbed(losses: Mapping[str, Mapping[str, int]]) -> str:

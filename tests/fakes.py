@@ -126,6 +126,7 @@ class SentMail:
     text: str
     html: str
     headers: dict[str, str]
+    tags: dict[str, str]
 
 
 class FakeSes:
@@ -148,6 +149,7 @@ class FakeSes:
                 text=content["Body"]["Text"]["Data"],
                 html=content["Body"]["Html"]["Data"],
                 headers={header["Name"]: header["Value"] for header in content["Headers"]},
+                tags={tag["Name"]: tag["Value"] for tag in request["EmailTags"]},
             )
         )
         self.loses_reply.strike()

@@ -189,7 +189,8 @@ def accesses(operation: str, request: Mapping[str, Any]) -> Iterator[Access]:
             yield Access("secretsmanager:GetSecretValue", request["SecretId"], {})
         case "send_email":
             sender = {SENDER: [_on_aws().parameters["SenderEmail"]]}
-            for resource in ("identity/example.com", "configuration-set/the-identitys-default"):
+            used = f"configuration-set/{request['ConfigurationSetName']}"
+            for resource in ("identity/example.com", used):
                 yield Access("ses:SendEmail", f"{SES}:{resource}", sender)
         case _:
             raise AccessDeniedError(f"tests/policies.py does not know {operation}")

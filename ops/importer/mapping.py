@@ -317,9 +317,10 @@ def _newest(imported: datetime | None, seen: datetime | None) -> str | None:
 
 
 def _merged(seen: Profile, imported: Profile) -> Profile:
-    return Profile(
+    moved = seen.moved_to(_newer(seen.email, imported.email))
+    return replace(
+        moved,
         name=_newer(seen.name, imported.name),
-        email=_newer(seen.email, imported.email),
         email_opt_out=_newer(seen.email_opt_out, imported.email_opt_out),
         locale=_newer(seen.locale, imported.locale),
     )

@@ -18,8 +18,10 @@ from typing import Any
 import pytest
 
 from heist_core.domain.digests import slot
+from heist_core.domain.mail_feedback import MailName
 from heist_core.domain.times import season_before, season_of
 from heist_core.use_cases.show_leaderboard import VIEW_LASTS
+from tests.e2e.test_mail_feedback import told
 from tests.e2e.world import Player, World, eventually, link_in, now_iso, unique
 from tests.template.processed import as_list, every_combination
 from tests.template.test_template import FUNCTIONS, folder
@@ -396,6 +398,20 @@ def mails_are_ended(world: World) -> bool:
     return [world.call(method, path).status for method in ("GET", "POST")] == [200, 200]
 
 
+def mails_that_come_back_are_recorded(world: World) -> bool:
+    address = f"{unique('mail')}@example.com"
+    victim = world.victim(email=address)
+    heist_id = world.robber().rob(victim)["heistId"]
+    world.first_mail_to(address)
+    event = told(world, MailName("heist", heist_id, victim), address)
+    answer = invoke(world, "record_mail_feedback", event)
+    client, table = world.client("dynamodb"), world.outputs["TableName"]
+    key = {"pk": {"S": f"HEIST#{heist_id}"}, "sk": {"S": f"NOTICE#{victim}"}}
+    notice = client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
+    recorded = answer == {"status": "ok"} and notice["mailState"] == {"S": "BOUNCED"}
+    return bool(recorded and refuses(world, "record_mail_feedback"))
+
+
 def playing(world: World, points: int, tokens: int = 0) -> Player:
     player = world.robber(tokens)
     world.earn(player.id, points)
@@ -522,6 +538,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "keep_leaderboard": leaderboard_is_kept,
     "manage_preferences": preferences_are_kept,
     "unsubscribe": mails_are_ended,
+    "record_mail_feedback": mails_that_come_back_are_recorded,
     "award_token": tokens_are_awarded,
     "upsert_player": players_are_updated,
     "add_points": points_are_added,

@@ -69,7 +69,7 @@ FUNCTIONS = (
     *("list_notifications", "mark_notifications_read", "count_unread", "list_heists"),
     *("manage_preferences", "unsubscribe"),
     *("show_player", "list_targets", "show_leaderboard", "keep_leaderboard"),
-    *("award_token", "upsert_player", "add_points"),
+    *("award_token", "upsert_player", "add_points", "record_mail_feedback"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
     *("audit_table", "show_statistics", "read_admin", "send_digests"),
 )
@@ -144,7 +144,10 @@ class Game:
             "record_executor": lambda: self.record_executor,
             "bus": lambda: Bus(Tapped(self.bridge, self.tap, self.guard).as_events, "heist-core"),
             "mailer": lambda: Mailer(
-                Tapped(self.ses, self.tap, self.guard).as_ses, self.sender, self.links
+                Tapped(self.ses, self.tap, self.guard).as_ses,
+                self.sender,
+                self.links,
+                "${MailConfiguration}",
             ),
             "unsubscribe_links": lambda: self.links,
             "statistics_store": lambda: self.statistics_store,

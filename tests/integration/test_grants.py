@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from heist_core.domain.mail_feedback import MailName, tags_of
 from heist_core.domain.notices import notices_of
 from heist_core.storage import inbox_items, keys
 from tests.builders import Event, api_event, award, sample, stream_event
@@ -46,7 +47,7 @@ def every_function_does_all_it_can(game: Game) -> None:
     for player in ("alice", "bob"):
         game.give(player, points=900, tokens=4, email=f"{player}@example.com")
     game.settings_are_due()
-    for name in ("award_token", "upsert_player", "add_points"):
+    for name in ("award_token", "upsert_player", "add_points", "record_mail_feedback"):
         game.call(name, sample(name))
         game.call(name, {**sample(name), "detail": {}})
     game.call("seed_point_types", sample("seed_point_types"))
@@ -82,6 +83,22 @@ def every_function_does_all_it_can(game: Game) -> None:
     link["pathParameters"] = {"token": game.links.to("alice", "robbed").rpartition("/")[2]}
     game.restart(HEIST_COOLDOWN_HOURS=0, HEIST_TARGET_COOLDOWN_HOURS=0)
     assert game.call("unsubscribe", link)["statusCode"] == 200
+    (friend, *_) = (
+        keys.id_of(item)
+        for item in game.everything()
+        if str(item["sk"]) == "NOTICE#alice" and str(item["pk"]).startswith("REFERRAL#")
+    )
+    for about, subject in (("heist", heist_id), ("referral", friend)):
+        bounced = sample("record_mail_feedback")
+        tags = tags_of(MailName(about, subject, "alice"))
+        notice = game.item(keys.notice(keys.SUBJECTS[about](subject), "alice"))
+        assert notice is not None
+        game.put({**notice, "mailState": "SENT"})
+        bounced["detail"]["mail"] |= {
+            "destination": ["alice@example.com"],
+            "tags": {name: [value] for name, value in tags.items()},
+        }
+        assert game.call("record_mail_feedback", bounced) == {"status": "ok"}
     poisoned = game.item(keys.heist(heist_id))
     assert poisoned is not None
     game.put(

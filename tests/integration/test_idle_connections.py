@@ -67,7 +67,9 @@ def test_the_first_mail_after_a_freeze_is_not_doubtful(
             config=wiring._config(attempts=1, read_timeout=10),
         )
         with closing(client):
-            mailer = Mailer(client, "heists@example.com", fake_links(), clock.monotonic)
+            mailer = Mailer(
+                client, "heists@example.com", fake_links(), "heist-core", clock.monotonic
+            )
             for _ in range(3):
                 mailer.send("alice@example.com", event, notices_of(event)[0])
                 connections.forget()

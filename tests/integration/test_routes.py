@@ -213,6 +213,7 @@ def play_everything(game: Game) -> None:
         assert game.request(function, event).status == 200
     event = execute_event("alice", NAME, source_ip=IP)
     assert game.request("execute_heist", event).status == 400
+    game.call("record_mail_feedback", sample("record_mail_feedback"))
     link = sample("unsubscribe")
     link["pathParameters"] = {"token": game.links.to("alice", "token").rpartition("/")[2]}
     assert game.call("unsubscribe", link)["statusCode"] == 200

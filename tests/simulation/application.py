@@ -296,7 +296,7 @@ class Application:
         store = Store(table, self._executor)
         settings = LiveSettings(self._variables, self._settings_age, lambda: None)
         letters = self._letters()
-        mailer = Mailer(self._clients.ses, "heists@example.com", fake_links())
+        mailer = Mailer(self._clients.ses, "heists@example.com", fake_links(), "heist-core")
         notify = NotifyPlayers(store, mailer, letters, settings, self.time)
         publish = PublishEvent(store, Bus(self._clients.events, "bus"))
         statistics_store = StatisticsStore(table)

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.assumptions import ALARMS
 from build_layer import OPERATIONS
 from heist_core.domain.mails import MailState
-from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
+from heist_core.event_contracts import MailFeedback, PointsEarned, ReferralCompleted, UserUpserted
 from heist_core.messaging.bus import SOURCE
 from heist_core.settings import DECLARED, InvalidSettings, parse_settings
 from heist_core.storage import keys
@@ -51,7 +51,13 @@ OPEN_ROUTES = {
 """The link in a mail is for whoever has it; its token is signed."""
 OWN_DOMAIN = {"PublicUrl": "https://play.example.com"}
 UNKNOWN_EVENTS = "UnknownEventsRule"
-EVENT_FUNCTIONS = ("AwardTokenFunction", "UpsertPlayerFunction", "AddPointsFunction")
+MAIL_EVENTS = "RecordMailFeedbackFunctionRule"
+EVENT_FUNCTIONS = (
+    "AwardTokenFunction",
+    "UpsertPlayerFunction",
+    "AddPointsFunction",
+    "RecordMailFeedbackFunction",
+)
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
 
 
@@ -381,7 +387,7 @@ def test_what_no_rule_takes_and_nobody_here_sends_becomes_a_dead_letter(
 def test_only_the_three_sources_are_matched(on_aws: Processed) -> None:
     matched = {}
     for name, rule in on_aws.of_type("AWS::Events::Rule").items():
-        if "EventPattern" in rule and name != UNKNOWN_EVENTS:
+        if "EventPattern" in rule and name not in (UNKNOWN_EVENTS, MAIL_EVENTS):
             assert rule["EventBusName"] == "${EventBus}"
             pattern = rule["EventPattern"]
             matched[folder(name.removesuffix("Rule"))] = (pattern["source"], pattern["detail-type"])
@@ -390,6 +396,79 @@ def test_only_the_three_sources_are_matched(on_aws: Processed) -> None:
         "upsert_player": (["users"], ["UserUpserted"]),
         "add_points": (["points"], ["PointsEarned"]),
     }
+
+
+def test_what_ses_tells_of_this_stacks_mails_comes_by_the_default_bus(
+    combinations: list[Processed],
+) -> None:
+    """SES knows no other. Its events wait in the queue if they cannot be delivered."""
+    for processed in combinations:
+        rule = processed.resources[MAIL_EVENTS]["Properties"]
+        assert "EventBusName" not in rule
+        pattern = rule["EventPattern"]
+        assert (pattern["source"], tuple(pattern["detail-type"])) == (
+            [MailFeedback.source],
+            MailFeedback.types(),
+        )
+        stack = "${AWS::StackName}"
+        assert pattern["detail"] == {"mail": {"tags": {"ses:configuration-set": [stack]}}}
+        policy = processed.resources["EventsDeadLetterQueuePolicy"]["Properties"]["PolicyDocument"]
+        allowed = policy["Statement"][0]["Condition"]["ArnLike"]["aws:SourceArn"]
+        assert f"${{{MAIL_EVENTS}.Arn}}" in allowed
+        sets = processed.of_type("AWS::SES::ConfigurationSet")
+        tells = processed.of_type("AWS::SES::ConfigurationSetEventDestination")
+        assert bool(sets) == bool(tells) == bool(processed.parameters["SenderEmail"])
+        for configuration in sets.values():
+            assert configuration["Name"] == stack
+            listed = configuration["SuppressionOptions"]["SuppressedReasons"]
+            assert listed == ["BOUNCE", "COMPLAINT"]
+        for told in tells.values():
+            assert told["ConfigurationSetName"] == "${MailConfiguration}"
+            destination = told["EventDestination"]
+            assert set(destination["MatchingEventTypes"]) == {
+                *("bounce", "complaint", "deliveryDelay", "reject"),
+            }
+            bus = destination["EventBridgeDestination"]["EventBusArn"]
+            assert bus.endswith(":event-bus/default")
+        for name in SENDERS:
+            expected = "${MailConfiguration}" if sets else ""
+            assert variables(name, processed)["MAIL_CONFIGURATION"] == expected
+
+
+def test_mail_goes_out_by_the_stacks_own_set_and_from_its_sender(on_aws: Processed) -> None:
+    ses = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
+    for name in SENDERS:
+        mails = [one for one in on_aws.grants(role_of(name)) if one[0] == "ses:SendEmail"]
+        assert {resource for _, resource, _ in mails} == {
+            f"{ses}:identity/*",
+            f"{ses}:configuration-set/${{MailConfiguration}}",
+        }
+        for _, _, condition in mails:
+            sender = on_aws.parameters["SenderEmail"]
+            assert json.loads(condition) == {"StringEquals": {"ses:FromAddress": sender}}
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "share"),
+    [
+        ("MailsBouncedAlarm", "MailsBounced", 0.05),
+        ("MailsComplainedAlarm", "MailsComplained", 0.001),
+    ],
+)
+def test_bounces_and_complaints_alarm_where_ses_begins_to_look(
+    on_aws: Processed, alarm: str, metric: str, share: float
+) -> None:
+    told, *metrics = alarms(on_aws)[alarm]["Metrics"]
+    name = metric.removeprefix("Mails").lower()
+    assert told["Expression"] == f"IF(mails >= 100 AND {name} >= {share:g} * mails, 1, 0)"
+    mails, *metrics = metrics
+    assert (mails["Id"], mails["Expression"]) == ("mails", "FILL(sent, 0) + FILL(digests, 0)")
+    assert {each["Id"]: each["MetricStat"]["Metric"]["MetricName"] for each in metrics} == {
+        "sent": "MailsSent",
+        "digests": "DigestsSent",
+        name: metric,
+    }
+    assert {each["MetricStat"]["Period"] for each in metrics} == {86400}
 
 
 def test_the_two_stream_consumers_are_bounded_and_keep_what_fails(on_aws: Processed) -> None:
@@ -585,6 +664,7 @@ def test_missing_data_is_good_only_where_a_metric_is_told_when_it_happens(
         *("Errors", "Throttles", "5xx", "DestinationDeliveryFailures"),
         *("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"),
         "NothingDeliveredAlarm",  # no heist
+        *("MailsBouncedAlarm", "MailsComplainedAlarm"),  # no mail
     }
 
 
@@ -614,7 +694,7 @@ def test_every_function_with_a_destination_is_watched_for_what_did_not_arrive_th
         if alarm.get("MetricName") == "DestinationDeliveryFailures"
     }
     assert watched == with_destination
-    assert len(watched) == 5
+    assert len(watched) == 6
 
 
 def metrics_named_in_template(processed: Processed) -> set[str]:

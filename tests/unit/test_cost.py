@@ -26,7 +26,7 @@ def test_a_digest_is_one_mail_for_all_of_a_day() -> None:
 
 
 def test_nothing_but_what_is_fixed_is_paid_where_nobody_plays() -> None:
-    assert cost.idle() == pytest.approx(8.9)
+    assert cost.idle() == pytest.approx(10.2)
 
 
 def test_as_many_tokens_are_earned_as_spent() -> None:

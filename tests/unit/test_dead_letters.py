@@ -149,7 +149,12 @@ def test_what_the_bus_could_not_deliver_says_why_in_its_words() -> None:
 
 
 def test_every_event_of_the_contract_has_its_function() -> None:
-    assert set(EVENT_FUNCTIONS.values()) == {"award_token", "upsert_player", "add_points"}
+    assert set(EVENT_FUNCTIONS.values()) == {
+        "award_token",
+        "upsert_player",
+        "add_points",
+        "record_mail_feedback",
+    }
 
 
 def test_letters_are_listed_with_their_causes_and_stay(queues: Queues, desk: Desk) -> None:

@@ -159,7 +159,8 @@ def test_a_profile_written_whole_reads_back_whole() -> None:
     """`profile_attributes` names every attribute that `player_from` reads, so none can linger."""
     request = save_profile(player(), Profile(), NOW)
     assert request["UpdateExpression"] == (
-        "REMOVE #name, nameAt, email, emailAt, emailOptOut, emailOptOutAt, locale, localeAt "
+        "REMOVE #name, nameAt, email, emailAt, emailOptOut, emailOptOutAt, locale, localeAt, "
+        "suppressed "
         "ADD version :one"
     )
     assert request["ExpressionAttributeNames"] == {"#name": "name"}

@@ -13,13 +13,14 @@ import boto3
 import pytest
 from botocore import exceptions
 from botocore.config import Config
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
 from hypothesis import given
 from hypothesis import strategies as st
 from mypy_boto3_sesv2 import SESV2Client
 
 from heist_core.domain.errors import MailDeferred, MailDoubtful, MailError, MailRefused
 from heist_core.domain.facts import Event
+from heist_core.domain.mail_feedback import mail_name, name_in, tags_of
 from heist_core.domain.names import clean_name
 from heist_core.domain.notices import notices_of
 from heist_core.mail.mailer import Mailer
@@ -292,7 +293,7 @@ def test_a_mail_has_one_link_and_no_pictures_and_both_texts_say_the_same() -> No
 
 def sent(event: Event) -> FakeSes:
     ses = FakeSes()
-    mailer = Mailer(ses.client, "heists@example.com", fake_links())
+    mailer = Mailer(ses.client, "heists@example.com", fake_links(), "heist-core")
     for notice in notices_of(event):
         mailer.send(f"{notice.recipient_id}@example.com", event, notice)
     return ses
@@ -328,12 +329,28 @@ def test_each_mail_has_a_link_of_its_player_and_kind() -> None:
     ]
 
 
+def test_each_mail_names_itself_and_the_set_that_tells_of_it(client: SESV2Client) -> None:
+    for event in (heist(), reversal(), award()):
+        for notice, mail in zip(notices_of(event), sent(event), strict=True):
+            named = name_in({name: [value] for name, value in mail.tags.items()})
+            assert named == mail_name(event, notice.recipient_id)
+    with Stubber(client) as stub:
+        expected: dict[str, object] = {"FromEmailAddress": ANY, "Destination": ANY, "Content": ANY}
+        tags = tags_of(mail_name(heist(), "alice"))
+        expected["EmailTags"] = [{"Name": name, "Value": tags[name]} for name in tags]
+        expected["ConfigurationSetName"] = "heist-core"
+        stub.add_response("send_email", {"MessageId": "1"}, expected)
+        Mailer(client, "heists@example.com", fake_links(), "heist-core").send(
+            "alice@example.com", heist(), notices_of(heist())[0]
+        )
+
+
 def test_without_the_key_a_mail_waits_and_ses_is_not_asked() -> None:
     for error in (client_error("AccessDeniedException"), exceptions.ReadTimeoutError(**URL)):
         ses, secrets = FakeSes(), FakeSecrets()
         secrets.fails(error)
         with pytest.raises(MailDeferred) as caught:
-            Mailer(ses.client, "heists@example.com", fake_links(secrets)).send(
+            Mailer(ses.client, "heists@example.com", fake_links(secrets), "heist-core").send(
                 "alice@example.com", heist(), notices_of(heist())[0]
             )
         assert caught.value.code == "UnsubscribeKey"
@@ -347,8 +364,8 @@ def test_no_name_is_in_a_header_or_subject() -> None:
 
 
 def test_without_a_sender_no_mail_is_to_be_sent() -> None:
-    assert not Mailer(FakeSes().client, "", fake_links()).enabled
-    assert Mailer(FakeSes().client, "heists@example.com", fake_links()).enabled
+    assert not Mailer(FakeSes().client, "", fake_links(), "heist-core").enabled
+    assert Mailer(FakeSes().client, "heists@example.com", fake_links(), "heist-core").enabled
 
 
 @pytest.fixture(scope="module")
@@ -362,7 +379,7 @@ def test_the_request_is_one_that_ses_knows(client: SESV2Client) -> None:
     """Against botocore's own model of SES: names, types and required members."""
     with Stubber(client) as stub:
         stub.add_response("send_email", {"MessageId": "1"})
-        Mailer(client, "heists@example.com", fake_links()).send(
+        Mailer(client, "heists@example.com", fake_links(), "heist-core").send(
             "alice@example.com", heist(), notices_of(heist())[0]
         )
         stub.assert_no_pending_responses()
@@ -395,7 +412,7 @@ def test_an_answer_of_ses_decides_what_became_of_the_mail(
     with Stubber(client) as stub:
         stub.add_client_error("send_email", code, http_status_code=status)
         with pytest.raises(verdict) as caught:
-            Mailer(client, "heists@example.com", fake_links()).send(
+            Mailer(client, "heists@example.com", fake_links(), "heist-core").send(
                 "alice@example.com", heist(), notices_of(heist())[0]
             )
     assert type(caught.value) is verdict
@@ -408,7 +425,7 @@ def test_a_sandbox_and_an_unverified_sender_are_no_fault_of_the_mail(client: SES
         message = "Email address is not verified. The following identities failed the check"
         stub.add_client_error("send_email", "MessageRejected", message)
         with pytest.raises(MailDeferred):
-            Mailer(client, "heists@example.com", fake_links()).send(
+            Mailer(client, "heists@example.com", fake_links(), "heist-core").send(
                 "alice@example.com", heist(), notices_of(heist())[0]
             )
 
@@ -434,7 +451,7 @@ def test_no_answer_is_doubtful_unless_nothing_was_connected(
     ses = FakeSes()
     ses.fails(error)
     with pytest.raises(verdict) as caught:
-        Mailer(ses.client, "heists@example.com", fake_links()).send(
+        Mailer(ses.client, "heists@example.com", fake_links(), "heist-core").send(
             "alice@example.com", heist(), notices_of(heist())[0]
         )
     assert type(caught.value) is verdict
@@ -444,7 +461,7 @@ def test_a_verdict_carries_the_code_and_not_the_message() -> None:
     ses = FakeSes()
     ses.fails(client_error("MessageRejected"))
     with pytest.raises(MailRefused) as caught:
-        Mailer(ses.client, "s@example.com", fake_links()).send(
+        Mailer(ses.client, "s@example.com", fake_links(), "heist-core").send(
             "canary@example.com", heist(), notices_of(heist())[0]
         )
     assert str(caught.value) == "MessageRejected"

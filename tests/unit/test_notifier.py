@@ -51,7 +51,7 @@ class Notifier:
         self.time = FakeClock()
         self._notify = NotifyPlayers(
             self.memory.store,
-            Mailer(self.ses.client, sender, fake_links()),
+            Mailer(self.ses.client, sender, fake_links(), "heist-core"),
             DeadLetters(self.queue.client, "https://queue"),
             LiveSettings(parse_settings(settings), self.time.monotonic, lambda: None),
             self.time.clock,

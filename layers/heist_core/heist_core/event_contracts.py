@@ -7,6 +7,8 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from .contracts import PlayerId, Wire, invalid
+from .domain.mail_feedback import Feedback, MailName
+from .domain.mails import MailState
 from .domain.names import clean_name
 from .domain.times import CLOCKS_DIFFER, from_rfc3339
 
@@ -91,9 +93,14 @@ Moment = Annotated[datetime, BeforeValidator(_moment)]
 
 
 class Detail(Wire):
-    """What an event says. The class has the name of its `detail-type`."""
+    """What an event says."""
 
     source: ClassVar[str]
+
+    @classmethod
+    def types(cls) -> tuple[str, ...]:
+        """The `detail-type`s that it comes as."""
+        return (cls.__name__,)
 
 
 class Envelope(Wire):
@@ -110,8 +117,8 @@ class Envelope(Wire):
         and on the bus `time` is the sender's."""
         if self.source != detail.source:
             raise invalid("wrong_source", "source", f"must be {detail.source}")
-        if self.detail_type != detail.__name__:
-            raise invalid("wrong_type", "detail-type", f"must be {detail.__name__}")
+        if self.detail_type not in detail.types():
+            raise invalid("wrong_type", "detail-type", f"must be {' or '.join(detail.types())}")
         if self.time > now + CLOCKS_DIFFER:
             raise invalid("wrong_time", "time", "must not be more than 5 minutes from now")
         if self.time < FIRST_TIME:
@@ -177,3 +184,46 @@ class PointsEarned(Detail):
             message = f"must not be more than {EARNED_BEFORE.days} days before the event's time"
             raise invalid("wrong_time", "occurredAt", message)
         return at
+
+
+class _SentMail(Wire):
+    destination: list[str]
+    tags: dict[str, list[str]] = Field(default_factory=dict)
+
+
+class _Bounce(Wire):
+    bounceType: str
+    timestamp: Moment
+
+
+class _Complaint(Wire):
+    complaintFeedbackType: str | None = None
+    timestamp: Moment
+
+
+class MailFeedback(Detail):
+    """What SES tells of a mail (its developer guide, "event publishing")."""
+
+    source = "aws.ses"
+    mail: _SentMail
+    bounce: _Bounce | None = None
+    complaint: _Complaint | None = None
+
+    @classmethod
+    def types(cls) -> tuple[str, ...]:
+        return (
+            "Email Bounced",
+            "Email Complaint Received",
+            "Email Delivery Delayed",
+            "Email Rejected",
+        )
+
+    def feedback(self, name: MailName) -> Feedback | None:
+        """What is for good; None for what may still arrive, and for a reader who says that it is no
+        spam."""
+        if self.bounce is not None and self.bounce.bounceType == "Permanent":
+            return Feedback(name, MailState.BOUNCED, self.mail.destination, self.bounce.timestamp)
+        complaint = self.complaint
+        if complaint is not None and complaint.complaintFeedbackType != "not-spam":
+            return Feedback(name, MailState.COMPLAINED, self.mail.destination, complaint.timestamp)
+        return None

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from .use_cases.notify_players import NotifyPlayers
     from .use_cases.publish_and_count import PublishAndCount
     from .use_cases.publish_event import PublishEvent
+    from .use_cases.record_mail_feedback import RecordMailFeedback
     from .use_cases.send_digests import SendDigests
     from .use_cases.show_leaderboard import ShowLeaderboard
     from .use_cases.show_player import ShowPlayer
@@ -201,7 +202,8 @@ def mailer() -> "Mailer":
     from .mail.mailer import Mailer
 
     client = _client("sesv2", _config(attempts=1, read_timeout=10))
-    return Mailer(client, variable("SENDER_EMAIL", ""), unsubscribe_links())
+    sender, configuration = variable("SENDER_EMAIL", ""), variable("MAIL_CONFIGURATION", "")
+    return Mailer(client, sender, unsubscribe_links(), configuration)
 
 
 @functools.cache
@@ -315,6 +317,12 @@ def _publish_event() -> "PublishEvent":
     from .use_cases.publish_event import PublishEvent
 
     return PublishEvent(store(), bus())
+
+
+def record_mail_feedback() -> "RecordMailFeedback":
+    from .use_cases.record_mail_feedback import RecordMailFeedback
+
+    return RecordMailFeedback(store(), clock())
 
 
 def send_digests() -> "SendDigests":

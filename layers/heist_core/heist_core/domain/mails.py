@@ -9,6 +9,8 @@ class MailState(StrEnum):
     """PENDING -> SENDING -> SENT | FAILED | SUPPRESSED | PARKED; see docs/decisions.md.
 
     Or DAILY: it is no mail of its own, but a line of the day's digest.
+
+    Of one that was sent, SES may tell later that it BOUNCED, or that its reader COMPLAINED.
     """
 
     PENDING = "PENDING"
@@ -18,6 +20,8 @@ class MailState(StrEnum):
     SUPPRESSED = "SUPPRESSED"
     PARKED = "PARKED"
     DAILY = "DAILY"
+    BOUNCED = "BOUNCED"
+    COMPLAINED = "COMPLAINED"
 
     @property
     def settled(self) -> bool:

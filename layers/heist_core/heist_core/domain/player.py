@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from .times import season_before, season_of
 
@@ -51,15 +51,35 @@ class Dated(Generic[T]):
         return Dated(self.value) if self.at is not None and self.at > latest else self
 
 
+class Suppression(NamedTuple):
+    """Why no mail goes to an address any more: `BOUNCE` or `COMPLAINT`, and since when."""
+
+    reason: str
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What is known of a person. Each field is dated, so updates may arrive in any order."""
+    """What is known of a person. Each field from the user system is dated, so updates may arrive in
+    any order."""
 
     name: Dated[str] = Dated()
     email: Dated[str] = Dated()
     email_opt_out: Dated[bool] = Dated()
     locale: Dated[str] = Dated()
     """BCP 47, as the user system sent it."""
+    suppressed: Suppression | None = None
+    """Of the address that they have now."""
+
+    @property
+    def mail_address(self) -> str | None:
+        """Where mails go, if any may."""
+        return None if self.suppressed else self.email.value
+
+    def moved_to(self, email: Dated[str]) -> "Profile":
+        """The same with that address. Whatever was suppressed, another is not."""
+        before, after = (one.value and one.value.casefold() for one in (self.email, email))
+        return replace(self, email=email, suppressed=self.suppressed if before == after else None)
 
 
 @dataclass(frozen=True, slots=True)

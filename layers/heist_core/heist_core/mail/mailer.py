@@ -20,6 +20,7 @@ from heist_core.domain.errors import (
     Unavailable,
 )
 from heist_core.domain.facts import Event
+from heist_core.domain.mail_feedback import MailName, mail_name, tags_of
 from heist_core.domain.notices import Notice
 from heist_core.domain.player import Player
 from heist_core.domain.preferences import mail_kind
@@ -57,12 +58,15 @@ class Mailer:
         client: "SESV2Client",
         sender: str,
         links: UnsubscribeLinks,
+        configuration: str,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`sender` may be empty: then no mail is to be sent. `monotonic` is in seconds."""
+        """`sender` may be empty: then no mail is to be sent. `configuration` is the name of the set
+        that has SES tell what became of them. `monotonic` is in seconds."""
         self._client = client
         self._sender = sender
         self._links = links
+        self._configuration = configuration
         self._monotonic = monotonic
         self._used = monotonic()
 
@@ -75,16 +79,18 @@ class Mailer:
         link = self._link(notice.recipient_id, mail_kind(notice.type))
         correlation = {"X-Correlation-Id": event.correlation_id} if event.correlation_id else {}
         mail = mail_of(event, notice, texts_for(notice.locale), link)
-        self._send(to, mail, {**self._unsubscribe_headers(link), **correlation})
+        headers = {**self._unsubscribe_headers(link), **correlation}
+        self._send(to, mail, headers, mail_name(event, notice.recipient_id))
 
     def send_digest(self, to: str, summary: Summary, recipient: Player) -> None:
         """As `send`."""
         link = self._link(recipient.id, DIGEST)
         texts = texts_for(recipient.profile.locale.value)
         mail = digest_of(summary, recipient.name, texts, link)
-        self._send(to, mail, self._unsubscribe_headers(link))
+        name = MailName(DIGEST, recipient.id, recipient.id)
+        self._send(to, mail, self._unsubscribe_headers(link), name)
 
-    def _send(self, to: str, mail: Mail, headers: Mapping[str, str]) -> None:
+    def _send(self, to: str, mail: Mail, headers: Mapping[str, str], name: MailName) -> None:
         if self._monotonic() - self._used > LONGEST_IDLE_SECONDS:
             self._client.close()  # its idle connections; the next request makes a new one
         self._used = self._monotonic()
@@ -92,6 +98,8 @@ class Mailer:
             self._client.send_email(
                 FromEmailAddress=self._sender,
                 Destination={"ToAddresses": [to]},
+                ConfigurationSetName=self._configuration,
+                EmailTags=[{"Name": tag, "Value": value} for tag, value in tags_of(name).items()],
                 Content={
                     "Simple": {
                         "Subject": {"Data": mail.subject, "Charset": "UTF-8"},
@@ -100,7 +108,7 @@ class Mailer:
                             "Html": {"Data": mail.html, "Charset": "UTF-8"},
                         },
                         "Headers": [
-                            {"Name": name, "Value": value} for name, value in headers.items()
+                            {"Name": header, "Value": value} for header, value in headers.items()
                         ],
                     }
                 },

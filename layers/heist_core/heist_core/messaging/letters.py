@@ -21,6 +21,10 @@ EVENT_FUNCTIONS = {
     ("referrals", "ReferralCompleted"): "award_token",
     ("users", "UserUpserted"): "upsert_player",
     ("points", "PointsEarned"): "add_points",
+    ("aws.ses", "Email Bounced"): "record_mail_feedback",
+    ("aws.ses", "Email Complaint Received"): "record_mail_feedback",
+    ("aws.ses", "Email Delivery Delayed"): "record_mail_feedback",
+    ("aws.ses", "Email Rejected"): "record_mail_feedback",
 }
 HIDDEN_SECONDS = 300
 LETTERS_SHOWN = 500

@@ -194,6 +194,10 @@ def referral(referred_id: str) -> Key:
     return Kind.REFERRAL.key(referred_id)
 
 
+SUBJECTS = {"heist": heist, "reversal": reversal, "referral": referral}
+"""The key of what a mail is about, by the words of `domain.mail_feedback`."""
+
+
 def notice(subject: Key, recipient_id: str) -> Key:
     """Beside the heist, reversal or referral that it is about."""
     of_reversal = f"#{Kind.REVERSAL.sort}" if subject["sk"] == Kind.REVERSAL.sort else ""

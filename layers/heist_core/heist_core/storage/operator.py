@@ -131,6 +131,11 @@ def unblock(player: Player, action: Action) -> Transaction:
     return _change(player, replace(player, blocked_at=None), {"blockedAt": None}, action)
 
 
+def unsuppress(player: Player, action: Action) -> Transaction:
+    """Let the address of a player that is still at the version seen get mail again."""
+    return _change(player, player, {"suppressed": None}, action)
+
+
 def freeze(player: Player, at: datetime, action: Action) -> Transaction:
     """The beginning of an erasure: from here on nobody robs, tells or credits this player.
 

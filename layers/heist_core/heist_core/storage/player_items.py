@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TypeVar
 
-from heist_core.domain.player import Dated, Losses, Player, Preferences, Profile
+from heist_core.domain.player import Dated, Losses, Player, Preferences, Profile, Suppression
 from heist_core.domain.times import to_iso
 
 from . import keys
@@ -45,6 +45,7 @@ def player_from(player_id: str, item: Item | None) -> Player:
             email=_dated(item, "email", str),
             email_opt_out=_dated(item, "emailOptOut", bool),
             locale=_dated(item, "locale", str),
+            suppressed=_suppression_from(optional(item, "suppressed", dict)),
         ),
         preferences=Preferences(
             passive=optional(item, "passive", bool) or False,
@@ -141,4 +142,15 @@ def profile_attributes(profile: Profile) -> dict[str, object]:
     for name, dated in fields:
         attributes[name] = dated.value
         attributes[name + "At"] = iso(dated.at)
+    attributes["suppressed"] = suppression_attribute(profile.suppressed)
     return attributes
+
+
+def suppression_attribute(suppression: Suppression | None) -> dict[str, str] | None:
+    return suppression and {"reason": suppression.reason, "at": to_iso(suppression.at)}
+
+
+def _suppression_from(stored: Item | None) -> Suppression | None:
+    if stored is None:
+        return None
+    return Suppression(required(stored, "reason", str), moment(stored, "at"))

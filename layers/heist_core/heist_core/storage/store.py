@@ -26,10 +26,11 @@ from . import inbox_items, items, keys, player_items, transactions
 from .digests import await_digest
 from .table import ConditionFailed, Table
 from .wire import Item, to_wire
-from .writes import Request, Transaction
+from .writes import Request, Step, Transaction
 
 if TYPE_CHECKING:
     from heist_core.domain.action import Action
+    from heist_core.domain.mail_feedback import MailName
 
 _POSITIONS_TRIED = 5
 
@@ -367,6 +368,30 @@ class Store:
             tomorrow = today + timedelta(days=1)
             self._table.update_if(await_digest(player_id, position, tomorrow, unless_gone=False))
 
+    def named_mail(self, name: "MailName") -> MailRecord | None:
+        """How far a mail about an event is; None if there is no notice of it. Raises Malformed."""
+        item = self._table.get(_notice_of(name))
+        return None if item is None else inbox_items.mail_record_from(item)
+
+    def record_feedback(
+        self,
+        name: "MailName",
+        moved: tuple[MailRecord, MailRecord] | None,
+        seen: Player,
+        profile: Profile | None,
+        now: datetime,
+    ) -> None:
+        """Move a mail and replace its player's profile, both or nothing; None leaves one as it is.
+
+        Raises Contention when mail or player are no longer as seen.
+        """
+        steps = []
+        if moved is not None:
+            steps.append(Step("mail", {"Update": transactions.move_mail(_notice_of(name), *moved)}))
+        if profile is not None:
+            steps.append(Step("player", {"Update": transactions.save_profile(seen, profile, now)}))
+        self._table.transact(steps)
+
     # What is owed
 
     def ask_mail_again(
@@ -597,6 +622,10 @@ class Store:
             if refusal.failed[player] is not None:
                 raise Erased from refusal
         return self._once(to_new, arbiter)
+
+
+def _notice_of(name: "MailName") -> keys.Key:
+    return keys.notice(keys.SUBJECTS[name.about](name.subject_id), name.recipient_id)
 
 
 def _player(found: Mapping[str, Item], player_id: str) -> Player:

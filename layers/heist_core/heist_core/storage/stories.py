@@ -22,7 +22,7 @@ from heist_core.texts import texts_for
 from . import items, keys
 from .inbox_items import inbox_item_from, inbox_position_from, mail_record_from, position_of
 from .keys import Key, Kind
-from .player_items import player_from, points_from
+from .player_items import player_from, points_from, suppression_attribute
 from .table import KEYS_AT_ONCE, Table
 from .wire import Item, as_json, to_wire
 from .writes import put
@@ -243,6 +243,7 @@ def player_document(
         "email": player.profile.email.value,
         "locale": player.profile.locale.value,
         "emailOptOut": player.profile.email_opt_out.value or False,
+        "suppressed": suppression_attribute(player.profile.suppressed),
         "blocked": player.blocked,
         "blockedAt": _iso(player.blocked_at),
         "erasedAt": _iso(player.erased_at),

@@ -219,7 +219,7 @@ class NotifyPlayers:
             and settings.email_enabled
             and email_choice(recipient, notice.type, settings) != "off"
         )
-        return recipient.profile.email.value if wanted else None
+        return recipient.profile.mail_address if wanted else None
 
     def _give_up(
         self,

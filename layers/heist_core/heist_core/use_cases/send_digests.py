@@ -155,7 +155,7 @@ class SendDigests:
     def _address(self, recipient: Player) -> str | None:
         """Where a digest goes, if mails go out at all."""
         wanted = self.mailer.enabled and self.settings.current.email_enabled
-        return recipient.profile.email.value if wanted and not recipient.erased else None
+        return recipient.profile.mail_address if wanted and not recipient.erased else None
 
     def _keep(self, seen: Digest, state: MailState, reason: str) -> MailState:
         """Keep a digest as a dead letter first, then end it: a crash between loses nothing."""

@@ -49,7 +49,7 @@ def _merged(profile: Profile, update: "UserUpserted", at: datetime, now: datetim
         profile = replace(profile, name=name)
     if "email" in given:
         email = profile.email.doubted(latest).updated(update.email, at)
-        profile = replace(profile, email=email)
+        profile = profile.moved_to(email)
     if "emailOptOut" in given:
         opt_out = profile.email_opt_out.doubted(latest).updated(update.emailOptOut, at)
         profile = replace(profile, email_opt_out=opt_out)
