@@ -120,6 +120,18 @@ def test_whoever_robbed_the_caller_lately_comes_first(game: Game) -> None:
     assert {one["reason"] for one in targets(game)} == {"SUGGESTED"}
 
 
+def test_revenge_goes_on_over_the_turn_of_a_month(game: Game) -> None:
+    robber(game)
+    game.time.pass_(days=7)
+    game.give("mallory", points=100, tokens=1)
+    game.rob("mallory", "alice")
+    game.time.pass_(days=3)
+    for who in ("alice", "mallory"):
+        game.give(who, points=100)
+    assert game.time().month == 12
+    assert targets(game)[0]["reason"] == "REVENGE"
+
+
 def test_revenge_is_over_after_a_week(game: Game) -> None:
     robber(game)
     game.give("mallory", points=100, tokens=1)

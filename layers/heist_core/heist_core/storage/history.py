@@ -79,8 +79,8 @@ class History:
 
     def robberies(self, player_id: str, since: datetime, now: datetime) -> list[Robbery]:
         """The newest heists on a player since a moment, at most 50."""
-        found: list[Robbery] = []
-        for season in sorted({season_of(since), season_of(now)}, reverse=True):
+
+        def of_season(season: str) -> list[Item]:
             key = keys.ledger_entry(player_id, season, Source.LOSS, "")
             entries = self._table.query(
                 {
@@ -97,12 +97,15 @@ class History:
                     "Limit": ROBBERIES_SHOWN,
                 }
             )
-            left = ROBBERIES_SHOWN - len(found)
-            found += [
-                Robbery(str(entry["heistId"]), str(entry["otherId"]))
-                for entry in islice(entries, left)
-            ]
-        return found
+            return list(islice(entries, ROBBERIES_SHOWN))
+
+        seasons = sorted({season_of(since), season_of(now)}, reverse=True)
+        pages = self._executor.map(of_season, seasons)  # two at the beginning of a month
+        found = [entry for page in pages for entry in page]
+        return [
+            Robbery(str(entry["heistId"]), str(entry["otherId"]))
+            for entry in found[:ROBBERIES_SHOWN]
+        ]
 
     def robbers(self, robberies: Sequence[Robbery]) -> list[Player]:
         """Who robbed, the latest first, each once; not for a heist that was reversed."""
