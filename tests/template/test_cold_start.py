@@ -23,11 +23,11 @@ EVERY = frozenset(modules.functions())
 WITHOUT_MODELS = {
     *("audit_table", "count_unread", "get_tokens", "notify_players", "publish_and_count"),
     *("seed_point_types", "serve_pages", "show_statistics", "sweep_notifications"),
-    "unsubscribe",
+    *("send_digests", "unsubscribe"),
 }
 MAY_LOAD = {
     **dict.fromkeys((*modules.COSTLY, "boto3", "heist_core.storage.operator"), frozenset[str]()),
-    "heist_core.mail": {"notify_players", "sweep_notifications", "unsubscribe"},
+    "heist_core.mail": {"notify_players", "send_digests", "sweep_notifications", "unsubscribe"},
     "heist_core.storage.audit": {"audit_table"},
     "heist_core.storage.statistics": {
         *("publish_and_count", "show_statistics", "sweep_notifications")

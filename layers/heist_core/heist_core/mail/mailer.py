@@ -11,7 +11,6 @@ from botocore.exceptions import (
     EndpointConnectionError,
 )
 
-from heist_core.domain.digests import Summary
 from heist_core.domain.errors import (
     MailDeferred,
     MailDoubtful,
@@ -32,6 +31,8 @@ from .render import Mail, digest_of, mail_of
 
 if TYPE_CHECKING:
     from mypy_boto3_sesv2 import SESV2Client
+
+    from heist_core.domain.digests import Summary
 
 _REFUSED = frozenset(
     {
@@ -82,7 +83,7 @@ class Mailer:
         headers = {**self._unsubscribe_headers(link), **correlation}
         self._send(to, mail, headers, mail_name(event, notice.recipient_id))
 
-    def send_digest(self, to: str, summary: Summary, recipient: Player) -> None:
+    def send_digest(self, to: str, summary: "Summary", recipient: Player) -> None:
         """As `send`."""
         link = self._link(recipient.id, DIGEST)
         texts = texts_for(recipient.profile.locale.value)

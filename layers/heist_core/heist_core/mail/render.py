@@ -4,10 +4,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from html import escape
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from heist_core.domain.award import Award
-from heist_core.domain.digests import Summary, Totals
 from heist_core.domain.facts import Event
 from heist_core.domain.heist import Heist
 from heist_core.domain.names import cut
@@ -15,6 +14,9 @@ from heist_core.domain.notices import Message, Notice, message_of
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 from heist_core.texts import Texts
+
+if TYPE_CHECKING:
+    from heist_core.domain.digests import Summary, Totals
 
 _NAME_LIMIT = 40
 _JOINTS = frozenset(
@@ -98,7 +100,7 @@ def _token(award: Award, texts: Texts, unsubscribe: str) -> Mail:
     )
 
 
-def digest_of(summary: Summary, name: str | None, texts: Texts, unsubscribe: str) -> Mail:
+def digest_of(summary: "Summary", name: str | None, texts: Texts, unsubscribe: str) -> Mail:
     """A day's notices in one mail: what they add up to, then the newest of them.
 
     `name` is the recipient's. Names and `unsubscribe` as in `mail_of`.
@@ -120,7 +122,7 @@ def digest_of(summary: Summary, name: str | None, texts: Texts, unsubscribe: str
     )
 
 
-def _totals(totals: Totals, texts: Texts) -> Iterator[str]:
+def _totals(totals: "Totals", texts: Texts) -> Iterator[str]:
     if totals.robberies:
         yield texts.text("mail.digest.robbed", times=totals.robberies, points=totals.points_lost)
     if totals.heists:

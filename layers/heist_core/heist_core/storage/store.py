@@ -23,7 +23,6 @@ from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import day_of, to_iso
 
 from . import inbox_items, items, keys, player_items, transactions
-from .digests import await_digest
 from .table import ConditionFailed, Table
 from .wire import Item, to_wire
 from .writes import Request, Step, Transaction
@@ -363,6 +362,8 @@ class Store:
 
         That is today's, if it did not go yet, however late it is; else tomorrow's.
         """
+        from .digests import await_digest  # few functions notify
+
         today = day_of(now)
         if not self._table.update_if(await_digest(player_id, position, today, unless_gone=True)):
             tomorrow = today + timedelta(days=1)
