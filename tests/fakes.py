@@ -134,6 +134,7 @@ class FakeSes:
 
     def __init__(self) -> None:
         self.mails: list[SentMail] = []
+        self.closed = 0
         self.fails = Faults()
         self.loses_reply = Faults()
 
@@ -156,7 +157,7 @@ class FakeSes:
         return {"MessageId": str(len(self.mails))}
 
     def close(self) -> None:
-        pass
+        self.closed += 1
 
     @property
     def client(self) -> SESV2Client:

@@ -185,6 +185,8 @@ def accesses(operation: str, request: Mapping[str, Any]) -> Iterator[Access]:
             name = next(each for each in QUEUES if each.lower()[:6] in request["QueueUrl"])
             action = operation.removesuffix("_batch").title().replace("_", "")
             yield Access(f"sqs:{action}", f"${{{name}.Arn}}", {})
+        case "close":
+            return
         case "get_secret_value":
             yield Access("secretsmanager:GetSecretValue", request["SecretId"], {})
         case "send_email":

@@ -12,7 +12,7 @@ import pytest
 
 from heist_core import wiring
 from heist_core.domain.notices import notices_of
-from heist_core.mail.mailer import LONGEST_IDLE_SECONDS, Mailer
+from heist_core.mail.mailer import LONGEST_KEPT_SECONDS, Mailer
 from tests.builders import heist
 from tests.engines import Engine
 from tests.fakes import FakeClock, fake_links
@@ -73,7 +73,7 @@ def test_the_first_mail_after_a_freeze_is_not_doubtful(
             for _ in range(3):
                 mailer.send("alice@example.com", event, notices_of(event)[0])
                 connections.forget()
-                clock.pass_(seconds=LONGEST_IDLE_SECONDS + 1)
+                clock.pass_(seconds=LONGEST_KEPT_SECONDS + 1)
         server.shutdown()
     assert (Ses.mails, connections.resets) == (3, 0)
 

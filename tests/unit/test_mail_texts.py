@@ -23,11 +23,11 @@ from heist_core.domain.facts import Event
 from heist_core.domain.mail_feedback import mail_name, name_in, tags_of
 from heist_core.domain.names import clean_name
 from heist_core.domain.notices import notices_of
-from heist_core.mail.mailer import Mailer
+from heist_core.mail.mailer import LONGEST_KEPT_SECONDS, Mailer
 from heist_core.mail.render import Mail, mail_of, shown
 from heist_core.texts import texts_for
 from tests.builders import award, heist, reversal
-from tests.fakes import FakeSecrets, FakeSes, client_error, fake_links
+from tests.fakes import FakeClock, FakeSecrets, FakeSes, Tap, Tapped, client_error, fake_links
 from tests.texts import LINK
 
 ZERO_WIDTH = "\u200b"
@@ -419,15 +419,71 @@ def test_an_answer_of_ses_decides_what_became_of_the_mail(
     assert caught.value.code == code
 
 
-def test_a_sandbox_and_an_unverified_sender_are_no_fault_of_the_mail(client: SESV2Client) -> None:
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (
+            "MessageRejected",
+            "Email address is not verified. The following identities failed the check",
+        ),
+        ("BadRequestException", "Configuration set <heist-core> does not exist."),
+        ("BadRequestException", "No configuration set of that name"),
+    ],
+)
+def test_a_sandbox_a_sender_and_a_set_that_is_missing_are_no_fault_of_the_mail(
+    client: SESV2Client, code: str, message: str
+) -> None:
     """SES calls them by the code that it has for a mail with unacceptable content."""
     with Stubber(client) as stub:
-        message = "Email address is not verified. The following identities failed the check"
-        stub.add_client_error("send_email", "MessageRejected", message)
+        stub.add_client_error("send_email", code, message)
         with pytest.raises(MailDeferred):
             Mailer(client, "heists@example.com", fake_links(), "heist-core").send(
                 "alice@example.com", heist(), notices_of(heist())[0]
             )
+
+
+def send_one(mailer: Mailer) -> None:
+    mailer.send("alice@example.com", heist(), notices_of(heist())[0])
+
+
+def test_no_connection_of_a_burst_is_kept_alive_by_the_few_mails_after_it() -> None:
+    """They take the one that was used last; the others may be dead when the next burst comes."""
+    ses, clock = FakeSes(), FakeClock()
+    mailer = Mailer(ses.client, "heists@example.com", fake_links(), "heist-core", clock.monotonic)
+    for closed in (0, 0, 1, 1, 2):
+        send_one(mailer)
+        assert ses.closed == closed
+        clock.pass_(seconds=LONGEST_KEPT_SECONDS * 2 / 3)
+
+
+def test_no_connection_is_closed_under_a_mail_that_is_under_way() -> None:
+    """It would be of doubtful fate."""
+    ses, clock = FakeSes(), FakeClock()
+
+    def meanwhile(operation: str, _: object) -> None:
+        tap.close()
+        clock.pass_(seconds=LONGEST_KEPT_SECONDS + 1)
+        send_one(mailer)
+        assert ses.closed == 0
+
+    tap = Tap(before=meanwhile)
+    client = Tapped(ses, tap).as_ses
+    mailer = Mailer(client, "heists@example.com", fake_links(), "heist-core", clock.monotonic)
+    send_one(mailer)
+    send_one(mailer)
+    assert (len(ses), ses.closed) == (3, 1)
+
+
+def test_a_mail_that_failed_is_not_under_way() -> None:
+    ses, clock = FakeSes(), FakeClock()
+    mailer = Mailer(ses.client, "heists@example.com", fake_links(), "heist-core", clock.monotonic)
+    ses.fails(client_error("MessageRejected"), exceptions.ReadTimeoutError(**URL))
+    for verdict in (MailRefused, MailDoubtful):
+        with pytest.raises(verdict):
+            send_one(mailer)
+    clock.pass_(seconds=LONGEST_KEPT_SECONDS + 1)
+    send_one(mailer)
+    assert ses.closed == 1
 
 
 URL: Mapping[str, Any] = {"endpoint_url": "https://email.example"}

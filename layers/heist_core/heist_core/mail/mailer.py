@@ -1,5 +1,6 @@
 """Hands mails to SES, and tells a certain outcome from a doubtful one."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -44,11 +45,12 @@ _REFUSED = frozenset(
 )
 """What SES says of the mail itself. All else is said of the account, its identities, sets, rates or
 rights: an operator puts that right, and the mail can wait for it."""
-_UNVERIFIED = "not verified"
-"""In the message of a MessageRejected that is about the sender, or an account in the sandbox."""
+_OF_THE_ACCOUNT = ("not verified", "onfiguration set")
+"""In messages of those that are about the sender, an account in the sandbox, or a missing set."""
 _FIRST_SERVER_ERROR = 500
-LONGEST_IDLE_SECONDS = 30.0
-"""After that a connection may be dead without our knowing, as when the instance was frozen."""
+LONGEST_KEPT_SECONDS = 30.0
+"""After that a connection may be dead without our knowing: the other side closes what is idle, also
+while the instance is frozen."""
 
 
 class Mailer:
@@ -69,7 +71,9 @@ class Mailer:
         self._links = links
         self._configuration = configuration
         self._monotonic = monotonic
-        self._used = monotonic()
+        self._kept_since = monotonic()
+        self._under_way = 0
+        self._lock = threading.Lock()
 
     @property
     def enabled(self) -> bool:
@@ -92,9 +96,11 @@ class Mailer:
         self._send(to, mail, self._unsubscribe_headers(link), name)
 
     def _send(self, to: str, mail: Mail, headers: Mapping[str, str], name: MailName) -> None:
-        if self._monotonic() - self._used > LONGEST_IDLE_SECONDS:
-            self._client.close()  # its idle connections; the next request makes a new one
-        self._used = self._monotonic()
+        with self._lock:
+            if not self._under_way and self._monotonic() - self._kept_since > LONGEST_KEPT_SECONDS:
+                self._client.close()  # its idle connections; the next request makes a new one
+                self._kept_since = self._monotonic()
+            self._under_way += 1
         try:
             self._client.send_email(
                 FromEmailAddress=self._sender,
@@ -120,6 +126,9 @@ class Mailer:
             raise MailDeferred(type(error).__name__) from error
         except BotoCoreError as error:
             raise MailDoubtful(type(error).__name__) from error
+        finally:
+            with self._lock:
+                self._under_way -= 1
 
     def _link(self, player_id: str, kind: str) -> str:
         """Where a kind of mail is ended; no mail goes out without. Raises MailDeferred."""
@@ -140,5 +149,6 @@ def _verdict(error: ClientError) -> MailError:
     code = error.response["Error"]["Code"]
     if error.response["ResponseMetadata"]["HTTPStatusCode"] >= _FIRST_SERVER_ERROR:
         return MailDoubtful(code)
-    unverified = _UNVERIFIED in error.response["Error"].get("Message", "")
-    return MailRefused(code) if code in _REFUSED and not unverified else MailDeferred(code)
+    message = error.response["Error"].get("Message", "")
+    of_the_account = any(each in message for each in _OF_THE_ACCOUNT)
+    return MailRefused(code) if code in _REFUSED and not of_the_account else MailDeferred(code)
