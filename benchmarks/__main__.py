@@ -16,12 +16,24 @@ from local.console import ProblemError, plain_streams, show
 from local.tools import ROOT
 from tests.engines import forget_aws_settings
 
-from . import capacity, cases, cold_and_warm, throughput
+from . import capacity, cases, cold_and_warm, cost, throughput
 from .artifact import LIBRARIES, Artifact, as_on_lambda, zipped_megabytes
+from .assumptions import BEFORE
 from .growth import FLAT
 from .instructions import counter
 from .round_trips import round_trips
 
+_ROUTES = {
+    "execute_heist": 2,
+    "check_target": 1,
+    "get_tokens": 1,
+    "list_notifications": 1,
+    "count_unread": 1,
+    "show_player": 1,
+    "list_heists": 2,
+    "list_targets": 2,
+}
+"""Functions, and how many calls they may make one after another."""
 _NO_COOKBOOK = "HANDLER_COOKBOOK names no folder: docs/performance.md has the recipe"
 
 
@@ -71,8 +83,7 @@ def main() -> int:
 
 
 def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str, object]]:
-    routes = ("execute_heist", "check_target", "get_tokens", "list_notifications", "count_unread")
-    trips = {name: round_trips(cases.function(artifact, name)) for name in routes}
+    trips = {name: round_trips(cases.function(artifact, name)) for name in _ROUTES}
     found = cold_and_warm.measure_all(artifact, scratch)
     execute, typical = found["execute"], found["typical stack"]
     fresh = found["execute, byte code made on the spot"]
@@ -84,7 +95,7 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
     figures = [
         *(
             Figure(f"1  sequential DynamoDB calls, {name}", trips[name].sequential, budget)
-            for name, budget in zip(routes, (2, 1, 1, 1, 1), strict=True)
+            for name, budget in _ROUTES.items()
         ),
         Figure("2  cold start of execute / typical stack", execute.cold / typical.cold, 0.65, 0.50),
         Figure(
@@ -105,16 +116,11 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
             0.50,
             _NO_COOKBOOK,
         ),
-        Figure("7  write units of a heist", units.heist, 11),
-        Figure("7  write units of an award", units.award, 5),
-        Figure("7  write units of a notice with its inbox item", units.notice, 6),
+        Figure("7  write units of a heist's transaction", units.transaction, 11),
+        Figure("7  write units of all that a usual heist causes", units.heist, 32, 24),
+        Figure("7  the same with the leaderboard", units.with_board, 36, 28),
+        Figure("7  write units of all that a referral causes", units.referral, 14, 9),
         Figure("8  second call of execute / third", execute.second / execute.warm, 3, 1.5),
-        Figure("12 layer and function, MB zipped", zipped_megabytes(roots, (), scratch), 10),
-        Figure(
-            "12 the same without botocore, MB zipped",
-            zipped_megabytes(roots, LIBRARIES, scratch),
-            7,
-        ),
         Figure(
             "9  notifier: seconds of a record / one at a time",
             one_at_a_time.records_per_second / notifier.records_per_second,
@@ -122,6 +128,16 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
             0.125,
         ),
         Figure("10 cost at 10,000 players / at 1,000, of whatever grew most", units.growth, FLAT),
+        *(
+            Figure(f"11 $ for 1,000 active players / of 2026-11-25, {mails}", dollars, 0.5, 0.3)
+            for mails, dollars in _dollars().items()
+        ),
+        Figure("12 layer and function, MB zipped", zipped_megabytes(roots, (), scratch), 10),
+        Figure(
+            "12 the same without botocore, MB zipped",
+            zipped_megabytes(roots, LIBRARIES, scratch),
+            7,
+        ),
     ]
     details: dict[str, object] = {
         "round trips": {name: trip._asdict() for name, trip in trips.items()},
@@ -131,6 +147,18 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
         "millions of instructions": {name: asdict(one) for name, one in found.items()},
     }
     return figures, details
+
+
+def _dollars() -> dict[str, float]:
+    """By how mails come: what a million players cost now, against the code before it was made
+    cheaper (`make cost`)."""
+    players = cost.SIZES[0]
+    before = cost.month(players, BEFORE).total
+    digests = {"a mail each": 0.0, "daily digests": 1.0}
+    return {
+        mails: cost.month(players, digest=digest).total / before
+        for mails, digest in digests.items()
+    }
 
 
 def _make_removable(folder: Path) -> None:

@@ -1,8 +1,14 @@
 """Canned answers of AWS for a heist between two players."""
 
+import base64
+import json
+import zlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+
+from heist_core.domain.board import curve_of
+from heist_core.storage import keys
 
 ATTACKER = "1c7f6c0e-6a53-4b0c-9f57-6a2b8a7f4c22"
 VICTIM = "9f0c2a4e-8f5b-4f8e-9d6a-0c6d4f1f7b11"
@@ -37,21 +43,44 @@ def state(player_id: str) -> dict[str, Any]:
 
 
 def _batch(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The players among the keys; nothing else is there."""
+    """The players among the keys, and the leaderboard's curve; nothing else is there."""
     found: dict[str, list[Any]] = {}
     for table, wanted in request["RequestItems"].items():
-        partitions = [_text(key["pk"]) for key in wanted["Keys"]]
-        players = [name.partition("#")[2] for name in partitions if name.startswith("PLAYER#")]
-        found[table] = [state(player_id) for player_id in players]
+        names = [(_text(key["pk"]).partition("#"), _text(key["sk"])) for key in wanted["Keys"]]
+        found[table] = [
+            state(name) if kind == "PLAYER" else _curve(name)
+            for (kind, _, name), sort in names
+            if kind == "PLAYER" or sort == "CURVE"
+        ]
     return {"Responses": found, "UnprocessedKeys": {}}
 
 
+def _curve(season: str) -> dict[str, Any]:
+    """Of ten thousand players with up to 2,000 points."""
+    curve = curve_of(dict.fromkeys(range(1, 2001), 5))
+    packed = zlib.compress(json.dumps([curve.points, curve.above]).encode())
+    return {
+        **{name: {"S": value} for name, value in keys.board_curve(season).items()},
+        "asOf": {"S": _SEEN},
+        "curve": {"B": base64.b64encode(packed).decode()},
+        "players": {"N": str(curve.players)},
+        "exactFrom": {"N": str(curve.exact_from)},
+    }
+
+
 def _found(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """A heist in every ledger; nothing else is there."""
+    """A heist in every ledger, and others on every board; nothing else is there."""
     values = request.get("ExpressionAttributeValues", {})
-    items = []
+    items: list[Any] = []
     if _text(values.get(":pk", {"S": ""})).startswith("LEDGER#"):
-        items.append({"sk": {"S": f"{_text(values[':first'])}{_SEEN}#0a1b"}})
+        entry = {"heistId": {"S": "0a1b"}, "otherId": {"S": VICTIM}}
+        items.append({"sk": {"S": f"{_text(values[':first'])}{_SEEN}#0a1b"}, **entry})
+    if ":shard" in values:
+        place, many = f"{request['IndexName']}Place", range(request.get("Limit", 25))
+        items += [
+            {"pk": {"S": f"PLAYER#{each}"}, place: {"S": keys.board_place(str(each), 800)}}
+            for each in many
+        ]
     return {"Items": items, "Count": len(items), "ScannedCount": len(items)}
 
 

@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from local.console import ProblemError
+
 from . import canned
 from .cases import Case
 from .stub import running_stub, sequential
@@ -23,6 +25,7 @@ def round_trips(case: Case) -> RoundTrips:
         case.run(1, stub.url)
         first = len(stub.calls)
         stub.calls.clear()
-        case.run(2, stub.url)
+        if '"statusCode": 200' not in case.run(2, stub.url):
+            raise ProblemError(f"{case.handler} of {case.event} does not answer with a 200")
         second = stub.calls[first:]
     return RoundTrips(len(second), sequential(second))

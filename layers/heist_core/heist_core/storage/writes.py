@@ -42,38 +42,39 @@ def change(key: Key, attributes: Item, values: Item, *, condition: str) -> Reque
 
     `values` are those of the condition.
     """
-    there = {name: value for name, value in attributes.items() if value is not None}
-    sets = ", ".join(f"{_word(name)} = :{_letters(name)}" for name in there)
-    gone = ", ".join(_word(name) for name in attributes if name not in there)
-    return update(
-        key,
-        (f"SET {sets} " if sets else "") + (f"REMOVE {gone} " if gone else "") + "ADD version :one",
-        {**{f":{_letters(name)}": value for name, value in there.items()}, ":one": 1, **values},
-        condition=condition,
-        names=_names(attributes),
+    sets, gone = [], []
+    names: dict[str, str] = {}
+    given: dict[str, object] = {":one": 1, **values}
+    for name, value in attributes.items():
+        word = _word(name, names)
+        if value is None:
+            gone.append(word)
+        else:
+            placeholder = f":{word.lstrip('#')}"
+            sets.append(f"{word} = {placeholder}")
+            given[placeholder] = value
+    changes = (f"SET {', '.join(sets)} " if sets else "") + (
+        f"REMOVE {', '.join(gone)} " if gone else ""
     )
+    return update(key, f"{changes}ADD version :one", given, condition=condition, names=names)
 
 
 def add(key: Key, attributes: Item) -> Request:
     """Add to numbers; what is not there is zero."""
-    sums = ", ".join(f"{_word(name)} :{_letters(name)}" for name in attributes)
-    values = {f":{_letters(name)}": value for name, value in attributes.items()}
-    return update(key, f"ADD {sums}", values, names=_names(attributes))
+    names: dict[str, str] = {}
+    words = {name: _word(name, names) for name in attributes}
+    values = {f":{word.lstrip('#')}": attributes[name] for name, word in words.items()}
+    sums = ", ".join(f"{word} :{word.lstrip('#')}" for word in words.values())
+    return update(key, f"ADD {sums}", values, names=names)
 
 
-def _word(name: str) -> str:
-    """What an attribute is called in an expression."""
-    plain = name.isalnum() and name not in _RESERVED
-    return name if plain else f"#{_letters(name)}"
-
-
-def _letters(name: str) -> str:
-    return "".join(filter(str.isalnum, name))
-
-
-def _names(attributes: Item) -> dict[str, str]:
-    words = {_word(name): name for name in attributes}
-    return {word: name for word, name in words.items() if word != name}
+def _word(name: str, names: dict[str, str]) -> str:
+    """What an attribute is called in an expression; `names` learns what is called otherwise."""
+    if name.isalnum() and name not in _RESERVED:
+        return name
+    word = "#" + "".join(filter(str.isalnum, name))
+    names[word] = name
+    return word
 
 
 def update(
