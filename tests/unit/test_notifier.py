@@ -202,6 +202,44 @@ def test_a_kind_of_mail_that_its_player_switched_off_is_suppressed(
     assert notifier.memory.inbox == {"alice": 1, "bob": 1}
 
 
+def test_a_daily_kind_waits_for_a_digest_and_the_other_side_is_mailed() -> None:
+    notifier = Notifier(replace(ALICE, preferences=Preferences(email={"success": "daily"})), BOB)
+    told = notifier()
+    assert told.mails == {MailState.DAILY: 1, MailState.SENT: 1}
+    assert told.settled
+    assert notifier.memory.awaited == {("alice", 1)}
+    assert notifier.memory.inbox == {"alice": 1, "bob": 1}
+    assert notifier.ses.by_address == {"bob@example.com": 1}
+
+
+def test_notices_stay_owed_until_a_digest_is_known_to_wait_for_them() -> None:
+    notifier = Notifier(HEIST_EMAIL_DEFAULT="daily")
+
+    def fail(call: str) -> None:
+        if call == "await_digest":
+            raise Unavailable
+
+    notifier.memory.before = fail
+    assert not notifier().settled
+    assert not notifier.settled
+    notifier.memory.before = lambda call: None
+    assert notifier().settled
+    assert notifier.memory.awaited == {("alice", 1), ("bob", 1)}
+    assert len(notifier.ses) == 0
+
+
+def test_a_mail_that_was_to_go_at_once_stays_one_when_its_player_wants_digests_by_now() -> None:
+    """A digest goes by what notices said when their inbox items came."""
+    notifier = Notifier(ALICE)
+    notifier.ses.fails(UNREACHABLE)
+    notifier()
+    daily = replace(ALICE, preferences=Preferences(email={"success": "daily"}))
+    notifier.memory.players["alice"] = daily
+    assert notifier().settled
+    assert notifier.state("alice") is MailState.SENT
+    assert notifier.memory.awaited == set()
+
+
 def test_a_mail_that_waits_is_not_sent_once_its_player_switched_it_off() -> None:
     notifier = Notifier()
     notifier.ses.fails(UNREACHABLE, UNREACHABLE)
