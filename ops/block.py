@@ -8,9 +8,8 @@ before this and commits after it does not happen.
 
 import argparse
 
-from heist_core.domain.player import Player
-from heist_core.storage import operator
-from heist_core.use_cases.retry import until_uncontended
+from heist_core.domain.errors import NoSuchPlayer
+from heist_core.use_cases.block_player import BlockPlayer
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.lookup import nobody, player_id_of
 from ops.output import Output
@@ -31,43 +30,21 @@ def set_blocked(target: Target, options: argparse.Namespace, out: Output, *, blo
     player_id = player_id_of(target, options.player, out)
     reason = reason_of(options)
     what, already = ("block", "blocked") if blocked else ("unblock", "not blocked")
-    changes = _known(target, player_id).blocked != blocked
+    use_case = BlockPlayer(target.operations, target.clock)
     done = False
-    if changes:
-        out.line(f"{what} {player_id}: {reason}")
-        if agreed(options, out):
-            done = changes = until_uncontended(
-                lambda: _change(target, player_id, reason, blocked=blocked), target.clock
-            )
+    try:
+        change = use_case.preview(player_id, blocked=blocked)
+        if change.changed:
+            out.line(f"{what} {player_id}: {reason}")
+            if agreed(options, out):
+                action = target.action(what, f"player {player_id}", reason)
+                change = use_case(player_id, action, blocked=blocked)
+                done = change.changed
+    except NoSuchPlayer:
+        raise nobody(target, player_id) from None
     if done:
         out.line(f"{player_id} is {what}ed.")
-    elif not changes:
+    elif not change.changed:
         out.line(f"{player_id} is {already} already.")
-    out.document({"player": player_id, "blocked": blocked, "changes": changes, "done": done})
+    out.document({"player": player_id, "blocked": blocked, "changes": change.changed, "done": done})
     return 0
-
-
-def _change(target: Target, player_id: str, reason: str, *, blocked: bool) -> bool:
-    """False: somebody else did it meanwhile."""
-    player = _known(target, player_id)
-    if player.blocked == blocked:
-        return False
-    action = target.action(
-        "block" if blocked else "unblock",
-        f"player {player_id}",
-        reason,
-        before={"blocked": player.blocked},
-        after={"blocked": blocked},
-    )
-    if blocked:
-        target.table.transact(operator.block(player, action.at, action))
-    else:
-        target.table.transact(operator.unblock(player, action))
-    return True
-
-
-def _known(target: Target, player_id: str) -> Player:
-    player = target.store.player(player_id)
-    if not player.exists:
-        raise nobody(target, player_id)
-    return player

@@ -6,10 +6,9 @@ import sys
 from collections.abc import Callable
 from typing import Protocol
 
+from heist_core.domain.action import reason_from
 from ops.output import Output
 from ops.target import OperatorError, Target
-
-REASON_LIMIT = 200
 
 
 class Command(Protocol):
@@ -52,9 +51,10 @@ def reason_of(options: argparse.Namespace) -> str:
         reason = _answer("Reason: ")
     if not reason and not options.apply and not options.ask:
         return ""
-    if not 1 <= len(reason) <= REASON_LIMIT or not reason.isprintable():
-        raise OperatorError(f"Say why, in 1 to {REASON_LIMIT} printable characters: --reason '…'")
-    return reason
+    try:
+        return reason_from(reason)
+    except ValueError as problem:
+        raise OperatorError(f"--reason '…' {problem}") from None
 
 
 def agreed(options: argparse.Namespace, out: Output) -> bool:

@@ -10,7 +10,7 @@ all.
 import argparse
 from datetime import timedelta
 
-from heist_core.domain.errors import Contention
+from heist_core.domain.errors import Contention, SettingsMoved
 from heist_core.domain.settings import Settings
 from heist_core.settings import (
     SETTINGS_ITEM_SECONDS,
@@ -19,8 +19,8 @@ from heist_core.settings import (
     parse_settings,
     values_of,
 )
-from heist_core.storage import keys, operator
-from heist_core.use_cases.change_settings import NAMES, InEffect, Values, number_of
+from heist_core.storage import keys
+from heist_core.use_cases.change_settings import NAMES, ChangeSettings, InEffect, Values, number_of
 from ops.command import add_change_arguments, agreed, reason_of, whole
 from ops.output import Output, moment
 from ops.target import OperatorError, Target
@@ -174,36 +174,36 @@ def change(
     out: Output,
 ) -> int:
     """Show the difference, and write it if agreed to."""
+    use_case = ChangeSettings(target.operations, current.variables, target.clock)
     try:
-        after = current.under(overrides)
+        planned = use_case.plan(current, overrides)
     except InvalidSettings as problem:
         raise OperatorError(f"Not valid: {problem}") from problem
-    try:
-        before = current.under(current.overrides)
-    except InvalidSettings:
-        before = current.variables
-    now, then = values_of(before), values_of(after)
-    typed = {name: value for name, value in then.items() if name in overrides}
-    difference = [
-        (name, now[name], then[name], _source(current, name))
-        for name in NAMES
-        if now[name] != then[name] or (name in current.overrides) != (name in typed)
-    ]
+    now, then = planned.change.before, planned.change.after
     document: dict[str, object] = {
-        "difference": {name: {"before": old, "after": new} for name, old, new, _ in difference},
+        "difference": {name: {"before": now[name], "after": then[name]} for name in now},
         "done": False,
     }
-    if not difference:
+    if not planned.change.changed:
         out.line("Nothing to change: that is in effect already.")
         out.document(document)
         return 0
-    out.table(("setting", "now", "then", "now from"), difference)
+    rows = [(name, now[name], then[name], _source(current, name)) for name in now]
+    out.table(("setting", "now", "then", "now from"), rows)
     reason = reason_of(options)
     if agreed(options, out):
-        version = write(target, current, typed, reason)
+        action = target.action("config", "settings", reason)
+        try:
+            changed = use_case(current, planned, action)
+        except (SettingsMoved, Contention) as problem:
+            raise OperatorError(
+                "Somebody else changed the settings meanwhile; nothing was written. Look again: "
+                "./heist config"
+            ) from problem
+        version = int(str(changed.about["version"]))
         seen_by = target.now() + timedelta(seconds=SETTINGS_ITEM_SECONDS)
         document |= {"done": True, "version": version, "everywhereAt": f"{seen_by:%H:%M:%S}Z"}
-        verify(target, version, after)
+        verify(target, version, planned.settings)
         out.line(f"Version {version} is in the table and valid.")
         out.line(
             f"Every instance has it by {seen_by:%H:%M:%S} UTC: each reads it with the first call "
@@ -212,32 +212,6 @@ def change(
         out.line(f"Back: ./heist config --back {current.version or 0}")
     out.document(document)
     return 0
-
-
-def write(target: Target, current: InEffect, overrides: Values, reason: str) -> int:
-    """The new version. Raises OperatorError when somebody else changed the settings meanwhile."""
-    versions = [
-        number_of(each)
-        for each in target.table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSIONS)
-    ]
-    version = max(versions, default=0) + 1
-    action = target.action(
-        "config",
-        "settings",
-        reason,
-        before={"version": current.version, **_plain(current.overrides)},
-        after={"version": version, **overrides},
-    )
-    try:
-        target.table.transact(
-            operator.change_settings(current.item, NAMES, overrides, version, action)
-        )
-    except Contention as problem:
-        raise OperatorError(
-            "Somebody else changed the settings meanwhile; nothing was written. Look again: "
-            "./heist config"
-        ) from problem
-    return version
 
 
 def verify(target: Target, version: int, expected: Settings) -> None:
@@ -252,10 +226,3 @@ def verify(target: Target, version: int, expected: Settings) -> None:
             f"Version {version} was written, and is not what stands there now: ./heist config "
             "shows it."
         )
-
-
-def _plain(values: Values) -> dict[str, object]:
-    """Whatever was written by hand, fit for the log."""
-    return {
-        name: value if isinstance(value, bool) else str(value) for name, value in values.items()
-    }

@@ -37,6 +37,8 @@ def part_of(item: Item, player_id: str) -> str | None:
             part, about = "referrals", (item.get("referrerId"), item.get("referredId"))
         case Kind.POINTS_EVENT:
             part, about = "pointsEvents", (item.get("playerId"),)
+        case Kind.GRANT:
+            part, about = "grants", (keys.id_of(item),)
         case Kind.ACTION:
             mentioned = item.get("subject") == f"player {player_id}"
             part, about = "actions", (player_id,) if mentioned else ()
@@ -51,6 +53,7 @@ def part_of(item: Item, player_id: str) -> str | None:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.REQUEST
             | Kind.AUDIT
             | Kind.BOARD
             | Kind.DIGEST

@@ -56,7 +56,7 @@ def _print_state(out: Output, player: Fields) -> None:
         "mail": f"{player['email'] or 'none'}{opted_out}{_suppressed(player['suppressed'])}",
         "language": player["locale"] or "unknown",
         "tokens": f"{player['tokens']} ({player['totalEarned']} earned, "
-        f"{player['totalSpent']} spent)",
+        f"{player['totalSpent']} spent, {player['tokensGranted']} granted)",
         "points": ", ".join(f"{season}: {number}" for season, number in points.items()) or "none",
         "last heist": moment(player["lastHeistAt"]),
         "last robbed": moment(player["lastRobbedAt"]),
@@ -133,6 +133,10 @@ def _award(entry: Fields) -> Entry:
     return (moment(entry["at"]), held, who), str(other)
 
 
+def _grant(entry: Fields) -> Entry:
+    return (moment(entry["at"]), entry["tokens"]), f"action {entry['actionId']}"
+
+
 Section = tuple[str, tuple[str, ...], Callable[[Fields], Entry]]
 SECTIONS: Mapping[str, Section] = {
     "Ledger": ("ledger", ("when", "points", "what"), _ledger),
@@ -140,5 +144,6 @@ SECTIONS: Mapping[str, Section] = {
     "Mails": ("mail", ("when", "state", "about"), _mail),
     "Inbox": ("inbox", ("when", "read"), _inbox),
     "Referrals": ("award", ("when", "token", "who"), _award),
+    "Granted": ("grant", ("when", "tokens"), _grant),
     "Operators": ("action", ("when", "what", "subject"), action_entry),
 }

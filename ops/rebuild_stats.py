@@ -136,6 +136,8 @@ class Rebuild:
                 | Kind.ACTION
                 | Kind.GENERATION
                 | Kind.IMPORT
+                | Kind.GRANT
+                | Kind.REQUEST
                 | Kind.AUDIT
                 | Kind.BOARD
                 | Kind.DIGEST

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from heist_core.domain.action import Action
+from heist_core.domain.action import Action, Receipt
 from heist_core.domain.errors import Contention, Misconfigured, NotReversible, Unavailable
 from heist_core.domain.heist import plural
 from heist_core.domain.player import Player
@@ -24,7 +24,7 @@ from heist_core.storage import keys
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
 from heist_core.use_cases.clock import Clock
-from heist_core.use_cases.reverse_heist import ReverseHeist
+from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.output import Document, Output, short
 from ops.target import OperatorError, Target
@@ -66,18 +66,8 @@ class Outcome:
     def document(self) -> Document:
         if self.reversal is None:
             return {"heistId": self.heist_id, "outcome": self.what, "problem": self.problem}
-        return {
-            "heistId": self.heist_id,
-            "outcome": self.what,
-            "attackerId": self.reversal.attacker_id,
-            "victimId": self.reversal.victim_id,
-            "season": self.reversal.season,
-            "pointsStolen": self.reversal.points_stolen,
-            "pointsReturned": self.reversal.points_returned,
-            "shortfall": self.reversal.shortfall,
-            "tokenRefunded": self.reversal.token_refunded,
-            "cooldownLifted": self.reversal.cooldown_lifted,
-        }
+        change = Reversed(self.reversal, already=False).change
+        return {"outcome": self.what, **change.about}
 
 
 class Rehearsal(Store):
@@ -97,6 +87,7 @@ class Rehearsal(Store):
         attacker: Player,
         victim: Player,
         action: Action,  # noqa: ARG002 - nothing is done
+        receipt: Receipt | None = None,  # noqa: ARG002
     ) -> None:
         season, refund = reversal.season, int(reversal.token_refunded)
         self._changed[attacker.id] = replace(
@@ -225,7 +216,7 @@ def _one(
 ) -> Outcome:
     if not is_id(heist_id):
         return Outcome(heist_id[:ID_LIMIT], NOT_REVERSED, problem="this is not the id of a heist")
-    action = target.action("reverse", f"heist {heist_id}", reason, before={}, after={})
+    action = target.action("reverse", f"heist {heist_id}", reason)
     try:
         done = ReverseHeist(store, clock)(heist_id, action, refund_token=options.refund_token)
     except NotReversible as problem:

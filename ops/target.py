@@ -19,6 +19,7 @@ import urllib3
 from heist_core.domain.action import Action
 from heist_core.domain.times import to_milliseconds
 from heist_core.mail.links import SecretsClient
+from heist_core.storage.operator_store import OperatorStore
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.stories import Stories
@@ -107,6 +108,10 @@ class Target:
         return Stories(self.table, ThreadPoolExecutor(_THREADS))
 
     @cached_property
+    def operations(self) -> OperatorStore:
+        return OperatorStore(self.table)
+
+    @cached_property
     def statistics(self) -> StatisticsStore:
         return StatisticsStore(self.table)
 
@@ -133,13 +138,12 @@ class Target:
         subject: str,
         why: str,
         *,
-        before: Mapping[str, object],
-        after: Mapping[str, object],
+        before: Mapping[str, object] | None = None,
+        after: Mapping[str, object] | None = None,
     ) -> Action:
         """An entry for the log of operator actions, by whoever is at work, now."""
-        return Action(
-            secrets.token_hex(8), self.now(), self.operator, what, subject, why, before, after
-        )
+        who, action_id = self.operator, secrets.token_hex(8)
+        return Action(action_id, self.now(), who, what, subject, why, before or {}, after or {})
 
 
 def find_target(stage: str) -> Target:

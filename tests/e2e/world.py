@@ -47,6 +47,11 @@ ROUTES = (
     ("GET", "/preferences"),
     ("PUT", "/preferences"),
     ("GET", "/admin/players/some"),
+    ("POST", "/admin/players/some/block"),
+    ("POST", "/admin/players/some/unblock"),
+    ("POST", "/admin/players/some/tokens"),
+    ("POST", "/admin/heists/some/reverse"),
+    ("PUT", "/admin/settings"),
     ("GET", "/admin/heists/some"),
     ("GET", "/admin/actions"),
     ("GET", "/admin/settings"),
@@ -218,9 +223,11 @@ class Player:
             "POST", path, encoded, {"Content-Type": "application/json", **(headers or {})}
         )
 
-    def put(self, path: str, body: object) -> Reply:
+    def put(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Reply:
         encoded = json.dumps(body).encode()
-        return self.call("PUT", path, encoded, {"Content-Type": "application/json"})
+        return self.call(
+            "PUT", path, encoded, {"Content-Type": "application/json", **(headers or {})}
+        )
 
     def execute(self, target: object, key: str | None = None) -> Reply:
         headers = {} if key is None else {"Idempotency-Key": key}

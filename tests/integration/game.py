@@ -33,6 +33,7 @@ from heist_core.storage import audit, invariants, keys, wire
 from heist_core.storage.board import BoardStore
 from heist_core.storage.digests import DigestStore
 from heist_core.storage.history import History
+from heist_core.storage.operator_store import OperatorStore
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.stories import Stories
@@ -71,7 +72,7 @@ FUNCTIONS = (
     *("show_player", "list_targets", "show_leaderboard", "keep_leaderboard"),
     *("award_token", "upsert_player", "add_points", "record_mail_feedback"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
-    *("audit_table", "show_statistics", "read_admin", "send_digests"),
+    *("audit_table", "show_statistics", "read_admin", "change_admin", "send_digests"),
 )
 PLENTY = 29.0
 
@@ -136,6 +137,7 @@ class Game:
             "store": lambda: self.store,
             "history": lambda: History(self.gateway, SameThread()),
             "stories": lambda: Stories(self.gateway, SameThread()),
+            "operations": lambda: OperatorStore(self.gateway),
             "letters": lambda: self.letters,
             "boards": lambda: BoardStore(self.gateway, SameThread()),
             "settings": lambda: self.settings,

@@ -9,6 +9,7 @@ import pytest
 
 from heist_core import wiring
 from heist_core.domain.action import Action
+from heist_core.domain.award import TokenGrant
 from heist_core.domain.board import Standing
 from heist_core.domain.errors import Contention, Malformed
 from heist_core.domain.facts import Event
@@ -58,6 +59,7 @@ def changes(game: Game, entry: Action) -> Mapping[str, Transaction]:
     return {
         "reverse": operator.commit_reversal(undone, alice, bob, entry),
         "config": operator.change_settings(None, (), {}, 1, entry),
+        "grant": operator.grant(bob, TokenGrant(entry.id, "bob", 2, NOW), entry),
         "block": operator.block(bob, NOW, entry),
         "unblock": operator.unblock(bob, entry),
         "freeze": operator.freeze(bob, NOW, entry),
@@ -70,7 +72,8 @@ def changes(game: Game, entry: Action) -> Mapping[str, Transaction]:
 
 
 @pytest.mark.parametrize(
-    "command", ["reverse", "config", "block", "unblock", "freeze", "certify", "rebuild-stats"]
+    "command",
+    ["reverse", "config", "grant", "block", "unblock", "freeze", "certify", "rebuild-stats"],
 )
 def test_an_entry_of_the_log_is_never_written_over(game: Game, command: str) -> None:
     """And the change that would have done so is not made, though nothing else is against it."""

@@ -116,6 +116,8 @@ class Checker:
     """Attempts asked for and not decided."""
     _may_remember: dict[str, list[dict[str, datetime]]] = field(default_factory=dict)
     """What attackers may know of their victims after a heist, by the rules that it may have had."""
+    asked_for: dict[str, str] = field(default_factory=dict)
+    """What is to stand on the receipt of a grant, by the id of the operator's action."""
     _points_events: set[str] = field(default_factory=set)
     _due: dict[tuple[str, str], object] = field(default_factory=dict)
     _old_seasons: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
@@ -260,6 +262,13 @@ class Checker:
                 self._referral(rest, before, after)
             case "POINTS", "POINTS":
                 self._earned(rest, before, after)
+            case "GRANT", _:
+                pk = f"{pk}/{sk}"
+                self._granted(rest, pk, before, after)
+            case "REQUEST", _:
+                self._new(pk, before)
+                if after["status"] == 200:
+                    self._expect(("REQUEST", ""), after["content"])
             case "PLAYER", "SEASONS":
                 if (pk, "STATE") not in self._due:
                     raise Deviation(f"{pk}/{sk} was written without the player")
@@ -284,16 +293,17 @@ class Checker:
                 pass  # held against the whole simulation at its end
             case _:
                 raise Deviation(f"nobody should write {pk}/{sk}")
-        if sk in _OWING and before is not None:
+        owing = sk in _OWING or kind == "GRANT"
+        if owing and before is not None:
             self._told(pk, before.get("owed", ()), after.get("owed", ()))
-        if sk in _OWING and "owedBucket" in after:
+        if owing and "owedBucket" in after:
             if set(after.get("owed", ())) - set((before or {}).get("owed", ())):
                 self._due.pop((pk, "owed again"), None)
             if before is None and new is not None:
                 self.inserted(key, new)
             if "heldAt" not in after:
                 self.owing[pk] = frozenset(after.get("owed", ()))
-        elif sk in _OWING:
+        elif owing:
             self.owing.pop(pk, None)
 
     def committed(self) -> None:
@@ -435,6 +445,18 @@ class Checker:
         self.game.award(referrer)
         self._await_players(referrer)
         self.counts["awards" if before is None else "released"] += 1
+
+    def _granted(self, who: str, grant: str, before: Item | None, after: Item) -> None:
+        """With the operator's log and what the request was answered, and once under a key."""
+        if before is not None:
+            self._only(grant, before, after, _OWED)
+            return
+        self._gains(who, grant)
+        self.game.grant(who, int(after["tokens"]))
+        self._await_players(who)
+        self._due["ACTIONS", ""] = True
+        self._due["REQUEST", ""] = self.asked_for[after["actionId"]]
+        self.counts["grants"] += 1
 
     def _earned(self, event_id: str, before: Item | None, after: Item) -> None:
         self._new(f"points event {event_id}", before or event_id in self._points_events or None)
@@ -665,6 +687,7 @@ def shown(item: Item, old_seasons: Counter[str]) -> dict[str, object]:
         "tokens": int(item.get("tokens", 0)),
         "earned": int(item.get("tokensEarned", 0)),
         "spent": int(item.get("tokensSpent", 0)),
+        "granted": int(item.get("tokensGranted", 0)),
         "points": points,
         "last heist": item.get("lastHeistAt"),
         "last robbed": item.get("lastRobbedAt"),
@@ -690,6 +713,7 @@ def shown_by(player: Player) -> dict[str, object]:
         "tokens": player.tokens,
         "earned": player.earned,
         "spent": player.spent,
+        "granted": player.granted,
         "points": {season: points for season, points in player.points.items() if points},
         "last heist": player.last_heist and iso(player.last_heist),
         "last robbed": player.last_robbed and iso(player.last_robbed),

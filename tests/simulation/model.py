@@ -54,6 +54,7 @@ class Player:
     tokens: int = 0
     earned: int = 0
     spent: int = 0
+    granted: int = 0
     points: Mapping[str, int] = field(default_factory=dict)
     last_heist: datetime | None = None
     last_robbed: datetime | None = None
@@ -171,6 +172,15 @@ class Game:
     def award(self, who: str) -> None:
         was = self.players[who]
         self.players[who] = replace(was, known=True, tokens=was.tokens + 1, earned=was.earned + 1)
+
+    def grant(self, who: str, tokens: int) -> None:
+        was = self.players[who]
+        self.players[who] = replace(
+            was,
+            tokens=was.tokens + tokens,
+            earned=was.earned + tokens,
+            granted=was.granted + tokens,
+        )
 
     def see(self, who: str, at: datetime) -> None:
         """The first time that anything is known of somebody."""

@@ -11,10 +11,18 @@ from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
-from heist_core.domain.action import Action
-from heist_core.domain.errors import NotReversible, Unavailable
+from heist_core.domain.action import Action, Remember
+from heist_core.domain.errors import (
+    IdempotencyMismatch,
+    NoSuchPlayer,
+    NotReversible,
+    Unavailable,
+)
 from heist_core.storage import keys, operator
 from heist_core.storage.audit import audit_items
+from heist_core.storage.operator_store import OperatorStore
+from heist_core.use_cases.answer_once import AnswerOnce, Told, digest
+from heist_core.use_cases.grant_tokens import GrantTokens
 from heist_core.use_cases.reverse_heist import ReverseHeist
 from heist_core.use_cases.show_statistics import ShowStatistics
 from tests.proxies import body_of
@@ -265,6 +273,7 @@ class Simulation:
             self._mail_again: 3,
             self._reverse: 3,
             self._block: 2,
+            self._grant: 3,
             lambda: self._erase(self.rng.choice((*PLAYERS, STRANGER))): 1,
             self._choose: 6,
             self._tokens: 3,
@@ -568,6 +577,32 @@ class Simulation:
 
         return partial(self._operate, f"block {who}, or no longer", work)
 
+    def _grant(self) -> Work:
+        """Gives tokens under a key that may have been used: for the same, or for another."""
+        who, tokens = self.rng.choice(PLAYERS), self.rng.randint(1, 5)
+        key = self.rng.choice(("first", "second", "third"))
+
+        def work() -> None:
+            store = OperatorStore(self.app.instance.table)
+            use_case = GrantTokens(store, self.app.time)
+            action, content = self._action("grant"), f"{who} {tokens}"
+            self.checker.asked_for[action.id] = digest(content)
+
+            def act(remember: Remember) -> Told:
+                try:
+                    use_case(who, tokens, action, remember=remember)
+                except NoSuchPlayer:
+                    return Told(404, "nobody", kept=False)
+                return Told(200, content, kept=True)
+
+            once = AnswerOnce(store, self.app.time)
+            answer = once("somebody", key, content, act, lambda _: content)
+            if answer.status == 200 and answer.body != content:
+                raise Deviation(f"{content} was answered {answer}")
+            self.operations["answered grants"] += 1
+
+        return partial(self._operate, f"grant {who} {tokens} under {key}", work)
+
     def _erase(self, who: str) -> Work:
         """The freeze, after which nobody robs, credits or tells them."""
 
@@ -584,7 +619,7 @@ class Simulation:
         self._log(what)
         try:
             work()
-        except (Crashed, Unavailable, NotReversible) as error:
+        except (Crashed, Unavailable, NotReversible, IdempotencyMismatch) as error:
             self._log(f"{what}: {error!r}")
 
     def _action(self, what: str) -> Action:

@@ -26,7 +26,8 @@ WITHOUT_MODELS = {
     *("send_digests", "unsubscribe"),
 }
 MAY_LOAD = {
-    **dict.fromkeys((*modules.COSTLY, "boto3", "heist_core.storage.operator"), frozenset[str]()),
+    **dict.fromkeys((*modules.COSTLY, "boto3"), frozenset[str]()),
+    "heist_core.storage.operator": {"change_admin"},
     "heist_core.mail": {"notify_players", "send_digests", "sweep_notifications", "unsubscribe"},
     "heist_core.storage.audit": {"audit_table"},
     "heist_core.storage.statistics": {

@@ -353,7 +353,7 @@ def test_what_is_discarded_is_on_record_first_and_without_what_the_sender_wrote(
     queues.put(refused(points(userId="Bob Smith, 7 High Street")))
     queues.put(refused(points("o-3"), "userId: is required"))
 
-    assert not desk("discard", "--cause", "integer", "--reason", "x")["applied"]
+    assert not desk("discard", "--cause", "integer", "--reason", "why")["applied"]
     assert (len(queues.messages), log.entries) == (3, [])
     assert desk("discard", "--cause", "integer", *WHY)["applied"]
 

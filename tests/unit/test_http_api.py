@@ -13,6 +13,7 @@ from heist_core import wiring
 from heist_core.domain import errors
 from heist_core.domain.errors import (
     CallerUnknown,
+    Conflict,
     Contention,
     HeistCoreError,
     HeistRefused,
@@ -50,6 +51,7 @@ EXAMPLES: dict[type[HeistCoreError], tuple[HeistCoreError, int]] = {
     CallerUnknown: (CallerUnknown(), 403),
     NotAnOperator: (NotAnOperator(), 403),
     NotFound: (NotFound("There is no such thing"), 404),
+    Conflict: (Conflict("ALREADY_REVERSED", "This heist was reversed already"), 409),
     PassiveLocked: (PassiveLocked("Not yet", NOW), 409),
     IdempotencyMismatch: (IdempotencyMismatch(), 422),
     RateLimited: (RateLimited(17, "Too many of them"), 429),
@@ -76,7 +78,8 @@ def test_what_a_caller_may_not_see_has_none() -> None:
     ]
     untold = {kind.__name__ for kind in kinds if not issubclass(kind, HeistCoreError)}
     assert untold == {
-        *("Erased", "Malformed", "NotReversible"),
+        *("Erased", "Malformed", "NotReversible", "NoSuchHeist", "NoSuchPlayer"),
+        *("SettingsMoved", "AnsweredAlready"),
         *("MailError", "MailDeferred", "MailRefused", "MailDoubtful"),
     }
 

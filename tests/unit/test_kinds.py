@@ -52,6 +52,8 @@ KEYS: dict[Kind, tuple[Key, ...]] = {
     Kind.GENERATION: (keys.GENERATION,),
     Kind.IMPORT: (keys.IMPORT,),
     Kind.AUDIT: (keys.AUDIT,),
+    Kind.GRANT: (keys.grant("alice", "0a1b"),),
+    Kind.REQUEST: (keys.request("0a1b"),),
     Kind.BOARD: (
         keys.board_curve("2026-11"),
         keys.board_view("2026-11", NOW),

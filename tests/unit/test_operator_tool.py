@@ -326,7 +326,7 @@ def test_a_question_is_no_part_of_a_document(
     assert capsys.readouterr() == ("", "Do it? [y/N] ")
 
 
-@pytest.mark.parametrize("reason", ["", "   ", "x" * 201, "a\x1b[2J", "two\nlines"])
+@pytest.mark.parametrize("reason", ["", "   ", "no", "x" * 501, "abc\x1b[2J", "two\nlines"])
 def test_a_reason_is_one_short_line(reason: str) -> None:
     with pytest.raises(OperatorError, match="--reason"):
         reason_of(Options(reason=reason, apply=True))

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 from . import telemetry
 from .domain.errors import Malformed, Unavailable
-from .domain.facts import Event, Fact
-from .domain.heist import RefusedHeist
+from .domain.facts import Event, Fact, Uneventful
 from .domain.notices import InboxItem
 from .storage import inbox_items, items, wire
 from .storage.keys import Kind, kind_of
@@ -207,7 +206,7 @@ def handle_batch(
             except Malformed as malformed:
                 unreadable.append((record, malformed))
         for fact, did in zip(facts, act(facts, fields), strict=True):
-            if not isinstance(fact, RefusedHeist):
+            if not isinstance(fact, Uneventful):
                 telemetry.record(consumer.name, {**_about(fact), **did})
         for record, reason in unreadable:
             consumer.park(record, reason)

@@ -36,14 +36,18 @@ if TYPE_CHECKING:
     from .storage.digests import DigestStore
     from .storage.history import History
     from .storage.invariants import Violation
+    from .storage.operator_store import OperatorStore
     from .storage.statistics import StatisticsStore
     from .storage.stories import Stories
     from .storage.table import Progress
     from .use_cases.add_points import AddPoints
+    from .use_cases.answer_once import AnswerOnce
     from .use_cases.award_token import AwardToken
-    from .use_cases.change_settings import ShowSettings
+    from .use_cases.block_player import BlockPlayer
+    from .use_cases.change_settings import ChangeSettings, ShowSettings
     from .use_cases.check_target import CheckTarget
     from .use_cases.execute_heist import ExecuteHeist
+    from .use_cases.grant_tokens import GrantTokens
     from .use_cases.keep_leaderboard import KeepLeaderboard
     from .use_cases.keep_statistics import KeepStatistics
     from .use_cases.list_targets import ListTargets
@@ -53,6 +57,7 @@ if TYPE_CHECKING:
     from .use_cases.publish_and_count import PublishAndCount
     from .use_cases.publish_event import PublishEvent
     from .use_cases.record_mail_feedback import RecordMailFeedback
+    from .use_cases.reverse_heist import ReverseHeist
     from .use_cases.send_digests import SendDigests
     from .use_cases.show_leaderboard import ShowLeaderboard
     from .use_cases.show_player import ShowPlayer
@@ -136,6 +141,13 @@ def stories() -> "Stories":
     from .storage.stories import Stories
 
     return Stories(_table(), ThreadPoolExecutor(_THREADS))
+
+
+@functools.cache
+def operations() -> "OperatorStore":
+    from .storage.operator_store import OperatorStore
+
+    return OperatorStore(_table())
 
 
 @functools.cache
@@ -255,6 +267,39 @@ def check_target() -> "CheckTarget":
     from .use_cases.check_target import CheckTarget
 
     return CheckTarget(store(), settings(), clock())
+
+
+def answer_once() -> "AnswerOnce":
+    from .use_cases.answer_once import AnswerOnce
+
+    return AnswerOnce(operations(), clock())
+
+
+def block_player() -> "BlockPlayer":
+    from .use_cases.block_player import BlockPlayer
+
+    return BlockPlayer(operations(), clock())
+
+
+def change_settings() -> "ChangeSettings":
+    from .settings import settings_from_variables
+    from .use_cases.change_settings import ChangeSettings
+
+    return ChangeSettings(operations(), settings_from_variables(), clock())
+
+
+def grant_tokens() -> "GrantTokens":
+    from .use_cases.grant_tokens import GrantTokens
+
+    return GrantTokens(operations(), clock())
+
+
+def reverse_heist() -> "ReverseHeist":
+    """Within the time that a request has: a table that does not answer is not asked for long."""
+    from .use_cases.retry import until_uncontended
+    from .use_cases.reverse_heist import ReverseHeist
+
+    return ReverseHeist(store(), clock(), until_uncontended)
 
 
 def execute_heist() -> "ExecuteHeist":

@@ -33,6 +33,28 @@ class Award:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenGrant:
+    """Tokens that an operator gave to a player; `id` is that of the operator's action."""
+
+    id: str
+    player_id: str
+    tokens: int
+    at: datetime
+
+    @property
+    def parties(self) -> tuple[str]:
+        return (self.player_id,)
+
+    @property
+    def token_holder(self) -> str:
+        return self.player_id
+
+    @property
+    def correlation_id(self) -> str:
+        return self.id
+
+
+@dataclass(frozen=True, slots=True)
 class EarnedPoints:
     """Points that another system gave to a player."""
 

@@ -33,6 +33,14 @@ class NotFound(HeistCoreError):
     """There is nothing of that name, as far as the caller may know."""
 
 
+class Conflict(HeistCoreError):
+    """Not as things stand now; the code and the message say why."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 class NotAnOperator(HeistCoreError):
     """The caller's verified token does not say that they are an operator."""
 
@@ -96,6 +104,22 @@ class Malformed(Exception):
 
 class NotReversible(Exception):
     """There is no such heist to reverse; the message tells the operator why."""
+
+
+class NoSuchHeist(NotReversible):
+    """Nor was there ever an attempt under this id."""
+
+
+class NoSuchPlayer(Exception):
+    """Nobody has heard of this player."""
+
+
+class SettingsMoved(Exception):
+    """Somebody else changed the settings meanwhile; nothing was written."""
+
+
+class AnsweredAlready(Exception):
+    """A request under the same key was answered meanwhile; nothing was written."""
 
 
 class MailError(Exception):

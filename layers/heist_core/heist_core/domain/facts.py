@@ -1,6 +1,6 @@
 """What happened and is kept: the kinds of it, and what all kinds have in common.
 
-Every fact says `at` (when), `parties` (the two players that it is about), `token_holder` (whose
+Every fact says `at` (when), `parties` (the players that it is about), `token_holder` (whose
 tokens it changed, if anybody's) and `correlation_id` (for logs and mails).
 """
 
@@ -8,14 +8,16 @@ from collections.abc import Container
 from dataclasses import replace
 from typing import TypeAlias
 
-from .award import Award
+from .award import Award, TokenGrant
 from .heist import Heist, HeistPlan, RefusedHeist
 from .points import PointsChange
 from .reversal import Reversal
 
 Event: TypeAlias = Heist | Reversal | Award
 """What players and other systems are told of."""
-Fact: TypeAlias = Event | RefusedHeist
+Uneventful: TypeAlias = RefusedHeist | TokenGrant
+"""What nobody is told of."""
+Fact: TypeAlias = Event | Uneventful
 """What is counted."""
 
 

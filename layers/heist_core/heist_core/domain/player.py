@@ -115,6 +115,8 @@ class Player:
     tokens: int = 0
     tokens_earned: int = 0
     tokens_spent: int = 0
+    tokens_granted: int = 0
+    """Of those earned, what operators gave."""
     last_earned_at: datetime | None = None
     last_spent_at: datetime | None = None
     last_heist_at: datetime | None = None

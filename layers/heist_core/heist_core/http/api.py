@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from heist_core import telemetry
 from heist_core.domain.errors import (
     CallerUnknown,
+    Conflict,
     HeistCoreError,
     HeistRefused,
     IdempotencyMismatch,
@@ -31,7 +32,8 @@ from heist_core.variables import in_sam_local, variable
 from .ceiling import Ceiling, rate_limit_at_deployment
 
 RETRY_SECONDS = 1
-_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_LONGEST_NAME = 128
+to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 ceiling = Ceiling()
 
@@ -49,7 +51,7 @@ class LambdaContext(Protocol):
 
 
 class Request(NamedTuple):
-    """A request whose caller is known.
+    """A request whose caller is known, by id, and perhaps by the name they sign in with.
 
     `query` and `path` hold decoded text, `route` is the template's, `groups` are those that the
     verified token puts the caller into.
@@ -57,6 +59,7 @@ class Request(NamedTuple):
 
     route: str
     caller_id: str
+    caller_name: str | None
     groups: frozenset[str]
     path: Mapping[str, str]
     query: Mapping[str, str]
@@ -97,11 +100,13 @@ def error_response(error: HeistCoreError) -> Response:
             return Response(_failure("FORBIDDEN", str(error)), 403)
         case NotFound():
             return Response(_failure("NOT_FOUND", str(error)), 404)
+        case Conflict():
+            return Response(_failure(error.code, str(error)), 409, log={"code": error.code})
         case PassiveLocked():
             details = {"lockedUntil": to_iso(error.until)}
             return Response({**_failure("PASSIVE_LOCKED", str(error)), "details": details}, 409)
         case IdempotencyMismatch():
-            message = "This Idempotency-Key was used with another target"
+            message = str(error) or "This Idempotency-Key was used with another target"
             return Response(_failure("IDEMPOTENCY_MISMATCH", message), 422)
         case RateLimited():
             return Response(
@@ -176,7 +181,7 @@ def api_handler(
                     "cache-control": "no-store",
                     **response.headers,
                 },
-                "body": _to_json(response.body),
+                "body": to_json(response.body),
             }
 
         return handler
@@ -191,6 +196,7 @@ def read_request(event: Event, context: LambdaContext) -> Request:
     return Request(
         route=str(event.get("routeKey")),
         caller_id=_caller_id(claims),
+        caller_name=_caller_name(claims),
         groups=_groups(claims, headers),
         path={name: unquote(value) for name, value in texts(event, "pathParameters").items()},
         query=texts(event, "queryStringParameters"),
@@ -252,6 +258,12 @@ def _caller_id(claims: Event) -> str:
         return canonical_player_id(claims.get(claim))
     except ValueError as error:
         raise CallerUnknown from error
+
+
+def _caller_name(claims: Event) -> str | None:
+    """What the token calls its bearer, to be read by people."""
+    named = (claims.get("cognito:username"), claims.get("username"))
+    return next((name[:_LONGEST_NAME] for name in named if isinstance(name, str)), None)
 
 
 def _groups(claims: Event, headers: Mapping[str, str]) -> frozenset[str]:

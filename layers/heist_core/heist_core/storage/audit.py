@@ -84,6 +84,8 @@ class Audit:
                     self._take_referral(key, item)
                 case Kind.POINTS_EVENT:
                     self.points_events[which] = number(item, "points")
+                case Kind.GRANT:
+                    self.players[which].granted += number(item, "tokens")
                 case Kind.NOTICE:
                     self.told.add(keys.place_of(key))
                     in_inbox = f"{item['recipientId']}/{keys.inbox_tag(key)}"
@@ -108,6 +110,7 @@ class Audit:
                     | Kind.ROBBER
                     | Kind.GENERATION
                     | Kind.IMPORT
+                    | Kind.REQUEST
                     | Kind.AUDIT
                     | Kind.BOARD
                     | Kind.DIGEST

@@ -54,6 +54,7 @@ class Account:
     lifted_at: str = ""
     last_robbed_at: str = ""
     referrals: int = 0
+    granted: int = 0
 
     def cooldown_from(self) -> set[str]:
         """What `lastHeistAt` may be; nothing when the last heist's cooldown was lifted."""
@@ -148,9 +149,12 @@ def history_violations(player_id: str, account: Account) -> Iterator[Violation]:
     if spent != account.heists - account.refunds:
         figures = f"{spent} spent, {account.heists} heists, {account.refunds} refunded"
         yield Violation(subject, "one token per heist", figures)
-    if earned != account.referrals:
-        figures = f"{earned} earned, {account.referrals} referrals"
+    if earned != account.referrals + account.granted:
+        figures = f"{earned} earned, {account.referrals} referrals, {account.granted} granted"
         yield Violation(subject, "one token per referral", figures)
+    if state.get("tokensGranted", 0) != account.granted:
+        figures = f"{state.get('tokensGranted', 0)} and {account.granted}"
+        yield Violation(subject, "granted tokens are those of the records", figures)
     for name, seen in (
         ("lastHeistAt", account.cooldown_from()),
         ("lastRobbedAt", {account.last_robbed_at}),

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from heist_core.domain.award import Award, EarnedPoints
+from heist_core.domain.award import Award, EarnedPoints, TokenGrant
 from heist_core.domain.errors import HeistRefused, Malformed
-from heist_core.domain.facts import Event, Fact
+from heist_core.domain.facts import Event, Fact, Uneventful
 from heist_core.domain.heist import Attempt, Heist, HeistPlan, RefusedHeist
 from heist_core.domain.owed import MAIL_AGAIN, Owed
 from heist_core.domain.points import PointsChange
@@ -263,6 +263,28 @@ def award_from(item: Item) -> Award:
     )
 
 
+def grant_item(grant: TokenGrant) -> Item:
+    """It owes the statistics what it changed, and is no news for anybody else."""
+    subject = keys.grant(grant.player_id, grant.id)
+    return {
+        **subject,
+        "playerId": grant.player_id,
+        "actionId": grant.id,
+        "tokens": grant.tokens,
+        "createdAt": to_iso(grant.at),
+        **_owed_statistics(subject, grant.at),
+    }
+
+
+def grant_from(item: Item) -> TokenGrant:
+    return TokenGrant(
+        id=required(item, "actionId", str),
+        player_id=required(item, "playerId", str),
+        tokens=integer(item, "tokens"),
+        at=moment(item, "createdAt"),
+    )
+
+
 def points_event_item(earned: EarnedPoints, change: PointsChange) -> Item:
     """What is needed to tell of the change again stands beside the event's own."""
     return {
@@ -309,13 +331,13 @@ def earned_ledger_item(earned: EarnedPoints) -> Item:
 def event_from(item: Item) -> Event:
     """The event that an item with an owed marker records."""
     fact = fact_from(item)
-    if isinstance(fact, RefusedHeist):
-        raise Malformed("a refused heist is no event")
+    if isinstance(fact, Uneventful):
+        raise Malformed("nobody is told of a refused heist or a granted token")
     return fact
 
 
 def fact_from(item: Item) -> Fact:
-    """As `event_from`; a refused heist, too, is a fact to be counted."""
+    """As `event_from`; what nobody is told of, too, is a fact to be counted."""
     match keys.kind_of(item):
         case Kind.HEIST:
             return heist_from(item)
@@ -323,6 +345,8 @@ def fact_from(item: Item) -> Fact:
             return reversal_from(item)
         case Kind.REFERRAL:
             return award_from(item)
+        case Kind.GRANT:
+            return grant_from(item)
         case (
             Kind.PLAYER
             | Kind.OLD_SEASONS
@@ -342,12 +366,13 @@ def fact_from(item: Item) -> Fact:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.REQUEST
             | Kind.AUDIT
             | Kind.BOARD
             | Kind.DIGEST
             | None
         ):
-            raise Malformed("pk and sk name no heist, reversal or referral")
+            raise Malformed("pk and sk name no heist, reversal, referral or grant")
         case unknown:
             assert_never(unknown)
 
@@ -368,3 +393,5 @@ def subject_key(fact: Fact) -> keys.Key:
             return keys.reversal(fact.heist_id)
         case Award():
             return keys.referral(fact.referred_id)
+        case TokenGrant():
+            return keys.grant(fact.player_id, fact.id)

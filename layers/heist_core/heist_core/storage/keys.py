@@ -46,11 +46,15 @@ class Kind(Enum):
     """How far a player's digests are, or one of them that waits for an operator."""
     LEDGER = "LEDGER", ""
     POINTS_EVENT = "POINTS", "POINTS"
+    GRANT = "GRANT", ""
+    """Tokens that an operator gave to a player."""
     RATE = "RATE", ""
     POINT_TYPE = "POINT_TYPES", ""
     SETTINGS = "SETTINGS", "HEIST"
     SETTINGS_VERSION = "SETTINGS", "VERSION"
     ACTION = "ACTIONS", ""
+    REQUEST = "REQUEST", "REQUEST"
+    """What an operator's request under an Idempotency-Key was answered with."""
     DAY = "DAY", "DAY"
     BALANCES = "BALANCES", "BALANCES"
     HOLDING = "HOLDING", "HOLDING"
@@ -174,6 +178,16 @@ def points_event(event_id: str) -> Key:
     return Kind.POINTS_EVENT.key(event_id)
 
 
+def grants(player_id: str) -> str:
+    """The partition of what operators gave to a player."""
+    return f"{Kind.GRANT.partition}#{player_id}"
+
+
+def grant(player_id: str, action_id: str) -> Key:
+    """One for each action, however often it is tried."""
+    return Kind.GRANT.key(player_id, sort=action_id)
+
+
 def rate(player_id: str, route: str, minute: datetime) -> Key:
     """One item per player, route and calendar minute in UTC."""
     return Kind.RATE.key(player_id, sort=f"{route}#{minute:%Y-%m-%dT%H:%M}")
@@ -238,6 +252,10 @@ SETTINGS_VERSIONS = f"{Kind.SETTINGS_VERSION.sort}#"
 def settings_version(version: int) -> Key:
     """The settings as an operator wrote them then."""
     return Kind.SETTINGS_VERSION.key(sort=f"{SETTINGS_VERSIONS}{version:06d}")
+
+
+def request(request_id: str) -> Key:
+    return Kind.REQUEST.key(request_id)
 
 
 def action(at: datetime, action_id: str) -> Key:

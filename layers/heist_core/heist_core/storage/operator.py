@@ -1,20 +1,27 @@
-"""Requests that only an operator sends. No function's role permits the changes that they make."""
+"""Requests that only an operator sends: by command, or by the one function that makes changes."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import assert_never
 
-from heist_core.domain.action import Action
+from heist_core.domain.action import Action, Receipt
+from heist_core.domain.award import TokenGrant
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
 from . import board, items, keys, player_items
+from .attributes import expiry, integer, moment, required
 from .keys import Kind
 from .transactions import change_player, change_points
 from .wire import Item, to_wire
 from .writes import Request, Step, Transaction, put, put_new, update
+
+RECEIPT = "receipt"
+"""The step that answers a request for good."""
+REFUSALS_REMEMBERED = timedelta(days=7)
+HTTP_OK = 200
 
 
 def action_item(action: Action) -> Item:
@@ -35,6 +42,54 @@ def action_item(action: Action) -> Item:
 def record_action(action: Action) -> Step:
     """The log's entry, to go into the transaction of the change itself. Nothing ever updates it."""
     return Step("action", {"Put": put_new(action_item(action))})
+
+
+def receipt_item(receipt: Receipt) -> Item:
+    """A success is remembered for good, a refusal for some days."""
+    refused = receipt.status != HTTP_OK
+    return {
+        **keys.request(receipt.id),
+        "content": receipt.content,
+        "status": receipt.status,
+        "body": receipt.body,
+        "createdAt": to_iso(receipt.at),
+        "expiresAt": expiry(receipt.at, REFUSALS_REMEMBERED) if refused else None,
+    }
+
+
+def receipt_from(request_id: str, item: Item) -> Receipt:
+    return Receipt(
+        id=request_id,
+        content=required(item, "content", str),
+        status=integer(item, "status"),
+        body=required(item, "body", str),
+        at=moment(item, "createdAt"),
+    )
+
+
+def put_receipt(receipt: Receipt) -> Request:
+    """Once it stands, no late write of this request can commit."""
+    return put_new(receipt_item(receipt))
+
+
+def remember(receipt: Receipt | None) -> Transaction:
+    """The step of the change that it answers, if anybody may ask again."""
+    return () if receipt is None else (Step(RECEIPT, {"Put": put_receipt(receipt)}),)
+
+
+def grant(player: Player, given: TokenGrant, action: Action) -> Transaction:
+    """Tokens for a player that is still at the version seen, with their own record."""
+    attributes = {
+        "tokens": player.tokens + given.tokens,
+        "tokensEarned": player.tokens_earned + given.tokens,
+        "tokensGranted": player.tokens_granted + given.tokens,
+        "lastEarnedAt": to_iso(given.at),
+    }
+    return (
+        Step("grant", {"Put": put_new(items.grant_item(given))}),
+        Step("player", {"Update": change_player(player, attributes, None)}),
+        record_action(action),
+    )
 
 
 def heists_between(since: datetime, until: datetime) -> Request:
@@ -230,6 +285,8 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             | Kind.ROBBER
             | Kind.GENERATION
             | Kind.IMPORT
+            | Kind.GRANT
+            | Kind.REQUEST
             | Kind.AUDIT
             | None
         ):

@@ -30,6 +30,7 @@ def player_from(player_id: str, item: Item | None) -> Player:
         tokens=count(item, "tokens"),
         tokens_earned=count(item, "tokensEarned"),
         tokens_spent=count(item, "tokensSpent"),
+        tokens_granted=count(item, "tokensGranted"),
         last_earned_at=optional_moment(item, "lastEarnedAt"),
         last_spent_at=optional_moment(item, "lastSpentAt"),
         last_heist_at=optional_moment(item, "lastHeistAt"),

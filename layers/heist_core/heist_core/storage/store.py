@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from heist_core.domain.award import Award, EarnedPoints
-from heist_core.domain.errors import Contention, Erased, Malformed
+from heist_core.domain.errors import AnsweredAlready, Contention, Erased, Malformed
 from heist_core.domain.facts import Event, Fact
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.mails import MailRecord
@@ -28,7 +28,7 @@ from .wire import Item, to_wire
 from .writes import Request, Step, Transaction
 
 if TYPE_CHECKING:
-    from heist_core.domain.action import Action
+    from heist_core.domain.action import Action, Receipt
     from heist_core.domain.mail_feedback import MailName
 
 _POSITIONS_TRIED = 5
@@ -168,17 +168,26 @@ class Store:
         return None if item is None else items.reversal_from(item)
 
     def commit_reversal(
-        self, reversal: Reversal, attacker: Player, victim: Player, action: "Action"
+        self,
+        reversal: Reversal,
+        attacker: Player,
+        victim: Player,
+        action: "Action",
+        receipt: "Receipt | None" = None,
     ) -> Reversal | None:
         """Commit, or return the reversal that already stands.
 
-        None: committed. Raises Contention when a player is no longer at the version seen.
+        None: committed. Raises Contention when a player is no longer at the version seen, and
+        AnsweredAlready.
         """
-        from . import operator  # no function reverses heists
+        from . import operator  # one function alone reverses heists
 
+        change = operator.commit_reversal(reversal, attacker, victim, action)
         try:
-            self._table.transact(operator.commit_reversal(reversal, attacker, victim, action))
+            self._table.transact((*change, *operator.remember(receipt)))
         except ConditionFailed as refusal:
+            if operator.RECEIPT in refusal.failed:
+                raise AnsweredAlready from refusal
             standing = refusal.failed.get("reversal")
             if standing is None:
                 raise

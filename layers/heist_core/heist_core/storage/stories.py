@@ -73,13 +73,14 @@ class Stories:
         self, player_id: str, now: datetime, *, before: Position | None, limit: int
     ) -> Story | None:
         """A page of a player's timeline, newest first; None for somebody nobody has heard of."""
-        state, brought_by, ledger, inbox, about, actions = self._executor.map(
+        state, brought_by, ledger, inbox, grants, about, actions = self._executor.map(
             lambda read: read(),
             (
                 lambda: self._items([keys.player(player_id), keys.old_seasons(player_id)]),
                 lambda: self._items([keys.referral(player_id)]),
                 lambda: list(self._table.partition(keys.ledger(player_id))),
                 lambda: list(self._table.partition(keys.inbox(player_id))),
+                lambda: list(self._table.partition(keys.grants(player_id))),
                 lambda: self._about(player_id),
                 lambda: self._actions_since(now),
             ),
@@ -93,6 +94,7 @@ class Stories:
             *(_ledger_entry(entry) for entry in ledger),
             *chain.from_iterable(_of_heist(player_id, entry) for entry in ledger),
             *(_inbox_entry(item) for item in inbox),
+            *(_grant_entry(item) for item in grants),
             *(_about_entry(player_id, item) for item in (*about, *brought_by.values())),
             *chain.from_iterable(_of_award(player_id, item) for item in about),
             *(_action_entry(item) for item in actions if item["subject"] in subjects),
@@ -269,6 +271,7 @@ def _tokens(player: Player) -> Document:
         "tokens": player.tokens,
         "totalEarned": player.tokens_earned,
         "totalSpent": player.tokens_spent,
+        "tokensGranted": player.tokens_granted,
         "lastEarnedAt": _iso(player.last_earned_at),
         "lastSpentAt": _iso(player.last_spent_at),
     }
@@ -419,6 +422,11 @@ def _about_entry(player_id: str, item: Item) -> Told:
         "held": items.is_held(item),
     }
     return _known("award", item, at, facts)
+
+
+def _grant_entry(item: Item) -> Told:
+    facts = {"tokens": as_json(item["tokens"]), "actionId": item["actionId"]}
+    return _known("grant", item, item["createdAt"], facts)
 
 
 def _action_entry(item: Item) -> Told:

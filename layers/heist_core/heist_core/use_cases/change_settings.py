@@ -1,13 +1,17 @@
-"""The settings in effect, where each comes from, and their versions."""
+"""The settings in effect, where each comes from, their versions, and a change of them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
 
+from heist_core.domain.action import Action, Change, Remember, forget
 from heist_core.domain.settings import Settings
 from heist_core.settings import DECLARED, InvalidSettings, overrides_of, parse_settings, values_of
 
+from .clock import Clock
+
 if TYPE_CHECKING:
+    from heist_core.storage.operator_store import OperatorStore
     from heist_core.storage.stories import Stories
 
 NAMES = tuple(DECLARED)
@@ -78,6 +82,70 @@ class InEffect:
         }
 
 
+class SettingsChange(NamedTuple):
+    """What other overrides would change; `typed` are they, as instances read them."""
+
+    change: Change
+    typed: Mapping[str, object]
+    settings: Settings
+
+
+@dataclass(frozen=True)
+class ChangeSettings:
+    store: "OperatorStore"
+    variables: Settings
+    clock: Clock
+
+    def read(self) -> InEffect:
+        """Raises Unavailable."""
+        return InEffect(self.variables, self.store.settings_item())
+
+    def plan(self, current: InEffect, overrides: Values) -> SettingsChange:
+        """Raises InvalidSettings with everything that is not valid."""
+        after = current.under(overrides)
+        now, then = values_of(current.settings), values_of(after)
+        typed = {name: value for name, value in then.items() if name in overrides}
+        names = [
+            name
+            for name in NAMES
+            if now[name] != then[name] or (name in current.overrides) != (name in typed)
+        ]
+        change = Change(
+            about={"version": current.version or 0},
+            before={name: now[name] for name in names},
+            after={name: then[name] for name in names},
+            changed=bool(names),
+        )
+        return SettingsChange(change, typed, after)
+
+    def __call__(
+        self,
+        current: InEffect,
+        planned: SettingsChange,
+        action: Action,
+        *,
+        remember: Remember = forget,
+    ) -> Change:
+        """Write them as a new version, with the entry in the log.
+
+        Time, before and after of `action` are set here. Raises SettingsMoved when somebody was
+        faster; AnsweredAlready if what `remember` made stands already; Contention or Unavailable.
+        """
+        versions = self.store.settings_versions()
+        version = max(map(number_of, versions), default=0) + 1
+        change = replace(planned.change, about={"version": version})
+        logged = replace(
+            action,
+            at=self.clock.now(),
+            before={"version": current.version, **_plain(current.overrides)},
+            after={"version": version, **planned.typed},
+        )
+        self.store.change_settings(
+            current.item, NAMES, planned.typed, version, logged, remember(change)
+        )
+        return change
+
+
 @dataclass(frozen=True)
 class ShowSettings:
     stories: "Stories"
@@ -98,6 +166,13 @@ def as_typed(values: Values) -> dict[str, object]:
         except InvalidSettings:
             typed[name] = str(value)
     return typed
+
+
+def _plain(values: Values) -> dict[str, object]:
+    """Whatever was written by hand, fit for the log."""
+    return {
+        name: value if isinstance(value, bool) else str(value) for name, value in values.items()
+    }
 
 
 def number_of(item: Values) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from heist_core.domain.errors import Unavailable
-from heist_core.domain.facts import Event, Fact
+from heist_core.domain.facts import Event, Fact, Uneventful
 from heist_core.domain.heist import Heist, RefusedHeist
 from heist_core.domain.owed import Owed
 
@@ -45,15 +45,17 @@ class PublishAndCount:
         A heist that is counted is settled by that, in the same transaction.
         """
         relayed = Relayed()
-        events = [fact for fact in facts if not isinstance(fact, RefusedHeist)]
+        events = [fact for fact in facts if not isinstance(fact, Uneventful)]
         self._publish(events, relayed)
         settled = self._count(facts, relayed)
         done = {Owed.EVENT: relayed.published, Owed.STATISTICS: facts if relayed.counted else ()}
         undone = 0
-        for event in events:
-            owed = [one for one, such in done.items() if event in such]
-            by_count = isinstance(event, Heist) and event.heist_id in settled
-            undone += not (by_count or not owed or self._settled(event, owed, relayed))
+        for fact in facts:
+            owed = [one for one, such in done.items() if fact in such]
+            by_count = isinstance(fact, RefusedHeist) or (
+                isinstance(fact, Heist) and fact.heist_id in settled
+            )
+            undone += not (by_count or not owed or self._settled(fact, owed, relayed))
         unpublished = len(events) - len(relayed.published)
         relayed.left = max(unpublished, undone) if relayed.counted else len(facts)
         return relayed
@@ -83,9 +85,9 @@ class PublishAndCount:
         relayed.counted += len(facts)
         return counted & published
 
-    def _settled(self, event: Event, owed: Sequence[Owed], relayed: Relayed) -> bool:
+    def _settled(self, fact: Fact, owed: Sequence[Owed], relayed: Relayed) -> bool:
         try:
-            self.store.settle(event, *owed, last=True)
+            self.store.settle(fact, *owed, last=True)
         except Unavailable:
             return False
         except Exception as error:  # noqa: BLE001 - told to the caller

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Erased, Malformed, Unavailable
-from heist_core.domain.facts import Event, Fact
-from heist_core.domain.heist import Heist, RefusedHeist
+from heist_core.domain.facts import Event, Fact, Uneventful
+from heist_core.domain.heist import Heist
 from heist_core.domain.mails import MailState
 from heist_core.domain.notices import NoticeType
 from heist_core.domain.owed import MAIL_AGAIN, Owed
@@ -153,7 +153,7 @@ class SweepNotifications:
     def _settle(self, record: "OwedRecord", swept: Swept) -> bool:
         """Whether nothing is owed any more."""
         fact, owed = record.fact(), record.owed()
-        notified = isinstance(fact, RefusedHeist) or self._notified(fact, owed, swept)
+        notified = isinstance(fact, Uneventful) or self._notified(fact, owed, swept)
         return (Owed.STATISTICS not in owed or self._counted(fact)) and notified
 
     def _notified(self, event: Event, owed: frozenset[str], swept: Swept) -> bool:
