@@ -41,6 +41,7 @@ def put_in_players(stack: Stack) -> None:
     seconds. When those run, the rest at once.
     """
     stack.outputs.Players.update({name: stack.sign_up(name) for name in POINTS})
+    stack.sign_up_operator()
     token = stack.token(REFERRER)
     for path in (
         "/tokens",

@@ -24,7 +24,7 @@ from local.players import (
     remove_headers,
     write_headers,
 )
-from local.stack import OUTPUTS, PASSWORD, SAM_LOCAL, STATE, Stack, running_stack
+from local.stack import OPERATOR, OUTPUTS, PASSWORD, SAM_LOCAL, STATE, Stack, running_stack
 from local.tools import ROOT
 
 SECONDS_BETWEEN_TOKENS = 45 * 60  # they are valid for an hour
@@ -181,7 +181,7 @@ def show_ways_in(stack: Stack, parameters: Mapping[str, str]) -> None:
     show(f"API      {api}")
     show('Mails    make mails          Logs  make logs          AWS   eval "$(make -s env)"')
     show()
-    show(f"Players  points, + tokens; password {PASSWORD}")
+    show(f"Players  points, + tokens; password {PASSWORD}; {OPERATOR} operates")
     for half in (players[:5], players[5:]):
         show(f"         {' · '.join(half)}")
     for path in ("me", "targets"):

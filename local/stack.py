@@ -34,6 +34,8 @@ STATE = ROOT / ".local"
 OUTPUTS = STATE / "outputs.json"
 SAM_LOCAL = STATE / "sam-local-env.json"
 PASSWORD = "Heist-demo-1"
+OPERATOR = "olga"
+"""Who may operate the game on /ops, beside the demo players."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,14 @@ class Stack:
         attributes = {each["Name"]: each.get("Value", "") for each in made["User"]["Attributes"]}
         return attributes["sub"]
 
+    def sign_up_operator(self, user: str = OPERATOR, group: str = "operators") -> str:
+        """Makes a user who may operate the game, or with the group `support` look at it."""
+        player_id = self.sign_up(user)
+        self.cognito.admin_add_user_to_group(
+            UserPoolId=self.outputs.UserPoolId, Username=user, GroupName=group
+        )
+        return player_id
+
     def token(self, user: str, password: str = PASSWORD) -> str:
         """An access token of a user, by USER_PASSWORD_AUTH as the clients do."""
         return self._sign_in(user, password)["AccessToken"]
@@ -265,7 +275,11 @@ def running_stack(
                     run_id=run_id,
                     origins=values["AllowedOrigins"],
                     bridge=bridge,
-                    demo={"names": [*demo_players], "password": PASSWORD},
+                    demo={
+                        "names": [*demo_players],
+                        "operators": [OPERATOR],
+                        "password": PASSWORD,
+                    },
                 )
             )
             done.note = f"MiniStack {emulator.version()}"

@@ -25,11 +25,13 @@ export function config() {
   return loaded;
 }
 
-/** The players of `make run`: {names, password}; null elsewhere. */
+/** The players (on /ops, the operators) of `make run`: {names, password}; null elsewhere. */
 export async function demoPlayers() {
   if ((await config()).stage !== "local") return null;
   const answer = await fetch(new URL("/_heist/players", location.origin)).catch(() => null);
-  return answer?.ok ? answer.json() : null;
+  if (!answer?.ok) return null;
+  const { names, operators, password } = await answer.json();
+  return { names: PAGE === "ops" ? operators : names, password };
 }
 
 /** A refused sign-in; the message is for the person. */

@@ -247,7 +247,7 @@ export function SignIn({ lead }) {
     return html`
       ${demo.data && html`
         <fieldset disabled=${busy}>
-          <legend>Play as</legend>
+          <legend>Sign in as</legend>
           <div class="people">
             ${demo.data.names.map((name) => html`
               <button key=${name} onClick=${() => attempt(() => account.signIn(name, demo.data.password))}>
