@@ -87,6 +87,7 @@ def test_a_players_whole_story_is_in_one_answer(played: Game) -> None:
         "tokens": 0,
         "totalEarned": 1,
         "totalSpent": 1,
+        "tokensGranted": 0,
         "lastEarnedAt": "2026-11-22T12:00:03.117Z",
         "lastSpentAt": "2026-11-22T12:01:03.117Z",
         "points": {"2026-11": 1000},

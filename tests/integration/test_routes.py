@@ -205,10 +205,10 @@ def play_everything(game: Game) -> None:
         event = api_event(
             function,
             "alice",
-            body={"targetUserId": "bob"},
+            body={"targetUserId": "bob", "delta": 1, "reason": "a test"},
             path={"targetUserId": "bob", "userId": "alice"},
             source_ip=IP,
-            headers=bearer,
+            headers={**bearer, "idempotency-key": function},
         )
         assert game.request(function, event).status == 200
     event = execute_event("alice", NAME, source_ip=IP)
