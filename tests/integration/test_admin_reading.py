@@ -79,6 +79,7 @@ def test_a_players_whole_story_is_in_one_answer(played: Game) -> None:
         "name": "Alice",
         "email": "alice@example.com",
         "locale": None,
+        "suppressed": None,
         "emailOptOut": False,
         "blocked": False,
         "blockedAt": None,

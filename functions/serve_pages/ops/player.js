@@ -59,6 +59,7 @@ const State = ({ of: player }) => html`
     <${Facts} of=${[
       ["Id", html`<code>${player.userId}</code>`],
       ["Mail", player.email ? html`<bdi>${player.email}</bdi>${player.emailOptOut ? " (opted out)" : ""}` : "none"],
+      ["No mail", player.suppressed && html`since <${At} at=${player.suppressed.at} />: ${player.suppressed.reason.toLowerCase()}`],
       ["Language", player.locale],
       ["Tokens", `${number(player.tokens)} (${number(player.totalEarned)} earned, ${number(player.totalSpent)} spent, ${number(player.tokensGranted)} granted)`],
       ["Points", html`${Object.entries(player.points).map(([season, points]) => html`<span class="season" key=${season}>${season}: ${number(points)}</span>`)}${Object.keys(player.points).length ? "" : "none"}`],
