@@ -36,9 +36,9 @@ MAY_LOAD = {
     "pydantic": EVERY - WITHOUT_MODELS,
 }
 """Which functions may load what takes long to load; what takes longest, none."""
-MOST_MODULES = 60
+MOST_MODULES = 66
 """Of ours and of packages. Execute, for which somebody waits, has fewer."""
-MOST_MODULES_OF_EXECUTE = 50
+MOST_MODULES_OF_EXECUTE = 53
 SEQUENTIAL_CALLS = {
     "execute_heist": (3, 2),
     "check_target": (2, 1),
