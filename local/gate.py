@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMap
 from dataclasses import dataclass
 from typing import Any
 
+from local.mailbox import FRAME_POLICY, PAGE_POLICY, SentMail, frame, page
+
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
@@ -23,6 +25,7 @@ RUN = "/_heist/run"
 DEMO = "/_heist/players"
 """Where it tells the pages as whom they may offer to sign in."""
 MAILS = "/_heist/mails"
+MAILBOX = "/_heist/mailbox"
 """Where it shows the requests to send a mail: the emulator's own mailbox has no headers."""
 
 _OWN_NAMES = ("localhost", "127.0.0.1", "[::1]")
@@ -52,7 +55,7 @@ class Gate:
     origins: Collection[str]
     run_id: str
     demo: Mapping[str, object]
-    mails: Sequence[object]
+    mails: Sequence[Mapping[str, Any]]
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -79,10 +82,23 @@ class Gate:
             await answer(send, 200, self.demo)
         elif request.path == MAILS:
             await answer(send, 200, self.mails)
+        elif request.path.startswith(MAILBOX):
+            await self.show_mails(request.path.removeprefix(MAILBOX), send)
         elif _API.fullmatch(request.path) and headers.get("origin") in self.origins:
             await self.inner(scope, receive, readable_by(headers["origin"], send))
         else:
             await self.inner(scope, receive, send)
+
+    async def show_mails(self, path: str, send: Send) -> None:
+        """The mailbox, or the one mail that `/NUMBER` names."""
+        mails = [SentMail.of(kept) for kept in self.mails]
+        number = path.removeprefix("/")
+        if not path:
+            await answer_html(send, page(mails), PAGE_POLICY)
+        elif number.isdecimal() and int(number) < len(mails):
+            await answer_html(send, frame(mails[int(number)]), FRAME_POLICY)
+        else:
+            await answer(send, 404, {"message": "Not Found"})
 
     def refusal(self, request: "Request") -> str | None:
         """Why a request may not come in; None if it may."""
@@ -180,11 +196,23 @@ def readable_by(origin: str, send: Send) -> Send:
 
 async def answer(send: Send, status: int, body: object) -> None:
     """Sends a JSON answer."""
-    content = json.dumps(body).encode()
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", str(len(content)).encode()),
-        (b"cache-control", b"no-store"),
-    ]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await _send(send, status, json.dumps(body), {"content-type": "application/json"})
+
+
+async def answer_html(send: Send, body: str, policy: str) -> None:
+    """Sends a page that may do what its Content-Security-Policy says."""
+    headers = {
+        "content-type": "text/html; charset=utf-8",
+        "content-security-policy": policy,
+        "referrer-policy": "no-referrer",
+        "x-content-type-options": "nosniff",
+    }
+    await _send(send, 200, body, headers)
+
+
+async def _send(send: Send, status: int, body: str, headers: Mapping[str, str]) -> None:
+    content = body.encode("utf-8", "replace")
+    sent = {**headers, "content-length": str(len(content)), "cache-control": "no-store"}
+    raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in sent.items()]
+    await send({"type": "http.response.start", "status": status, "headers": raw})
     await send({"type": "http.response.body", "body": content})

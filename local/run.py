@@ -14,6 +14,7 @@ from dataclasses import asdict
 from local.console import ProblemError, say, show, step
 from local.deployment import LOCAL_PARAMETERS, chosen_parameters, template_parameters
 from local.emulator import LOOPBACK, bridge_addresses
+from local.gate import MAILBOX
 from local.logs import Follower
 from local.players import (
     POINTS,
@@ -179,7 +180,8 @@ def show_ways_in(stack: Stack, parameters: Mapping[str, str]) -> None:
     show(f"Play     {stack.outputs.ApiUrl}/play")
     show(f"Operate  {stack.outputs.ApiUrl}/ops")
     show(f"API      {api}")
-    show('Mails    make mails          Logs  make logs          AWS   eval "$(make -s env)"')
+    show(f"Mails    {stack.outputs.Endpoint}{MAILBOX}")
+    show('         as text: make mails  Logs  make logs          AWS   eval "$(make -s env)"')
     show()
     show(f"Players  points, + tokens; password {PASSWORD}; {OPERATOR} operates")
     for half in (players[:5], players[5:]):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any
 
 from hypercorn.asyncio import serve  # type: ignore[import-not-found]
 from hypercorn.config import Config  # type: ignore[import-not-found]
@@ -47,7 +48,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     lambda_svc.acquire_worker = acquire_worker
     eventbridge._dispatch_to_lambda = invoke_for_event  # noqa: SLF001 - see there
-    mails: list[object] = []
+    mails: list[dict[str, Any]] = []
     ses_v2.handle_request = keeping_mails(ses_v2.handle_request, mails)
     port = int(os.environ["GATEWAY_PORT"])
     config = Config()
@@ -59,7 +60,7 @@ def main() -> None:
     asyncio.run(serve(gate, config, mode="asgi"))
 
 
-def keeping_mails(handle: Handler, mails: list[object]) -> Handler:
+def keeping_mails(handle: Handler, mails: list[dict[str, Any]]) -> Handler:
     """Adds each request to send a mail that was accepted to `mails`, and when that was.
 
     MiniStack's own mailbox has no headers, tags and configuration set.

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from local.stack import PASSWORD, Stack
 from tests.browser.conftest import OURS
@@ -145,3 +145,47 @@ def test_the_emulator_listens_on_loopback_addresses_only(world: World) -> None:
     for address in own - {"127.0.0.1", "127.0.1.1", "::1"}:
         with pytest.raises(OSError, match=r"refused|unreachable|timed out"):
             socket.create_connection((address, port), timeout=2)
+
+
+@pytest.mark.parametrize("path", ["/play", "/ops"])
+def test_a_link_on_a_foreign_page_leads_to_a_page_of_ours(
+    page: Page, elsewhere: int, world: World, path: str
+) -> None:
+    page.goto(f"http://evil.example:{elsewhere}/")
+    page.evaluate("address => { location.href = address }", world.outputs["ApiUrl"] + path)
+    page.wait_for_url(f"**{path}")
+    expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_a_foreign_page_neither_frames_nor_posts_to_nor_reads_a_page_of_ours(
+    page: Page, elsewhere: int, world: World
+) -> None:
+    page.goto(f"http://evil.example:{elsewhere}/")
+    play = world.outputs["ApiUrl"] + "/play"
+    statuses = []
+    page.on("response", lambda response: statuses.append((response.url, response.status)))
+    read = page.evaluate(
+        """async address => {
+          const frame = document.createElement('iframe')
+          const loaded = new Promise(done => { frame.onload = done; setTimeout(done, 3000) })
+          frame.src = address
+          document.body.append(frame)
+          await loaded
+          return fetch(address).then(answer => answer.text(), () => 'nothing')
+        }""",
+        play,
+    )
+    assert read == "nothing"
+    assert set(statuses) == {(play, 403)}
+    page.evaluate(
+        """address => {
+          const form = document.createElement('form')
+          form.method = 'POST'
+          form.action = address
+          document.body.append(form)
+          form.submit()
+        }""",
+        play,
+    )
+    page.wait_for_url(play)
+    assert "Not let in" in page.content()

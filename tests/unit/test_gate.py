@@ -205,3 +205,33 @@ def test_the_gate_shows_what_ses_was_asked_to_send_but_not_to_other_pages() -> N
     assert json.loads(sent[1]["body"]) == MAILS
     sent, _ = ask("GET", "/_heist/mails", browser("cross-site", Origin=EVIL))
     assert sent[0]["status"] == 403
+
+
+KEPT = {"sentAt": 1795348800.0, "request": {
+    "FromEmailAddress": "heists@example.com",
+    "Destination": {"ToAddresses": ["alice@example.com"]},
+    "Content": {"Simple": {"Subject": {"Data": "Hi"},
+                           "Body": {"Text": {"Data": "Hi"}, "Html": {"Data": "<p>Hi"}}}},
+}}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        *(("", 200), ("/0", 200)),
+        *(("/1", 404), ("/-1", 404), ("/x", 404), ("/0/0", 404), ("es", 404), ("/%30", 404)),
+    ],
+)
+def test_the_mailbox_shows_mails_that_may_run_nothing(
+    monkeypatch: pytest.MonkeyPatch, path: str, status: int
+) -> None:
+    monkeypatch.setattr("tests.unit.test_gate.MAILS", [KEPT])
+    sent, came_in = ask("GET", f"/_heist/mailbox{path}", {})
+    assert (sent[0]["status"], came_in) == (status, False)
+    if status == 200:
+        headers = dict(sent[0]["headers"])
+        policy = headers[b"content-security-policy"].decode()
+        assert "default-src 'none'" in policy
+        assert "script-src" not in policy
+        assert policy.startswith("sandbox allow-popups") == (path == "/0")
+    assert not comes_in("GET", f"/_heist/mailbox{path}", {"Sec-Fetch-Site": "cross-site"})

@@ -2,14 +2,17 @@
 
 import webbrowser
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from local.console import ProblemError
-from local.mails import SentMail, lines_of, open_mails
-from local.stack import Stack
+from local.mailbox import SentMail, frame, page
+from local.mails import lines_of, open_mails
+
+if TYPE_CHECKING:
+    from local.stack import Stack
 
 HOSTILE = '</iframe><script>alert(1)</script>"'
 
@@ -38,16 +41,7 @@ def request(**changes: object) -> dict[str, Any]:
     }
 
 
-class Mailbox:
-    def __init__(self, *requests: dict[str, Any]) -> None:
-        self.requests = requests
-
-    def mail_requests(self) -> list[dict[str, Any]]:
-        return [{"sentAt": 1795348800.0, "request": each} for each in self.requests]
-
-    @property
-    def stack(self) -> Stack:
-        return cast("Stack", self)
+STACK = cast("Stack", SimpleNamespace(outputs=SimpleNamespace(Endpoint="http://127.0.0.1:1")))
 
 
 def test_a_mail_is_shown_with_headers_and_tags_in_eighty_columns() -> None:
@@ -72,8 +66,8 @@ def test_a_mail_is_shown_with_headers_and_tags_in_eighty_columns() -> None:
 
 
 @pytest.mark.parametrize("found", [True, False])
-def test_the_html_is_opened_in_a_browser_or_said_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: bool
+def test_the_mailbox_is_opened_in_a_browser_or_said_where_it_is(
+    monkeypatch: pytest.MonkeyPatch, found: bool
 ) -> None:
     opened: list[str] = []
 
@@ -83,26 +77,41 @@ def test_the_html_is_opened_in_a_browser_or_said_where_it_is(
             return found
 
     monkeypatch.setattr(webbrowser, "get", Browser)
-    folder = tmp_path / "mails"
-    mailbox = Mailbox(request(), request())
     if found:
-        open_mails(mailbox.stack, folder)
+        open_mails(STACK)
     else:
-        with pytest.raises(ProblemError, match=r"no browser.*index\.html"):
-            open_mails(mailbox.stack, folder)
-    assert opened == [(folder / "index.html").as_uri()]
-    page = (folder / "index.html").read_text("utf-8")
-    assert page.count("<iframe sandbox src=") == 2
-    assert "<script>" not in page
-    assert (folder / "2.html").read_text("utf-8") == "<!doctype html><p>Hi"
+        with pytest.raises(ProblemError, match=r"no browser.*/_heist/mailbox"):
+            open_mails(STACK)
+    assert opened == ["http://127.0.0.1:1/_heist/mailbox"]
 
 
-def test_a_machine_without_any_browser_is_said_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_without_any_browser_is_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
     def none() -> object:
         raise webbrowser.Error("could not locate runnable browser")
 
     monkeypatch.setattr(webbrowser, "get", none)
     with pytest.raises(ProblemError, match="no browser"):
-        open_mails(Mailbox().stack, tmp_path / "mails")
+        open_mails(STACK)
+
+
+def test_the_mailbox_escapes_what_others_wrote_and_frames_each_mail() -> None:
+    sent = SentMail.of({"sentAt": 1795348800.0, "request": request()})
+    shown = page([sent, sent])
+    assert shown.count("<iframe sandbox=") == 2
+    assert "<script>" not in shown
+    assert shown.index("mailbox/1") < shown.index("mailbox/0")
+    address = f"https://api.example/{'x' * 100}"
+    assert f'&lt;<a href="{address}" target="_blank" rel="noreferrer">{address}</a>&gt;' in shown
+
+
+@pytest.mark.parametrize(
+    ("written", "framed"),
+    [
+        ("<html><head><title>", '<html><head><base target="_blank"><title>'),
+        ("<!doctype html><p>Hi", '<!doctype html><p>Hi<base target="_blank">'),
+    ],
+)
+def test_links_of_a_mail_open_outside_its_frame(written: str, framed: str) -> None:
+    mail = request()
+    mail["Content"]["Simple"]["Body"]["Html"]["Data"] = written
+    assert frame(SentMail.of({"sentAt": 0, "request": mail})) == framed
