@@ -250,6 +250,16 @@ def test_a_mail_that_is_none_of_ours_is_counted_and_changes_nothing(
     assert len(sent.events_queue) == 0
 
 
+def test_a_notice_without_a_mail_is_none_of_ours_either(sent: Game, log: StringIO) -> None:
+    """Such as one of a token from before tokens had mails."""
+    for item in sent.everything():
+        if keys.kind_of(item) is keys.Kind.NOTICE:
+            sent.put({name: each for name, each in item.items() if name != "mailState"})
+    take(sent, told(sent))
+    assert counted(log)["MailsNotOurs"] == 1
+    assert reason(sent) is None
+
+
 def test_an_event_of_another_shape_is_kept_for_a_look(sent: Game) -> None:
     event = told(sent)
     event["detail"]["bounce"].pop("bounceType")

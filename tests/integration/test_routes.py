@@ -214,6 +214,7 @@ def play_everything(game: Game) -> None:
     event = execute_event("alice", NAME, source_ip=IP)
     assert game.request("execute_heist", event).status == 400
     game.call("record_mail_feedback", sample("record_mail_feedback"))
+    game.call("send_digests", sample("send_digests"))
     link = sample("unsubscribe")
     link["pathParameters"] = {"token": game.links.to("alice", "token").rpartition("/")[2]}
     assert game.call("unsubscribe", link)["statusCode"] == 200
@@ -277,7 +278,8 @@ def test_every_function_logs_one_line_of_what_it_did(game: Game, log: StringIO) 
     by_function = {line["function"]: line for line in lines}
     assert set(by_function) == set(FUNCTIONS) - {"seed_point_types", "audit_table", "send_digests"}
     for line in lines:
-        assert line["message"] in ("request", "event", "batch", "sweep", "leaderboard")
+        kinds = ("request", "event", "batch", "sweep", "leaderboard", "digests")
+        assert line["message"] in kinds
         assert line["ms"] >= 0
     robbed = next(line for line in lines if line.get("points") == 40)
     assert (robbed["caller"], robbed["target"], robbed["status"]) == ("alice", "bob", 200)

@@ -135,6 +135,7 @@ def test_a_heist_and_what_it_led_to_are_counted(game: Game, log: StringIO) -> No
         "OwedAfterSweep": 0,
         "InboxItems": 2,
         "MailsSent": 2,
+        "MailsSuppressed": 1,  # of the token, of which nobody wants to hear by default
     }
 
 
@@ -298,8 +299,9 @@ def unreachable(operation: str, request: object) -> None:
 
 def test_the_audit_finds_nothing_wrong_with_what_was_played(game: Game, log: StringIO) -> None:
     heist_requested(game, "request-5")
+    there = len(game.everything())
     counts = game.call("audit_table", sample("audit_table"))
-    assert counts == {"items": len(game.everything()), "violations": 0}
+    assert counts == {"items": there, "violations": 0}
     assert [line["message"] for line in lines_of(log) if line["function"] == "audit_table"] == [
         "audit"
     ]

@@ -379,9 +379,9 @@ class Store:
             self._table.update_if(await_digest(player_id, position, tomorrow, unless_gone=False))
 
     def named_mail(self, name: "MailName") -> MailRecord | None:
-        """How far a mail about an event is; None if there is no notice of it. Raises Malformed."""
+        """How far a mail about an event is; None if there is none. Raises Malformed."""
         item = self._table.get(_notice_of(name))
-        return None if item is None else inbox_items.mail_record_from(item)
+        return inbox_items.mail_record_from(item) if item and "mailState" in item else None
 
     def record_feedback(
         self,
