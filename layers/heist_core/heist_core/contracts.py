@@ -15,7 +15,6 @@ from pydantic import (
     model_validator,
 )
 
-from .domain.action import MOST_TOKENS_GRANTED, reason_from
 from .domain.errors import InvalidInput, Issue
 from .domain.player import Preferences, canonical_player_id
 from .domain.preferences import EMAIL_CHOICES
@@ -214,6 +213,8 @@ class PreferencesRequest(Wire):
 
 
 def _reason(value: object) -> str:
+    from .domain.action import reason_from  # of operators' requests alone
+
     if not isinstance(value, str):
         raise ValueError("must be a string")
     return reason_from(value)
@@ -223,6 +224,8 @@ Reason = Annotated[str, BeforeValidator(_reason)]
 
 
 def _tokens(value: object) -> int:
+    from .domain.action import MOST_TOKENS_GRANTED
+
     if type(value) is not int or not 1 <= value <= MOST_TOKENS_GRANTED:
         raise ValueError(f"must be an integer from 1 to {MOST_TOKENS_GRANTED}")
     return value

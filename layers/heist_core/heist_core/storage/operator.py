@@ -11,7 +11,7 @@ from heist_core.domain.player import Player
 from heist_core.domain.reversal import Reversal
 from heist_core.domain.times import to_iso
 
-from . import board, items, keys, player_items
+from . import items, keys, player_items
 from .attributes import expiry, integer, moment, required
 from .keys import Kind
 from .transactions import change_player, change_points
@@ -265,6 +265,8 @@ def forget(item: Item, player_id: str) -> Forgetting | None:
             named |= {"referralId"} if item.get("referrerId") == player_id else set()
             return _without(key, sorted(named & item.keys()), "referrals")
         case Kind.BOARD:
+            from . import board  # no function erases anybody
+
             request = board.without_player(item, player_id)
             return None if request is None else Redaction("closed leaderboards", key, request)
         case (
