@@ -87,7 +87,7 @@ def test_no_request_gets_an_answer_that_the_document_does_not_allow(
     )
     assert done.returncode == 0, done.stdout[-10_000:] + done.stderr[-2_000:]
     paths = yaml.safe_load(OPENAPI.read_text("utf-8"))["paths"].values()
-    routes = sum(map(len, paths))
+    routes = sum(len(methods.keys() - {"parameters"}) for methods in paths)
     assert f"{routes} selected / {routes} total" in done.stdout
     answers = Counter(
         map(kind_of_answer, json.loads((tmp_path / "requests.har").read_text())["log"]["entries"])
