@@ -39,10 +39,13 @@ TURNED_AWAY = ("400 malformed", "401", "403", "404", "405", "413")
 
 
 def kind_of_answer(entry: Mapping[str, Any]) -> str:
-    """The status; a 400 of the validation apart from one by which the rules refuse a heist."""
-    response = entry["response"]
-    malformed = response["status"] == 400 and "errors" in json.loads(response["content"]["text"])
-    return "400 malformed" if malformed else str(response["status"])
+    """The status; a 400 of the validation apart from one by which the rules refuse a heist, and a
+    404 of what was looked for from one of the gateway."""
+    status, text = entry["response"]["status"], entry["response"]["content"].get("text", "")
+    if status == 400 and "errors" in json.loads(text):
+        return "400 malformed"
+    nothing = status == 404 and '"error":"NOT_FOUND"' in text
+    return "404 nothing there" if nothing else str(status)
 
 
 @pytest.mark.slow
