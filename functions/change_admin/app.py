@@ -7,17 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from heist_core import wiring
-from heist_core.contracts import (
-    Asked,
-    GrantRequest,
-    PlayerPath,
-    ReverseRequest,
-    SettingsRequest,
-    invalid,
-    parse,
-    parse_body,
-    parse_idempotency_key,
-)
+from heist_core.contracts import invalid, parse, parse_body, parse_idempotency_key
 from heist_core.domain.action import Action, Change, Remember
 from heist_core.domain.errors import (
     Conflict,
@@ -36,6 +26,13 @@ from heist_core.http.api import (
     error_response,
     only_operators,
     to_json,
+)
+from heist_core.operator_contracts import (
+    Asked,
+    GrantRequest,
+    PlayerPath,
+    ReverseRequest,
+    SettingsRequest,
 )
 from heist_core.settings import InvalidSettings
 from heist_core.use_cases.answer_once import Told

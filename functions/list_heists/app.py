@@ -1,12 +1,13 @@
 """GET /api/heist/heists and /api/heist/heists/{heistId}"""
 
 from heist_core import wiring
-from heist_core.contracts import HeistsQuery, parse
+from heist_core.contracts import parse
 from heist_core.domain.errors import NotFound
 from heist_core.domain.history import Entry, Role
 from heist_core.domain.times import season_of, to_iso
 from heist_core.http.api import Body, Request, Response, api_handler
 from heist_core.http.cursors import cursor_of, position_in, refused
+from heist_core.query_contracts import HeistsQuery
 
 _LONGEST_ID = 128
 

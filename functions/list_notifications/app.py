@@ -1,10 +1,11 @@
 """GET /api/heist/notifications"""
 
 from heist_core import wiring
-from heist_core.contracts import NotificationsQuery, parse
+from heist_core.contracts import parse
 from heist_core.domain.notices import InboxItem, message_of
 from heist_core.domain.times import to_iso
 from heist_core.http.api import Body, Request, Response, api_handler
+from heist_core.query_contracts import NotificationsQuery
 from heist_core.texts import texts_for
 
 

@@ -1,8 +1,9 @@
 """GET /api/heist/targets"""
 
 from heist_core import wiring
-from heist_core.contracts import TargetsQuery, parse
+from heist_core.contracts import parse
 from heist_core.http.api import Request, Response, api_handler
+from heist_core.query_contracts import TargetsQuery
 
 
 @api_handler("list_targets", wiring.rate_limit)

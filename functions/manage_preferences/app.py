@@ -1,9 +1,10 @@
 """GET and PUT /api/heist/preferences"""
 
 from heist_core import wiring
-from heist_core.contracts import PreferencesRequest, parse_body
+from heist_core.contracts import parse_body
 from heist_core.domain.times import to_iso
 from heist_core.http.api import Request, Response, api_handler
+from heist_core.player_contracts import PreferencesRequest
 from heist_core.use_cases.manage_preferences import Shown
 
 

@@ -1,8 +1,9 @@
 """POST /api/heist/notifications/read"""
 
 from heist_core import wiring
-from heist_core.contracts import MarkReadRequest, parse_body
+from heist_core.contracts import parse_body
 from heist_core.http.api import Request, Response, api_handler
+from heist_core.player_contracts import MarkReadRequest
 
 
 @api_handler("mark_notifications_read")

@@ -1,11 +1,13 @@
 """GET below /api/heist/admin: players, heists, actions, settings, dead letters, audit"""
 
 from heist_core import wiring
-from heist_core.contracts import PageQuery, PlayerPath, parse
+from heist_core.contracts import parse
 from heist_core.domain.errors import NotFound
 from heist_core.domain.times import from_iso
 from heist_core.http.api import Request, Response, api_handler, only_operators
 from heist_core.http.cursors import cursor_of, position_in, refused
+from heist_core.operator_contracts import PlayerPath
+from heist_core.query_contracts import PageQuery
 
 _LONGEST_ID = 128
 

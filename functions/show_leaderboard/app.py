@@ -1,11 +1,12 @@
 """GET /api/heist/leaderboard and /api/heist/leaderboard/around"""
 
 from heist_core import wiring
-from heist_core.contracts import AroundQuery, LeaderboardQuery, parse
+from heist_core.contracts import parse
 from heist_core.domain.board import PLACES_KEPT, Place
 from heist_core.domain.times import from_iso, season_of, to_iso
 from heist_core.http.api import Body, Request, Response, api_handler
 from heist_core.http.cursors import cursor_of, position_in, refused
+from heist_core.query_contracts import AroundQuery, LeaderboardQuery
 from heist_core.use_cases.show_leaderboard import PinGoneError
 
 _CLOSED = "closed"

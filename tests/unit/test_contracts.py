@@ -11,8 +11,6 @@ from pydantic import BaseModel
 
 from heist_core.contracts import (
     ExecuteRequest,
-    MarkReadRequest,
-    NotificationsQuery,
     TargetPath,
     parse,
     parse_body,
@@ -22,6 +20,8 @@ from heist_core.contracts import (
 from heist_core.domain.errors import InvalidInput, Issue
 from heist_core.domain.times import to_iso
 from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
+from heist_core.player_contracts import MarkReadRequest
+from heist_core.query_contracts import NotificationsQuery
 from tests.builders import MILLISECOND, NOW, sample
 
 CURSOR = "0000000012-0a1b2c3d"

@@ -15,7 +15,7 @@ from .clock import Clock
 from .retry import until_uncontended
 
 if TYPE_CHECKING:
-    from heist_core.contracts import PreferencesRequest
+    from heist_core.player_contracts import PreferencesRequest
     from heist_core.settings import LiveSettings
     from heist_core.storage.store import Store
 

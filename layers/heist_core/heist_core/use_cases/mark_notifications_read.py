@@ -11,7 +11,7 @@ from .clock import Clock
 from .retry import until_uncontended
 
 if TYPE_CHECKING:
-    from heist_core.contracts import MarkReadRequest
+    from heist_core.player_contracts import MarkReadRequest
     from heist_core.storage.store import Store
 
 
