@@ -532,7 +532,11 @@ class StressRun:
         """Snapshots of all players in one transaction: conserved, and nothing negative."""
         while not over.wait(0.2):
             least = self._points_known
-            keys = [{"pk": {"S": f"PLAYER#{who}"}, "sk": {"S": "STATE"}} for who in PLAYERS]
+            keys = [
+                {"pk": {"S": f"PLAYER#{who}"}, "sk": {"S": sort}}
+                for who in PLAYERS
+                for sort in ("STATE", "SEASONS")
+            ]
             try:
                 found = self.engine.client.transact_get_items(
                     TransactItems=[{"Get": {"TableName": self.table, "Key": key}} for key in keys]

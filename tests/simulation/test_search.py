@@ -20,7 +20,7 @@ def test_no_seed_finds_a_deviation_and_the_seeds_see_every_answer() -> None:
     assert set(tally.answers) >= CODES, tally.report()
     assert tally.commits["switches"] >= SEEDS // 10, tally.report()
     assert tally.operations["locked switches"] > 0, tally.report()
-    assert tally.commits["successes"] >= 2 * SEEDS, tally.report()
+    assert tally.commits["successes"] >= 1.5 * SEEDS, tally.report()
 
 
 def test_a_seed_repeats_exactly() -> None:
