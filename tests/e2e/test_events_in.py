@@ -51,6 +51,8 @@ def test_a_referral_is_one_token_and_one_notification(world: World) -> None:
         "heistId",
         "type",
         "message",
+        "messageKey",
+        "params",
         "metadata",
         "read",
         "readAt",

@@ -74,8 +74,9 @@ def test_a_blocked_player_is_kept_out_until_unblocked(world: World, desk: Desk) 
     robber.rob(victim)
 
     story = desk("player", robber.id)
-    assert [entry["what"] for entry in story["actions"]] == ["unblock", "block"]
-    assert len(story["heists"]) == 1
+    actions = [entry["what"] for entry in story["timeline"] if entry["kind"] == "action"]
+    assert actions == ["unblock", "block"]
+    assert [entry["kind"] for entry in story["timeline"]].count("heist") == 1
 
 
 def test_an_erased_player_is_gone_for_everybody_and_the_table_is_sound(
