@@ -141,6 +141,7 @@ def install(target: Path, python: str, architecture: str) -> None:
 
 def trim(target: Path) -> None:
     """Drops what no function reads: it would cost each cold start its milliseconds."""
+    shutil.rmtree(target / "aws_lambda_powertools" / "event_handler")  # 3 MB; http/api.py routes
     data = target / "botocore" / "data"
     for folder in (path for path in data.iterdir() if path.is_dir()):
         if folder.name not in OPERATIONS:
