@@ -108,7 +108,7 @@ def answer(operation: str, request: dict[str, Any]) -> Mapping[str, Any]:
         case "Query" | "Scan":
             return _found(request)
         case "GetSecretValue":
-            return {"SecretString": '{"key": "k", "old": []}'}
+            return {"SecretString": json.dumps({"key": "k" * 64, "old": []})}
         case "UpdateItem":
             return _update(request)
         case "TransactWriteItems" | "PutItem":
