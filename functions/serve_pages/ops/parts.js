@@ -49,7 +49,7 @@ export function Shown({ of, what, title, draw }) {
   return html`
     ${title && of.data === undefined && html`<h1>${title}</h1>`}
     ${of.error && html`<${Failed} error=${of.error} again=${of.again} />`}
-    ${!of.data && !of.error && html`<${Loading} what=${what} />`}
+    ${of.data === undefined && !of.error && html`<${Loading} what=${what} />`}
     ${of.data !== undefined && draw(of.data)}
   `;
 }
