@@ -1,44 +1,15 @@
 """How /play looks and reads: narrow, wide, light, dark, with hostile names, and to axe."""
 
-import importlib.resources
 import json
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 from playwright.sync_api import BrowserContext, ViewportSize, expect
 
 from tests.browser.conftest import Meet, Person, Tab
+from tests.browser.looks import HOSTILE, WIDTHS, overflow, violations
 
-AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-HOSTILE = {
-    "script": "<script>document.title='owned'</script>",
-    "image": '"><img src=x onerror="document.title=1">',
-    "long": "W" * 100,
-    "right-to-left": "مرحبا بالعالم שלום",
-    "emoji": "👩‍👩‍👧‍👦🏴‍☠️💰" * 8,
-}
 SECTIONS = ("Home", "Targets", "History", "Leaderboard", "Inbox", "Preferences")
-WIDTHS = {"narrow": 320, "wide": 1280}
-
-
-def violations(tab: Tab) -> list[Any]:
-    """What axe finds, in short. Evaluated from outside, so the page's policy stays as it is."""
-    tab.page.evaluate(AXE)
-    found = tab.page.evaluate("axe.run()")["violations"]
-    return [
-        (each["id"], [node["html"][:150] + str(node["failureSummary"]) for node in each["nodes"]])
-        for each in found
-    ]
-
-
-def overflow(tab: Tab) -> list[str]:
-    """Elements that stick out at the side."""
-    found: list[str] = tab.page.evaluate("""() =>
-      [...document.querySelectorAll('body *')]
-        .filter(each => each.getBoundingClientRect().right > innerWidth + 1
-          && !each.closest('pre, .visually-hidden, .skip'))
-        .map(each => each.outerHTML.slice(0, 200))""")
-    return found
 
 
 @pytest.fixture(scope="module")

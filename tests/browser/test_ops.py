@@ -1,6 +1,5 @@
 """The operators' room as an operator uses it: look, try, confirm, and nothing by accident."""
 
-import importlib.resources
 import json
 import re
 from typing import Any, Literal
@@ -10,17 +9,9 @@ from playwright.sync_api import Locator, Request, Route, ViewportSize, expect
 
 from local.stack import PASSWORD, Stack
 from tests.browser.conftest import Tab
+from tests.browser.looks import HOSTILE, WIDTHS, overflow, violations
 from tests.e2e.world import Player, World, eventually, unique
 
-AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-HOSTILE = {
-    "script": "<script>document.title='owned'</script>",
-    "image": '"><img src=x onerror="document.title=1">',
-    "long": "W" * 100,
-    "right-to-left": "مرحبا بالعالم שלום",
-    "emoji": "👩‍👩‍👧‍👦🏴‍☠️💰" * 8,
-}
-WIDTHS = {"narrow": 320, "wide": 1280}
 SCREENS = {
     "": "Search",
     "settings": "Settings",
@@ -29,26 +20,6 @@ SCREENS = {
     "audit": "Audit",
     "actions": "Actions",
 }
-
-
-def violations(tab: Tab) -> list[Any]:
-    """What axe finds, in short."""
-    tab.page.evaluate(AXE)
-    found = tab.page.evaluate("axe.run()")["violations"]
-    return [
-        (each["id"], [node["html"][:150] + str(node["failureSummary"]) for node in each["nodes"]])
-        for each in found
-    ]
-
-
-def overflow(tab: Tab) -> list[str]:
-    """Elements that stick out at the side."""
-    found: list[str] = tab.page.evaluate("""() =>
-      [...document.querySelectorAll('body *')]
-        .filter(each => each.getBoundingClientRect().right > innerWidth + 1
-          && !each.closest('pre, .visually-hidden, .skip, thead'))
-        .map(each => each.outerHTML.slice(0, 200))""")
-    return found
 
 
 def region(tab: Tab, name: str) -> Locator:
