@@ -1,6 +1,5 @@
 """The items of daily digests: which are due, what they hold, and how far they are."""
 
-import heapq
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import date, datetime
@@ -29,24 +28,8 @@ class DigestStore:
         self._table = table
 
     def due(self, moment: datetime) -> Iterator[str]:
-        """Players for whom something waits since that moment or longer, the first due first.
-
-        By an index that is a moment behind.
-        """
-        queues = [
-            self._table.query(
-                {
-                    "IndexName": "owed",
-                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince <= :moment",
-                    "ExpressionAttributeValues": to_wire(
-                        {":bucket": bucket, ":moment": to_iso(moment)}
-                    ),
-                }
-            )
-            for bucket in keys.DIGEST_BUCKETS
-        ]
-        for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
-            yield keys.id_of(entry)
+        """Players for whom something waits since that moment or longer, the first due first."""
+        return map(keys.id_of, self._table.marked(keys.DIGEST_BUCKETS, to_iso(moment)))
 
     def state(self, player_id: str) -> Digest:
         item = self._table.get(keys.digest(player_id))

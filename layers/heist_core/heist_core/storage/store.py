@@ -3,7 +3,6 @@
 Every method raises what `table` does: Contention, Misconfigured, Unavailable.
 """
 
-import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, wait
 from dataclasses import replace
@@ -449,19 +448,7 @@ class Store:
         return self._marked([keys.HELD_BUCKET], moment)
 
     def _marked(self, buckets: Sequence[str], moment: datetime) -> Iterator[OwedRecord]:
-        queues = [
-            self._table.query(
-                {
-                    "IndexName": "owed",
-                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince < :before",
-                    "ExpressionAttributeValues": to_wire(
-                        {":bucket": bucket, ":before": to_iso(moment)}
-                    ),
-                }
-            )
-            for bucket in buckets
-        ]
-        for entry in heapq.merge(*queues, key=lambda entry: str(entry["owedSince"])):
+        for entry in self._table.marked(buckets, to_iso(moment - timedelta(milliseconds=1))):
             key = keys.key_of(entry)
             item = self._table.get(key)
             if item is not None and item.get("owedBucket") == entry["owedBucket"]:

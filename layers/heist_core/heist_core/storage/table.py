@@ -9,6 +9,7 @@ Every method may raise:
 Any other error of DynamoDB is a defect and passes through.
 """
 
+import heapq
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -142,6 +143,23 @@ class Table:
         """Every item that a query finds, read page by page as far as asked for."""
         for page in self._pages(self._client.query, request):
             yield from map(from_wire, page["Items"])
+
+    def marked(self, buckets: Sequence[str], since: str) -> Iterator[Item]:
+        """Keys and marks of what stands in buckets of the index `owed`, the oldest first.
+
+        `since`: nothing that was marked later. The index is a moment behind.
+        """
+        queues = [
+            self.query(
+                {
+                    "IndexName": "owed",
+                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince <= :since",
+                    "ExpressionAttributeValues": to_wire({":bucket": bucket, ":since": since}),
+                }
+            )
+            for bucket in buckets
+        ]
+        yield from heapq.merge(*queues, key=lambda entry: str(entry["owedSince"]))
 
     def count_items(self, request: Request) -> int:
         """How many items a query finds."""
