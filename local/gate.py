@@ -1,4 +1,4 @@
-"""The front door of the embedded AWS: programs of this machine come in, web pages only as on AWS.
+"""The gate before the embedded AWS: admits local programs, and web pages only as AWS does.
 
 A page that a developer visits can send requests to any port of the machine, and the embedded AWS
 takes any signature: without this, every page could make a function there and run it. So the gate

@@ -1,18 +1,21 @@
-"""List the dead letters: whose they are, why, and for how long.
+"""List the dead letters: whose they are, their cause and age.
 
 Each is shown by the beginning of its id, which `redrive` and `discard` take.
-Reading hides a letter from others for a moment, and changes nothing else.
+Reading hides a dead letter from other readers for a moment and changes nothing
+else.
 """
 
 import argparse
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from heist_core.messaging.letters import Letter, causes_of
-from ops.letters import SHORT_ID, add_selection, letters_of, selected
+from heist_core.messaging.dead_letter_queues import DeadLetter, DeadLetterQueues, causes_of
 from ops.output import Output
-from ops.target import Target
+from ops.target import OperatorError, Target
+
+QUEUES = ("EventsDeadLetterQueueUrl", "NotifierDeadLetterQueueUrl")
+SHORT_ID = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -20,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    with letters_of(target).taken() as found:
+    with queues_of(target).received() as found:
         chosen = selected(found, options)
     show(chosen, target.now(), out)
     out.line()
@@ -35,8 +38,8 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     return 0
 
 
-def show(letters: Iterable[Letter], now: datetime, out: Output) -> None:
-    """Two lines a letter."""
+def show(letters: Iterable[DeadLetter], now: datetime, out: Output) -> None:
+    """Prints two lines for each."""
     out.entries(
         ("letter", "age", "kind", "player"),
         (
@@ -49,8 +52,8 @@ def show(letters: Iterable[Letter], now: datetime, out: Output) -> None:
     )
 
 
-def show_causes(letters: Iterable[Letter], out: Output) -> None:
-    """How many of each kind and cause."""
+def show_causes(letters: Iterable[DeadLetter], out: Output) -> None:
+    """Prints the number of each kind and cause."""
     found = Counter((letter.kind, letter.cause) for letter in letters)
     out.table(
         ("letters", "kind", "cause"),
@@ -66,3 +69,33 @@ def age(since: datetime, now: datetime) -> str:
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}"
     return f"{seconds} s"
+
+
+def queues_of(target: Target) -> DeadLetterQueues:
+    """Both dead-letter queues of a deployment."""
+    return DeadLetterQueues(target.sqs, [target.outputs[name] for name in QUEUES])
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments that select dead letters."""
+    parser.add_argument(
+        "letters", nargs="*", metavar="LETTER", help="ids, or their beginnings; default: all"
+    )
+    parser.add_argument("--cause", help="only those whose cause contains this text")
+
+
+def selected(letters: Sequence[DeadLetter], options: argparse.Namespace) -> list[DeadLetter]:
+    """The dead letters that the arguments select. Raises OperatorError for an unknown id."""
+    for start in options.letters:
+        found = [letter for letter in letters if letter.id.startswith(start)]
+        if len(found) != 1:
+            number = "is no dead letter" if not found else f"are {len(found)} dead letters"
+            raise OperatorError(
+                f"There {number} whose id begins with {start}: ./heist dead-letters lists them."
+            )
+    return [
+        letter
+        for letter in letters
+        if (not options.letters or letter.id.startswith(tuple(options.letters)))
+        and (options.cause is None or options.cause in letter.cause)
+    ]

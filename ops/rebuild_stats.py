@@ -1,4 +1,4 @@
-"""Count the statistics anew, while the game goes on.
+"""Recount the statistics while the game goes on.
 
 New items are made beside the old ones; reports are read from the old ones, and
 stand still, until the new ones are complete. Broken off, the same command goes

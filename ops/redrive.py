@@ -1,10 +1,10 @@
 """Redo what the dead-letter queues hold.
 
-Every letter is redone by the deployed function that failed it, so redoing is as
-idempotent as a second delivery. Refused events and doubtful mails stay where
-they are unless asked for, by --refused and --doubtful or by their ids. However
-this ends, what is not done is visible again. The exit code is 1 while something
-that was to be redone is not, or lies hidden in other hands.
+Every dead letter is redone by the deployed function that failed it, so redoing
+is as idempotent as a second delivery. Refused events and doubtful mails stay
+where they are unless selected by --refused, --doubtful or their ids. However
+the command ends, what was not redone is visible again. The exit code is 1 while
+something selected is not redone, or is hidden by another reader.
 """
 
 import argparse
@@ -14,13 +14,18 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from heist_core.domain.errors import Malformed
-from heist_core.messaging.letters import HIDDEN_SECONDS, Json, Letter, Letters, parsed
+from heist_core.messaging.dead_letter_queues import (
+    HIDDEN_SECONDS,
+    DeadLetter,
+    DeadLetterQueues,
+    Json,
+    parsed,
+)
 from heist_core.storage.keys import Key
 from heist_core.storage.wire import from_wire, to_wire
 from heist_core.use_cases.send_digests import DIGEST
 from ops.command import add_change_arguments, agreed, whole
-from ops.dead_letters import show_causes
-from ops.letters import add_selection, letters_of, selected
+from ops.dead_letters import add_selection, queues_of, selected, show_causes
 from ops.output import Output
 from ops.target import Target
 
@@ -31,19 +36,19 @@ RATE = 20
 
 
 class UndoneError(Exception):
-    """A letter is not done; the message says why. It stays, or a new one took its place."""
+    """A dead letter was not redone, and why. It stays, or a new one took its place."""
 
 
 class Redrive:
-    """Hands letters to the functions that failed them; may be used by several threads."""
+    """Sends dead letters to the functions that failed them; safe for several threads."""
 
-    def __init__(self, target: Target, letters: Letters) -> None:
+    def __init__(self, target: Target, queues: DeadLetterQueues) -> None:
         self._target = target
-        self._letters = letters
+        self._queues = queues
         self._lambda = target.lambdas
 
-    def __call__(self, letter: Letter) -> None:
-        """Redo a letter and take it off its queue. Raises UndoneError."""
+    def __call__(self, letter: DeadLetter) -> None:
+        """Redo a dead letter and delete it from its queue. Raises UndoneError."""
         match letter.kind:
             case "refused" | "event":
                 self._event(letter)
@@ -54,17 +59,17 @@ class Redrive:
             case "position":
                 self._position()
             case _:
-                raise UndoneError("this is not a letter of Heist Core")
-        self._letters.delete(letter)
+                raise UndoneError("this is not a dead letter of Heist Core")
+        self._queues.delete(letter)
 
-    def _event(self, letter: Letter) -> None:
+    def _event(self, letter: DeadLetter) -> None:
         if letter.event_function is None:
             raise UndoneError("no function takes such an event of this source")
         if self._invoke(letter.event_function, letter.event).get("status") != "ok":
-            self._replaced(letter, "refused again; a new letter holds it")
+            self._replaced(letter, "refused again; a new dead letter holds it")
 
-    def _record(self, letter: Letter) -> None:
-        """What the table holds now counts; the letter's own image only if the item is gone."""
+    def _record(self, letter: DeadLetter) -> None:
+        """From the table's present item; from the dead letter's image only if that is gone."""
         consumer = str(letter.body.get("consumer"))
         if consumer not in CONSUMERS:
             raise UndoneError("its consumer must be one of " + ", ".join(CONSUMERS))
@@ -80,12 +85,12 @@ class Redrive:
         if answer.get("batchItemFailures"):
             raise UndoneError("it failed again; see the function's log")
         if answer.get("parked"):
-            self._replaced(letter, "it still cannot be read; a new letter holds it")
+            self._replaced(letter, "it still cannot be read; a new dead letter holds it")
 
-    def _mail(self, letter: Letter) -> None:
+    def _mail(self, letter: DeadLetter) -> None:
         if letter.body.get("type") == DIGEST:
             if not self._invoke("send_digests", {"resend": letter.body}).get("settled"):
-                raise UndoneError("not sent; the letter stays")
+                raise UndoneError("not sent; the dead letter stays")
             return
         wanted = {name: letter.body.get(name) for name in _NAMES_OF_A_MAIL}
         if not self._invoke("sweep_notifications", {"resend": wanted}).get("settled"):
@@ -97,8 +102,8 @@ class Redrive:
         if waiting:
             raise UndoneError(f"{waiting} records still owe something")
 
-    def _replaced(self, letter: Letter, reason: str) -> None:
-        self._letters.delete(letter)
+    def _replaced(self, letter: DeadLetter, reason: str) -> None:
+        self._queues.delete(letter)
         raise UndoneError(reason)
 
     def _invoke(self, folder: str, payload: Json) -> Json:
@@ -112,7 +117,7 @@ class Redrive:
 
 
 def _key_in(body: Json) -> Key | None:
-    """Where the item of a record's letter lies, as far as the letter tells."""
+    """The key of the item that the dead letter of a stream record is about, if it has one."""
     key = body.get("key")
     if not isinstance(key, dict):
         record = body.get("record")
@@ -139,9 +144,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    letters = letters_of(target)
-    hidden = letters.in_other_hands()
-    with letters.taken() as found:
+    queues = queues_of(target)
+    hidden = queues.hidden()
+    with queues.received() as found:
         chosen = selected(found, options)
         wanted = [letter for letter in chosen if _is_wanted(letter, options)]
         show_causes(chosen, out)
@@ -150,14 +155,12 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         if left:
             out.line("Refused events: --refused. Mails that may have arrived: --doubtful.")
         applied = bool(wanted) and agreed(options, out)
-        undone = (
-            redo(Redrive(target, letters), wanted, options.rate, target, out) if applied else []
-        )
+        undone = redo(Redrive(target, queues), wanted, options.rate, target, out) if applied else []
     if applied:
         out.line(f"{len(wanted) - len(undone)} redone, {len(undone)} undone")
     if hidden:
         out.line(
-            f"About {hidden} letters are hidden: somebody redoes them, or was stopped by force. "
+            f"About {hidden} dead letters are hidden: another command has them, or was killed. "
             f"Look again in {HIDDEN_SECONDS // 60} minutes."
         )
     out.document(
@@ -173,20 +176,20 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     return 1 if undone or (applied and hidden) else 0
 
 
-def _is_wanted(letter: Letter, options: argparse.Namespace) -> bool:
-    """Whoever names a letter by its id asks for it."""
+def _is_wanted(letter: DeadLetter, options: argparse.Namespace) -> bool:
+    """A dead letter that is named by its id is always wanted."""
     asked = {"refused": options.refused, "doubtful mail": options.doubtful}
     return bool(options.letters) or asked.get(letter.kind, True)
 
 
 def redo(
-    redrive: Redrive, wanted: Sequence[Letter], rate: int, target: Target, out: Output
+    redrive: Redrive, wanted: Sequence[DeadLetter], rate: int, target: Target, out: Output
 ) -> list[str]:
-    """Redo letters, several at once, at most `rate` a second; what stays undone, and why."""
+    """Redo dead letters in parallel, at most `rate` a second; returns what is undone, and why."""
     undone: list[str] = []
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        begun: list[tuple[Letter, Future[None]]] = []
+        begun: list[tuple[DeadLetter, Future[None]]] = []
         for letter in wanted:
             begun.append((letter, pool.submit(redrive, letter)))
             target.clock.sleep(1 / rate)

@@ -1,4 +1,4 @@
-"""What operators change, below /api/heist/admin: POST heists/{heistId}/reverse,
+"""Changes by operators, below /api/heist/admin: POST heists/{heistId}/reverse,
 players/{userId}/block, /unblock and /tokens, and PUT settings"""
 
 import json
@@ -35,71 +35,71 @@ from heist_core.operator_contracts import (
     SettingsRequest,
 )
 from heist_core.settings import InvalidSettings
-from heist_core.use_cases.answer_once import Told
+from heist_core.use_cases.answer_once import Outcome
 from heist_core.use_cases.change_settings import NAMES, InEffect, SettingsChange
 from heist_core.use_cases.reverse_heist import Reversed
 
 _LONGEST_ID = 128
 _OF_VARIABLE = "variable"
-"""In place of a value: whatever the variable says."""
+"""Given as a value, it removes the override: the environment variable counts again."""
 
 
-class Wish(NamedTuple):
-    """A change that was asked for: what, to whom, and how it is looked at or done."""
+class Task(NamedTuple):
+    """A requested change: its name and subject, and how to preview and apply it."""
 
     what: str
     subject: str
     asked: Asked
     preview: Callable[[], Change]
-    do: Callable[[Action, Remember], Change]
+    apply: Callable[[Action, Remember], Change]
 
 
 @api_handler("change_admin")
 def handler(request: Request) -> Response:
     only_operators(request, or_support=False)
-    wish = _wish(request)
+    task = _task(request)
     key = parse_idempotency_key(request.headers.get("idempotency-key"))
-    if wish.asked.dryRun:
-        with _in_words():
-            change = wish.preview()
+    if task.asked.dryRun:
+        with _as_api_errors():
+            change = task.preview()
         return Response(_body(change, None))
     if key is None:
         raise invalid("missing", "Idempotency-Key", "is required for a change")
-    return _once(request, wish, key)
+    return _once(request, task, key)
 
 
-def _once(request: Request, wish: Wish, key: str) -> Response:
+def _once(request: Request, task: Task, key: str) -> Response:
     action = Action(
         id=wiring.new_id(),
         at=wiring.clock().now(),
         who=request.caller_id,
         who_name=request.caller_name,
-        what=wish.what,
-        subject=wish.subject,
-        why=wish.asked.reason,
+        what=task.what,
+        subject=task.subject,
+        why=task.asked.reason,
         before={},
         after={},
     )
 
-    def told(change: Change) -> str:
+    def success_body(change: Change) -> str:
         return to_json(_body(change, action.id if change.changed else None))
 
-    def act(remember: Remember) -> Told:
+    def act(remember: Remember) -> Outcome:
         try:
-            with _in_words():
-                change = wish.do(action, remember)
+            with _as_api_errors():
+                change = task.apply(action, remember)
         except (NotFound, Conflict) as refusal:
             response = error_response(refusal)
-            return Told(response.status, to_json(response.body), kept=False)
-        return Told(200, told(change), kept=change.changed)
+            return Outcome(response.status, to_json(response.body), kept=False)
+        return Outcome(200, success_body(change), kept=change.changed)
 
-    content = to_json([request.route, wish.subject, wish.asked.model_dump()])
-    answer = wiring.answer_once()(request.caller_id, key, content, act, told)
+    content = to_json([request.route, task.subject, task.asked.model_dump()])
+    answer = wiring.answer_once()(request.caller_id, key, content, act, success_body)
     return Response(
         json.loads(answer.body),
         answer.status,
         {"Idempotent-Replay": "true"} if answer.replayed else {},
-        {"what": wish.what, "subject": wish.subject},
+        {"what": task.what, "subject": task.subject},
     )
 
 
@@ -114,7 +114,7 @@ def _body(change: Change, action_id: str | None) -> dict[str, object]:
     }
 
 
-def _wish(request: Request) -> Wish:
+def _task(request: Request) -> Task:
     """Raises InvalidInput, or NotFound for the id of no heist."""
     match request.route.partition("/admin/")[2]:
         case "players/{userId}/block":
@@ -129,33 +129,35 @@ def _wish(request: Request) -> Wish:
             return _settings(request)
 
 
-def _block(request: Request, what: str, *, blocked: bool) -> Wish:
+def _block(request: Request, what: str, *, blocked: bool) -> Task:
     player_id = parse(PlayerPath, request.path).userId
     asked = parse_body(Asked, request.body)
     use_case = wiring.block_player()
-    return Wish(
+    return Task(
         what,
         f"player {player_id}",
         asked,
         preview=lambda: use_case.preview(player_id, blocked=blocked),
-        do=lambda action, remember: use_case(player_id, action, blocked=blocked, remember=remember),
+        apply=lambda action, remember: use_case(
+            player_id, action, blocked=blocked, remember=remember
+        ),
     )
 
 
-def _grant(request: Request) -> Wish:
+def _grant(request: Request) -> Task:
     player_id = parse(PlayerPath, request.path).userId
     asked = parse_body(GrantRequest, request.body)
     use_case = wiring.grant_tokens()
-    return Wish(
+    return Task(
         "grant",
         f"player {player_id}",
         asked,
         preview=lambda: use_case.preview(player_id, asked.delta),
-        do=lambda action, remember: use_case(player_id, asked.delta, action, remember=remember),
+        apply=lambda action, remember: use_case(player_id, asked.delta, action, remember=remember),
     )
 
 
-def _reverse(request: Request) -> Wish:
+def _reverse(request: Request) -> Task:
     heist_id = request.path["heistId"]
     asked = parse_body(ReverseRequest, request.body)
     if not 1 <= len(heist_id) <= _LONGEST_ID or not heist_id.isprintable():
@@ -167,18 +169,18 @@ def _reverse(request: Request) -> Wish:
             raise Conflict("ALREADY_REVERSED", "This heist was reversed already")
         return done.change
 
-    return Wish(
+    return Task(
         "reverse",
         f"heist {heist_id}",
         asked,
         preview=lambda: first(use_case.preview(heist_id, refund_token=refund)),
-        do=lambda action, remember: first(
+        apply=lambda action, remember: first(
             use_case(heist_id, action, refund_token=refund, remember=remember)
         ),
     )
 
 
-def _settings(request: Request) -> Wish:
+def _settings(request: Request) -> Task:
     asked = parse_body(SettingsRequest, request.body)
     unknown = [name for name in asked.changes if name not in NAMES]
     if unknown:
@@ -202,18 +204,18 @@ def _settings(request: Request) -> Wish:
             message = f"changes: {problem}"
             raise InvalidInput([Issue("invalid_setting", ("changes",), message)]) from problem
 
-    def do(action: Action, remember: Remember) -> Change:
+    def apply(action: Action, remember: Remember) -> Change:
         current, plan = planned()
         if not plan.change.changed:
             return plan.change
         return use_case(current, plan, action, remember=remember)
 
-    return Wish("config", "settings", asked, preview=lambda: planned()[1].change, do=do)
+    return Task("config", "settings", asked, preview=lambda: planned()[1].change, apply=apply)
 
 
 @contextmanager
-def _in_words() -> Iterator[None]:
-    """Why something cannot be done, as the API tells it."""
+def _as_api_errors() -> Iterator[None]:
+    """Turns errors of the use cases into those of the API (SPEC section 2)."""
     try:
         yield
     except NoSuchPlayer as error:

@@ -1,4 +1,4 @@
-"""Schedule: counts the leaderboard anew, and closes that of the month before"""
+"""Schedule: recounts the leaderboard, and closes the previous month's"""
 
 from collections.abc import Mapping
 

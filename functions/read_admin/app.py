@@ -25,7 +25,7 @@ def handler(request: Request) -> Response:
         case "settings":
             return Response(wiring.show_settings()())
         case "dead-letters":
-            return Response(wiring.letters().shown(wiring.clock().now()))
+            return Response(wiring.dead_letter_queues().shown(wiring.clock().now()))
         case _:
             return Response(wiring.stories().audit())
 

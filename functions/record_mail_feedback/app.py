@@ -1,4 +1,4 @@
-"""Default bus: what became of mails, from SES"""
+"""Default bus: bounces, complaints and delays of mails, from SES"""
 
 from collections.abc import Mapping
 
@@ -16,25 +16,25 @@ def handler(event: Mapping[str, object], context: LambdaContext) -> EventAnswer:
     )
 
 
-def _record(told: MailFeedback, envelope: Envelope) -> Mapping[str, str | int]:
-    fields = {"told": envelope.detail_type}
-    name = name_in(told.mail.tags)
+def _record(report: MailFeedback, envelope: Envelope) -> Mapping[str, str | int]:
+    fields = {"report": envelope.detail_type}
+    name = name_in(report.mail.tags)
     if name is None:
         telemetry.count("MailsNotOurs")
         return fields
-    feedback = told.feedback(name)
+    feedback = report.feedback(name)
     if feedback is None:
-        _count_what_may_pass(told, envelope.detail_type)
+        _count_transient(report, envelope.detail_type)
         return fields
-    heard = wiring.record_mail_feedback()(feedback)
-    telemetry.count("MailsNotOurs", int(not heard.ours))
-    if heard.moved or heard.suppressed:
+    recorded = wiring.record_mail_feedback()(feedback)
+    telemetry.count("MailsNotOurs", int(not recorded.ours))
+    if recorded.moved or recorded.suppressed:
         telemetry.count_mails({feedback.state: 1})
-    return {**fields, "player": name.recipient_id, "suppressed": int(heard.suppressed)}
+    return {**fields, "player": name.recipient_id, "suppressed": int(recorded.suppressed)}
 
 
-def _count_what_may_pass(told: MailFeedback, detail_type: str) -> None:
-    if told.bounce is not None:
+def _count_transient(report: MailFeedback, detail_type: str) -> None:
+    if report.bounce is not None:
         telemetry.count("MailsBouncedForNow")
     elif detail_type == "Email Delivery Delayed":
         telemetry.count("MailsDelayed")

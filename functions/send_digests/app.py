@@ -1,4 +1,4 @@
-"""Schedule: sends the daily digests that are due; for operators, sends one again"""
+"""Schedule: sends the daily digests that are due; for operators, resends one"""
 
 from collections.abc import Mapping
 

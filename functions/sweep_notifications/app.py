@@ -1,4 +1,4 @@
-"""Schedule: settles what the stream left, trims standings; for operators, sends one mail again"""
+"""Schedule: settles what is still owed, trims standings; for operators, resends one mail"""
 
 from collections.abc import Mapping
 from datetime import timedelta

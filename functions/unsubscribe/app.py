@@ -1,4 +1,4 @@
-"""GET and POST /api/heist/unsubscribe/{token}, without a token of the player's"""
+"""GET and POST /api/heist/unsubscribe/{token}, without sign-in"""
 
 from heist_core import telemetry, wiring
 from heist_core.http.page import Page, PageRequest, page_handler

@@ -270,9 +270,9 @@ def test_dead_letters_are_counted_and_stay(tab: Tab, operator: str, world: World
     )
     sign_in(tab, operator)
     go(tab, "letters")
-    expect(region(tab, "Letters")).to_contain_text(marker)
+    expect(region(tab, "All dead letters")).to_contain_text(marker)
     tab.page.get_by_role("button", name="Look again").click()
-    expect(region(tab, "Letters")).to_contain_text(marker)
+    expect(region(tab, "All dead letters")).to_contain_text(marker)
 
 
 def test_everything_works_without_a_mouse(

@@ -26,8 +26,8 @@ from heist_core.http.ceiling import Ceiling
 from heist_core.mail.links import UnsubscribeLinks
 from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
+from heist_core.messaging.dead_letter_queues import DeadLetterQueues
 from heist_core.messaging.dead_letters import DeadLetters
-from heist_core.messaging.letters import Letters
 from heist_core.settings import LiveSettings, parse_settings
 from heist_core.storage import audit, invariants, keys, wire
 from heist_core.storage.board import BoardStore
@@ -112,7 +112,9 @@ class Game:
         self.events_queue = FakeQueue()
         self.notifier_queue = FakeQueue()
         self.queues = Queues()
-        self.letters = Letters(Tapped(self.queues, self.tap, self.guard).as_sqs, [EVENTS, NOTIFIER])
+        self.letters = DeadLetterQueues(
+            Tapped(self.queues, self.tap, self.guard).as_sqs, [EVENTS, NOTIFIER]
+        )
         self.bridge = FakeEventBridge()
         self.invalid_settings = 0
         self.sender = "heists@example.com"

@@ -21,7 +21,7 @@ from heist_core.domain.errors import (
 from heist_core.storage import keys, operator
 from heist_core.storage.audit import audit_items
 from heist_core.storage.operator_store import OperatorStore
-from heist_core.use_cases.answer_once import AnswerOnce, Told, digest
+from heist_core.use_cases.answer_once import AnswerOnce, Outcome, digest
 from heist_core.use_cases.grant_tokens import GrantTokens
 from heist_core.use_cases.reverse_heist import ReverseHeist
 from heist_core.use_cases.show_statistics import ShowStatistics
@@ -588,12 +588,12 @@ class Simulation:
             action, content = self._action("grant"), f"{who} {tokens}"
             self.checker.asked_for[action.id] = digest(content)
 
-            def act(remember: Remember) -> Told:
+            def act(remember: Remember) -> Outcome:
                 try:
                     use_case(who, tokens, action, remember=remember)
                 except NoSuchPlayer:
-                    return Told(404, "nobody", kept=False)
-                return Told(200, content, kept=True)
+                    return Outcome(404, "nobody", kept=False)
+                return Outcome(200, content, kept=True)
 
             once = AnswerOnce(store, self.app.time)
             answer = once("somebody", key, content, act, lambda _: content)

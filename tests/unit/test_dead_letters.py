@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from heist_core.messaging.letters import EVENT_FUNCTIONS, Letter, parsed
+from heist_core.messaging.dead_letter_queues import EVENT_FUNCTIONS, DeadLetter, parsed
 from ops.target import OperatorError, Target
 from tests.builders import NOW
 from tests.desk import Desk
@@ -108,8 +108,8 @@ DIGEST = {"kind": "mail", "type": "DIGEST", "recipientId": "bob", "upTo": 7, "st
 POSITION = {"DDBStreamBatchInfo": {"shardId": "1"}, "requestContext": {"condition": "TooOld"}}
 
 
-def letter(body: Any, undelivered: str = "") -> Letter:
-    return Letter("1", EVENTS, "1", NOW, body, undelivered)
+def letter(body: Any, undelivered: str = "") -> DeadLetter:
+    return DeadLetter("1", EVENTS, "1", NOW, body, undelivered)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,10 @@ def test_some_can_be_named_by_id_or_cause(queues: Queues, desk: Desk) -> None:
     assert named(first[:8]) == ["o-1"]
     assert named("--cause", "userId") == ["o-2"]
     assert named("--cause", "nothing such") == []
-    for start, problem in (("9", "no letter begins with 9"), ("0", "2 letters begin with 0")):
+    for start, problem in (
+        ("9", "no dead letter whose id begins with 9"),
+        ("0", "2 dead letters whose id begins with 0"),
+    ):
         with pytest.raises(OperatorError, match=problem):
             named(start)
 
@@ -232,7 +235,7 @@ def test_a_digest_is_redone_by_who_sends_them_and_its_letter_stays_until_it_is(
 
     functions.answer = answer
     code, told = desk.run("redrive", "--apply")
-    assert (code, told["undone"]) == (1, ["failed mail digest 7: not sent; the letter stays"])
+    assert (code, told["undone"]) == (1, ["failed mail digest 7: not sent; the dead letter stays"])
     assert desk("redrive", "--apply")["redone"] == 1
     assert functions.called == ["send_digests"] * 2
     assert asked == [{"resend": DIGEST}] * 2
@@ -242,11 +245,11 @@ def test_a_digest_is_redone_by_who_sends_them_and_its_letter_stays_until_it_is(
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (given_up(points(source="evil")), "not a letter of Heist Core"),
+        (given_up(points(source="evil")), "not a dead letter of Heist Core"),
         (refused(points(source="evil")), "no function takes such an event of this source"),
         ({**RECORD, "consumer": "get_tokens"}, "must be one of notify_players, publish_and_count"),
         ({**RECORD, "consumer": "notify_players/../x"}, "its consumer must be one of"),
-        ("no JSON", "not a letter of Heist Core"),
+        ("no JSON", "not a dead letter of Heist Core"),
     ],
 )
 def test_what_no_function_of_ours_failed_invokes_none(
@@ -302,7 +305,7 @@ def test_an_interrupted_run_gives_back_what_it_did_not_do(
     assert 20 <= len(queues.messages) < 30
 
 
-def test_what_lies_hidden_in_other_hands_is_not_called_done(queues: Queues, desk: Desk) -> None:
+def test_what_another_reader_hides_is_not_called_done(queues: Queues, desk: Desk) -> None:
     queues.hidden.add(queues.put(given_up(points("o-1"))))
     queues.put(given_up(points("o-2")))
 
@@ -339,7 +342,7 @@ def test_an_event_that_is_refused_again_leaves_its_new_letter_only(
 
 def test_discarding_needs_to_be_told_which_and_why(queues: Queues, desk: Desk) -> None:
     queues.put(refused(points()))
-    with pytest.raises(OperatorError, match="Name the letters"):
+    with pytest.raises(OperatorError, match="Name the dead letters"):
         desk("discard", *WHY)
     with pytest.raises(OperatorError, match="--reason"):
         desk("discard", "--cause", "", "--apply")

@@ -10,23 +10,23 @@ export function Letters() {
   const found = useLoaded(() => call("GET", "/admin/dead-letters"), []);
   return html`
     <h1>Dead letters</h1>
-    <${Shown} of=${found} what="the letters" draw=${({ waiting, inOtherHands, causes, letters }) => html`
+    <${Shown} of=${found} what="the dead letters" draw=${({ waiting, inOtherHands, causes, letters }) => html`
       <${Note} kind=${waiting ? "warn" : "good"}>
         ${waiting ? `${count(waiting, "letter")} waiting.` : "Nothing waits."}
-        ${inOtherHands > 0 && ` About ${number(inOtherHands)} more are in other hands.`}
+        ${inOtherHands > 0 && ` About ${number(inOtherHands)} more are being read by somebody else.`}
         ${waiting > 0 && html` <code>./heist redrive</code> redoes them; <code>./heist discard</code> ends those rightly refused.`}
       <//>
       <p><button onClick=${found.again} disabled=${found.busy}>Look again</button></p>
       <${Section} id="causes" title="Why" busy=${found.busy}>
-        <${Table} caption="Letters by kind and cause" rows=${causes} empty="No letters." columns=${[
-          ["Letters", (one) => number(one.letters), true],
+        <${Table} caption="Dead letters by kind and cause" rows=${causes} empty="No dead letters." columns=${[
+          ["Number", (one) => number(one.letters), true],
           ["Kind", (one) => one.kind],
           ["Cause", (one) => html`<bdi>${one.cause}</bdi>`],
           ["Oldest", (one) => age(one.oldestAgeSeconds)],
         ]} />
       <//>
-      <${Section} id="letters" title="Letters">
-        <${Table} caption="Letters, the oldest first" rows=${letters} empty="No letters." columns=${[
+      <${Section} id="letters" title="All dead letters">
+        <${Table} caption="Dead letters, the oldest first" rows=${letters} empty="No dead letters." columns=${[
           ["Letter", (one) => html`<code>${one.letter.slice(0, 8)}</code>`],
           ["Age", (one) => age(one.ageSeconds)],
           ["What", (one) => html`<bdi>${one.source}</bdi> <bdi class="soft">${one.event}</bdi>`],

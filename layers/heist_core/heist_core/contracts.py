@@ -1,4 +1,4 @@
-"""Shapes of requests (SPEC section 2), and the parsing of everything that comes in."""
+"""Request models (SPEC section 2), and the parsing of all input."""
 
 import json
 import re

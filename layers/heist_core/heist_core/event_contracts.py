@@ -1,4 +1,4 @@
-"""Shapes of events in (SPEC section 4). Apart from those of requests, which routes load alone."""
+"""Models of incoming events (SPEC section 4); routes do not load them."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""Turns events of the bus into calls. An event of a wrong shape is refused at once, for good."""
+"""Turns events of the bus into calls; an invalid event goes to the dead-letter queue at once."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Shapes of operators' requests (SPEC section 2), which no player's function loads."""
+"""Models of operators' requests (SPEC section 2); players' functions do not load them."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Shapes of what players change of their own (SPEC section 2): preferences, what they have read."""
+"""Models of players' changes (SPEC section 2): preferences, and what they have read."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Shapes of what lists are asked for (SPEC section 2)."""
+"""Models of the query parameters of lists (SPEC section 2)."""
 
 import re
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Turns records of the table's stream into calls; a bad record stops no other player's."""
+"""Turns records of the table's stream into calls; a bad record delays no other player's."""
 
 import itertools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence

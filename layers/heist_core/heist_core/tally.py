@@ -1,4 +1,4 @@
-"""Counts in memory: for guards that must not cost a write, and need not be exact."""
+"""Counters in memory, for guards that must not cost a write and need not be exact."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Environment variables; read when first used, nothing at import."""
+"""Reads environment variables when first used, none at import."""
 
 import os
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from .mail.links import UnsubscribeLinks
     from .mail.mailer import Mailer
     from .messaging.bus import Bus
+    from .messaging.dead_letter_queues import DeadLetterQueues
     from .messaging.dead_letters import DeadLetters
-    from .messaging.letters import Letters
     from .settings import LiveSettings
     from .storage.audit import Audit
     from .storage.board import BoardStore
@@ -193,12 +193,12 @@ def dead_letters(queue_variable: str) -> "DeadLetters":
 
 
 @functools.cache
-def letters() -> "Letters":
-    """Both dead-letter queues, to look at."""
-    from .messaging.letters import Letters
+def dead_letter_queues() -> "DeadLetterQueues":
+    """Both dead-letter queues, for reading."""
+    from .messaging.dead_letter_queues import DeadLetterQueues
 
     urls = [variable("EVENTS_DLQ_URL"), variable("NOTIFIER_DLQ_URL")]
-    return Letters(_client("sqs", _config(attempts=2)), urls)
+    return DeadLetterQueues(_client("sqs", _config(attempts=2)), urls)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""What an operator did, for the log that nobody can change, and what they were answered."""
+"""An operator's action, for the append-only log, and the receipt of its answer."""
 
 import unicodedata
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The daily digest: when it may go, and what it says."""
+"""The daily digest: when it may be sent, and its content."""
 
 import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -17,33 +17,33 @@ _NAMES_BY_ID = {"attackerId": "attackerName", "victimId": "victimName"}
 
 
 class Digest(NamedTuple):
-    """How far a player's digests are. Positions are those of the inbox; 0 is before the first.
+    """The state of a player's digests. Positions are those of the inbox; 0 is before the first.
 
-    `awaited` is the newest notice that was ever to come with a digest, `told` up to where earlier
-    digests went, `up_to` up to where the last that was begun goes. `day` is when that was begun.
+    `awaited` is the newest notice that is for a digest, `sent_up_to` the
+    newest in earlier digests, `up_to` the newest in the last that was begun, on `day`.
     `due_since` is None while nothing waits.
     """
 
     player_id: str
     version: int = 0
     awaited: int = 0
-    told: int = 0
+    sent_up_to: int = 0
     up_to: int = 0
     day: date | None = None
     mail: MailRecord = MailRecord(MailState.PENDING)
     due_since: datetime | None = None
 
     def next_slot(self, now: datetime) -> datetime:
-        """From when on a digest may go, but for the digest hour: at most one a day, in UTC."""
+        """When the next digest may be sent, less the digest hour: at most one per UTC day."""
         today = day_of(now)
         gone = self.day is not None and self.day >= today
         return slot(self.player_id, today + timedelta(days=gone))
 
 
 class Unsent(NamedTuple):
-    """A digest that waits for an operator: of the notices behind `told`, up to `up_to`."""
+    """A digest that waits for an operator: of the notices after `after`, up to `up_to`."""
 
-    told: int
+    after: int
     up_to: int
     mail: MailRecord
 
@@ -58,7 +58,7 @@ class Totals(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What a digest tells: its inbox items, the newest first."""
+    """The content of a digest: its inbox items, the newest first."""
 
     items: Sequence[InboxItem]
 
@@ -99,7 +99,7 @@ class Summary(NamedTuple):
         return frozenset(other for item in self.shown for other in _names(item.notice))
 
     def without_names_of(self, erased: Container[str]) -> "Summary":
-        """As for an event: an inbox may still hold names of players who are being erased."""
+        """Inbox items may still hold the names of players who are being erased."""
         return Summary([_without(item, erased) for item in self.items])
 
 

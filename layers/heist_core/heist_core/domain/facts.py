@@ -1,4 +1,4 @@
-"""What happened and is kept: the kinds of it, and what all kinds have in common.
+"""Facts, which the table keeps and the stream carries: their kinds and what they share.
 
 Every fact says `at` (when), `parties` (the players that it is about), `token_holder` (whose
 tokens it changed, if anybody's) and `correlation_id` (for logs and mails).

@@ -1,4 +1,4 @@
-"""A heist as one of its two players looks back on it."""
+"""A heist in the history of one of its two players."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""What is heard of a mail after it was sent, and how a mail is told from every other."""
+"""Bounces and complaints about mails that were sent, and the tags that identify each mail."""
 
 import base64
 from collections.abc import Collection, Mapping, Sequence
@@ -17,8 +17,8 @@ _SENT = (MailState.SENDING, MailState.SENT, MailState.PARKED)
 
 
 class MailName(NamedTuple):
-    """Which mail it is: whose, and about what. A digest is about no event, so `subject_id` is its
-    player's."""
+    """Identifies a mail: its recipient and its subject. A digest is about no single event, so its
+    `subject_id` is the player's id."""
 
     about: str
     subject_id: str
@@ -53,7 +53,7 @@ def tags_of(name: MailName) -> dict[str, str]:
 
 
 def name_in(tags: Mapping[str, Sequence[str]]) -> MailName | None:
-    """The name in the tags of a mail, each of which SES tells as a list; None if it has none."""
+    """The name in the tags of a mail, each of which SES sends as a list; None if it has none."""
     try:
         [about], [subject], [recipient] = (tags[each] for each in ("about", "subject", "recipient"))
         name = MailName(about, _decoded(subject), _decoded(recipient))
@@ -72,26 +72,26 @@ def _decoded(value: str) -> str:
     return canonical_player_id(base64.urlsafe_b64decode(padded).decode())
 
 
-def state_after(seen: MailState, heard: MailState) -> MailState | None:
-    """What becomes of a mail; None if that is known, or was not what this mail did last.
+def state_after(seen: MailState, reported: MailState) -> MailState | None:
+    """The new state of a mail; None if it does not change.
 
-    A complaint stands above a bounce, in whatever order they come. A mail that waits to be sent
-    again goes on waiting: what is heard is about a time before.
+    A complaint outranks a bounce, in whatever order they arrive. A mail that waits to be sent
+    again stays as it is: the report is about an earlier attempt.
     """
-    if heard is MailState.COMPLAINED and seen is MailState.BOUNCED:
-        return heard
-    return heard if seen in _SENT else None
+    if reported is MailState.COMPLAINED and seen is MailState.BOUNCED:
+        return reported
+    return reported if seen in _SENT else None
 
 
 def suppression_after(player: Player, feedback: Feedback) -> Suppression | None:
-    """Why a player's address is to get no mail any more; None if nothing is to change.
+    """The suppression to store for a player's address; None if nothing changes.
 
-    Only if it is the address that the mail went to: they may have another since.
+    Only for the address that the mail went to: the player may have another one by now.
     """
-    address, stands = player.profile.email.value, player.profile.suppressed
+    address, current = player.profile.email.value, player.profile.suppressed
     if address is None or address.casefold() not in {one.casefold() for one in feedback.addresses}:
         return None
     reason = _REASONS[feedback.state]
-    if stands is not None and reason in (stands.reason, _REASONS[MailState.BOUNCED]):
+    if current is not None and reason in (current.reason, _REASONS[MailState.BOUNCED]):
         return None
     return Suppression(reason, feedback.at)

@@ -1,4 +1,4 @@
-"""How far the mail of a notice is."""
+"""The states of a mail."""
 
 from datetime import datetime
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Names of players: what of a text is kept, and how it is cut. Names come from strangers."""
+"""Cleans and cuts the names of players, which are untrusted text."""
 
 import re
 import unicodedata

@@ -1,4 +1,4 @@
-"""What players are told in their inbox."""
+"""Notices: the content of inbox items and mails."""
 
 from datetime import datetime
 from enum import StrEnum

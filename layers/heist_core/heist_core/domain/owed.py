@@ -1,4 +1,4 @@
-"""What a recorded fact still owes to the outside."""
+"""The side effects that a fact still owes."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""A change of a player's points of a season, as other systems are told of it."""
+"""A change of a player's points of a season, as published to other systems."""
 
 from dataclasses import dataclass
 from datetime import datetime

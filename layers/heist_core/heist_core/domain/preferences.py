@@ -1,4 +1,4 @@
-"""What players choose: the defaults, and when they may go in and out of passive mode."""
+"""Players' preferences: defaults, and when passive mode may change."""
 
 from collections.abc import Mapping
 from datetime import datetime

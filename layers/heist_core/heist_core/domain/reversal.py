@@ -1,4 +1,4 @@
-"""Reversing a heist: nobody goes below zero. What the attacker no longer has is the shortfall."""
+"""Reverses a heist without going below zero; what the attacker lacks is the shortfall."""
 
 from dataclasses import dataclass
 from datetime import datetime

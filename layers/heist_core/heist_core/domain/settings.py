@@ -1,4 +1,4 @@
-"""What operators can set: the only place where a setting is declared (SPEC section 7)."""
+"""The settings of the game, each declared only here (SPEC section 7)."""
 
 from dataclasses import dataclass, field
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What the operators' three reports count, by the hour in UTC.
+"""The counts of the operators' three reports, by the hour in UTC.
 
 A window begins at a whole hour, so a report is exactly what the same question in SQL answers when
 NOW() is the hour's start.

@@ -1,4 +1,4 @@
-"""Whom a player could rob: how far to look for them, and in which order to show them."""
+"""Possible targets of a player: how far to search, and in which order to list them."""
 
 from datetime import timedelta
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""How often one player may call a route, whatever they ask: a guard, not a rule of the game."""
+"""A ceiling on how often one player may call a route: a guard, not a rule of the game."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What `nextCursor` is: where the next page goes on, good for one caller and one list only.
+"""`nextCursor`: where the next page begins, valid for one caller and one list only.
 
 The seal tells a cursor of another list apart. It is no secret: a cursor holds nothing that its
 caller has not seen, and every read begins with the caller's own key.

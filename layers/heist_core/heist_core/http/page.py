@@ -1,4 +1,4 @@
-"""Turns an API Gateway event of an open route into a page for people, without any script."""
+"""Turns an API Gateway event of a route without sign-in into an HTML page without script."""
 
 import base64
 import functools

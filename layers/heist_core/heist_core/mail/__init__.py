@@ -1,1 +1,1 @@
-"""What a mail says, and how it is handed to SES."""
+"""Renders mails and sends them by SES."""

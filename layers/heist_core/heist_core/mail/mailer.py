@@ -1,4 +1,4 @@
-"""Hands mails to SES, and tells a certain outcome from a doubtful one."""
+"""Sends mails by SES, and separates certain outcomes from doubtful ones."""
 
 import threading
 import time

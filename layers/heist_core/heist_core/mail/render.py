@@ -1,4 +1,4 @@
-"""What a mail says: text and HTML, names escaped, totals from the event's own record."""
+"""Renders mails as text and HTML: names escaped, totals from the event's own record."""
 
 import unicodedata
 from collections.abc import Iterator, Sequence

@@ -1,1 +1,1 @@
-"""What leaves the system by message: events on the bus and dead letters."""
+"""Outgoing messages: events on the bus, and dead letters."""

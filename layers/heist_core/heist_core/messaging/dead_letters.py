@@ -1,4 +1,4 @@
-"""Dead letters: what could not be done, with the data to do it again."""
+"""Writes dead letters: failed work, with the data to redo it."""
 
 import json
 import math

@@ -106,7 +106,7 @@ class DigestStore:
         unsent = put_new(
             {
                 **keys.unsent_digest(seen.player_id, inbox_items.position_of(seen.up_to)),
-                "told": seen.told,
+                "told": seen.sent_up_to,
                 "upTo": seen.up_to,
                 **inbox_items.mail_attributes(kept),
                 "expiresAt": expiry(now, inbox_items.NOTICES_KEPT),
@@ -139,7 +139,7 @@ def digest_from(player_id: str, item: Item) -> Digest:
         player_id=player_id,
         version=count(item, "version"),
         awaited=count(item, "awaited"),
-        told=count(item, "told"),
+        sent_up_to=count(item, "told"),
         up_to=count(item, "upTo"),
         day=day,
         mail=inbox_items.mail_record_from({"mailState": MailState.PENDING.value, **item}),

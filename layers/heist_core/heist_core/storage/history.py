@@ -1,4 +1,4 @@
-"""What a player looks back on: the heists of a season that they were part of."""
+"""A player's history: the heists of a season that they were part of."""
 
 from collections.abc import Collection, Sequence
 from concurrent.futures import Executor

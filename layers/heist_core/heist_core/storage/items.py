@@ -1,4 +1,4 @@
-"""What happened as DynamoDB items and back: heists, reversals, awards, points earned."""
+"""Facts as DynamoDB items and back: heists, reversals, awards, points earned."""
 
 from datetime import datetime, timedelta
 from typing import assert_never

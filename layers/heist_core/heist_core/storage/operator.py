@@ -1,4 +1,4 @@
-"""Requests that only an operator sends: by command, or by the one function that makes changes."""
+"""Builds the writes of operators, for their commands and for the admin API."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What operators change, each with its entry in the log and with what the request is answered.
+"""Writes operators' changes, each with its entry in the log and the receipt of its answer.
 
 Every method raises what `table` does: Contention, Misconfigured, Unavailable. Those that take a
 receipt raise AnsweredAlready if one stands under its id.

@@ -1,4 +1,4 @@
-"""What players read, as data: one file per language, and the layouts of mails beside them.
+"""Texts for players: one file per language, beside the layouts of mails.
 
 A text holds placeholders: `{points}`; `{victimName|a player}`, with what stands there when the
 value is unknown; `{points:point|points}`, which chooses by a number. `make check` holds every file

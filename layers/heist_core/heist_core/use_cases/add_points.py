@@ -1,4 +1,4 @@
-"""Points that another system gave to a player: once for each of its events, and told of."""
+"""Adds points that another system gave to a player, once per event, and publishes them."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Answers an operator's request, once, however often it is sent under its Idempotency-Key."""
+"""Carries out an operator's request once, however often its Idempotency-Key is sent."""
 
 import hashlib
 from collections.abc import Callable
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from heist_core.storage.operator_store import OperatorStore
 
 
-class Told(NamedTuple):
-    """An answer as it is sent; `kept` if its receipt was written together with the change."""
+class Outcome(NamedTuple):
+    """The answer to a request; `kept` if its receipt was written together with the change."""
 
     status: int
     body: str
@@ -30,49 +30,50 @@ class Answered(NamedTuple):
 
 @dataclass(frozen=True)
 class AnswerOnce:
-    """As with heists: the first outcome under a key, success or refusal, is the outcome of every
-    repeat, also at the same moment, also when the first answer was lost after the commit."""
+    """The first outcome under a key, success or refusal, is the outcome of every repeat: also of a
+    concurrent one, and of one whose first answer was lost after the commit."""
 
     store: "OperatorStore"
     clock: Clock
 
     def __call__(
         self,
-        who: str,
+        operator_id: str,
         key: str,
         content: str,
-        act: Callable[[Remember], Told],
-        told: Callable[[Change], str],
+        act: Callable[[Remember], Outcome],
+        success_body: Callable[[Change], str],
     ) -> Answered:
-        """`content` is all that was asked for, as text; `told` makes the body of a success.
+        """`content` is the whole request as text; `act` carries it out.
 
-        `act` does it, and gives what it does `remember`. Raises IdempotencyMismatch when the key
-        was used with other content; what else `act` raises is not remembered.
+        `act` gets a function that makes the receipt to store with the change. Raises
+        IdempotencyMismatch when the key was used with other content; other exceptions of `act`
+        pass, and are not stored.
         """
-        request_id = digest(f"{len(who)}:{who}{key}")
-        asked = digest(content)
+        request_id = digest(f"{len(operator_id)}:{operator_id}{key}")
+        content_digest = digest(content)
 
         def receipt(status: int, body: str) -> Receipt:
-            return Receipt(request_id, asked, status, body, self.clock.now())
+            return Receipt(request_id, content_digest, status, body, self.clock.now())
 
-        standing = self.store.receipt(request_id)
-        if standing is None:
+        stored = self.store.receipt(request_id)
+        if stored is None:
             try:
-                answer = act(lambda change: receipt(200, told(change)))
+                answer = act(lambda change: receipt(200, success_body(change)))
             except AnsweredAlready:
-                standing = self.store.receipt(request_id)
-                if standing is None:
+                stored = self.store.receipt(request_id)
+                if stored is None:
                     raise Contention from None
             else:
                 if not answer.kept:
-                    standing = self.store.remember(receipt(answer.status, answer.body))
-                if standing is None:
+                    stored = self.store.remember(receipt(answer.status, answer.body))
+                if stored is None:
                     return Answered(answer.status, answer.body, replayed=False)
-        if standing.content != asked:
+        if stored.content != content_digest:
             raise IdempotencyMismatch("This Idempotency-Key was used with another request")
-        return Answered(standing.status, standing.body, replayed=True)
+        return Answered(stored.status, stored.body, replayed=True)
 
 
 def digest(text: str) -> str:
-    """What a receipt keeps of a text."""
+    """The digest that a receipt stores in place of a text."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]

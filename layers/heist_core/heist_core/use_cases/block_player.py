@@ -1,4 +1,4 @@
-"""Keeps a player out of heists, or lets them take part again, for an operator."""
+"""Blocks a player from heists, or unblocks them, for an operator."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING

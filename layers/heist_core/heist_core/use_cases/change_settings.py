@@ -1,4 +1,4 @@
-"""The settings in effect, where each comes from, their versions, and a change of them."""
+"""Shows the settings in effect with their sources and versions, and changes them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace

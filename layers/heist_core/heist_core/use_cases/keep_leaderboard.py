@@ -1,4 +1,4 @@
-"""Counts the leaderboard's curve anew while its season runs, and closes it when that has ended."""
+"""Recounts the leaderboard's curve while its season runs, and closes it afterwards."""
 
 from collections import Counter
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Counts what happened, once each, in the statistics that the operators' reports are read from."""
+"""Counts each fact once in the statistics of the operators' reports."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass

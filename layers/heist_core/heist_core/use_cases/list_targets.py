@@ -1,4 +1,4 @@
-"""Whom a player could rob now: who robbed them lately, then others with about as many points."""
+"""Lists possible targets: who robbed the player lately, then others with similar points."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

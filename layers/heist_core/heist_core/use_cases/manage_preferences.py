@@ -1,4 +1,4 @@
-"""What a player chose: passive mode, being hidden, and which mails they want."""
+"""Shows and changes a player's preferences: passive mode, hidden, and which mails."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Marks what a player has read: some items of the inbox, all up to one of them, or all."""
+"""Marks inbox items as read: some, all up to one of them, or all."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

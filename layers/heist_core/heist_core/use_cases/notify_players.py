@@ -1,4 +1,4 @@
-"""Inbox items and mails for an event: exactly one item, at most one doubtful mail.
+"""Delivers an event's inbox items and mails: exactly one item, at most one doubtful mail.
 
 The inbox comes first and never waits for mail. A mail's state lies on its notice record:
 PENDING -> SENDING (owner, lease) -> SENT | FAILED | SUPPRESSED | PARKED; or DAILY, a line of a

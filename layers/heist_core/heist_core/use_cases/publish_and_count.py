@@ -1,4 +1,4 @@
-"""What follows from facts of the stream beside notices: an event on the bus, and statistics.
+"""Publishes the facts of the stream on the bus, and counts them in the statistics.
 
 Neither waits for the other. What fails stays on the marker, for the sweeper, so that a bus that is
 down does not hold up the stream.

@@ -1,4 +1,4 @@
-"""Bounces and complaints: an address that does not work, or is not wanted, gets no more mail."""
+"""Records bounces and complaints: such an address gets no more mail."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from heist_core.storage.store import Store
 
 
-class Heard(NamedTuple):
-    """Whether the mail is one of ours; whether its state, or its player's address, changed now."""
+class Recorded(NamedTuple):
+    """Whether the mail is ours, and whether its state or its player's address changed."""
 
     ours: bool
     moved: bool = False
@@ -26,26 +26,26 @@ class RecordMailFeedback:
     store: "Store"
     clock: Clock
 
-    def __call__(self, feedback: Feedback) -> Heard:
-        """May be called any number of times, in any order: what was heard once changes nothing.
+    def __call__(self, feedback: Feedback) -> Recorded:
+        """May be called any number of times, in any order: a repeat changes nothing.
 
         Raises Contention or Unavailable.
         """
         return until_uncontended(lambda: self._attempt(feedback), self.clock)
 
-    def _attempt(self, feedback: Feedback) -> Heard:
+    def _attempt(self, feedback: Feedback) -> Recorded:
         name = feedback.name
         seen = None
         if name.about != "digest":
             seen = self.store.named_mail(name)
             if seen is None:
-                return Heard(ours=False)
+                return Recorded(ours=False)
         player = self.store.player(name.recipient_id)
         if not player.exists:
-            return Heard(ours=False)
+            return Recorded(ours=False)
         state = None if seen is None else state_after(seen.state, feedback.state)
         if seen is not None and state is None and seen.state is feedback.state:
-            return Heard(ours=True)
+            return Recorded(ours=True)
         suppression = suppression_after(player, feedback)
         profile = None
         if suppression is not None:
@@ -55,4 +55,4 @@ class RecordMailFeedback:
             moved = seen, MailRecord(state, attempts=seen.attempts)
         if moved is not None or profile is not None:
             self.store.record_feedback(name, moved, player, profile, self.clock.now())
-        return Heard(ours=True, moved=moved is not None, suppressed=profile is not None)
+        return Recorded(ours=True, moved=moved is not None, suppressed=profile is not None)

@@ -1,4 +1,4 @@
-"""Daily digests: one mail a day with all that a player wants to hear of once a day.
+"""Sends daily digests: one mail a day with all notices that a player wants `daily`.
 
 At most one per player and UTC day: a digest is claimed under the version that was read, with the
 day in the same write, and no other is claimed while it stands. Only one that certainly was not sent
@@ -102,7 +102,7 @@ class SendDigests:
             return None
         if seen.mail.state is MailState.SENDING and seen.mail.attempts >= DOUBTFUL_ATTEMPTS:
             return self._keep(seen, MailState.PARKED, "MAIL_DOUBTFUL")
-        summary, recipient, up_to = self._summary(player_id, seen.told, None)
+        summary, recipient, up_to = self._summary(player_id, seen.sent_up_to, None)
         up_to = max(up_to, seen.awaited)  # an erasure deletes what there was
         address = self._address(recipient)
         if address is None or not summary.items:
@@ -132,7 +132,7 @@ class SendDigests:
     def _summary(
         self, player_id: str, after: int, up_to: int | None
     ) -> tuple[Summary, Player, int]:
-        """What is to be told of an inbox by what its player wants now, and up to where it is."""
+        """The digest of an inbox by the player's present preferences, and its newest position."""
         waiting, up_to = self.digests.notices(player_id, after, up_to)
         stale = self.settings.stale
         players, item = self.store.players_and_settings([player_id], with_settings=stale)
@@ -183,7 +183,7 @@ class SendDigests:
             return False
         if seen.mail.state in (MailState.SENT, MailState.SUPPRESSED):
             return True
-        summary, recipient, _ = self._summary(player_id, seen.told, seen.up_to)
+        summary, recipient, _ = self._summary(player_id, seen.after, seen.up_to)
         address = self._address(recipient)
         if address is None or not summary.items:
             return self.digests.move_unsent(player_id, seen, MailRecord(MailState.SUPPRESSED))

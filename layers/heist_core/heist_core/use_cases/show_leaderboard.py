@@ -1,4 +1,4 @@
-"""The leaderboard as players see it: page by page, or around themselves."""
+"""Shows the leaderboard page by page, or around the caller."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Finishes whatever the stream did not: notices, mails and events out of every marked record."""
+"""Settles what marked records still owe: notices, mails, events out and statistics."""
 
 import uuid
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Ends a kind of mail for whoever has the link that is in it."""
+"""Switches off a kind of mail by the signed link in such a mail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""Profiles from the user system, in whatever order its events arrive."""
+"""Stores profiles from the user system, in whatever order its events arrive."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""What lies in the two dead-letter queues, and whose each dead letter is."""
+"""Reads the two dead-letter queues: which event or mail each message is, and why it failed."""
 
 import json
 from collections import Counter
@@ -27,7 +27,7 @@ EVENT_FUNCTIONS = {
     ("aws.ses", "Email Rejected"): "record_mail_feedback",
 }
 HIDDEN_SECONDS = 300
-LETTERS_SHOWN = 500
+SHOWN = 500
 _TEXT_SHOWN = 200
 _AT_ONCE = 10  # SQS takes no more in one call
 
@@ -35,8 +35,8 @@ Json = Mapping[str, object]
 
 
 @dataclass(frozen=True)
-class Letter:
-    """A message of a dead-letter queue. Whatever stands in it may be anybody's text."""
+class DeadLetter:
+    """A message of a dead-letter queue. Its text is untrusted."""
 
     id: str
     queue_url: str
@@ -73,7 +73,7 @@ class Letter:
 
     @property
     def cause(self) -> str:
-        """Why it is here."""
+        """Why it was not processed."""
         if isinstance(self.body.get("reason"), str):
             return str(self.body["reason"])
         condition = _inner(self.body, "requestContext").get("condition")
@@ -90,7 +90,7 @@ class Letter:
 
     @property
     def reference(self) -> str:
-        """What its sender calls it; else the item that it is about."""
+        """The sender's id of the event; otherwise the item that the work is about."""
         detail = _inner(self.event, "detail")
         record = _inner(_inner(_inner(self.body, "record"), "dynamodb"), "Keys")
         named = (
@@ -104,7 +104,7 @@ class Letter:
 
     @property
     def player(self) -> str:
-        """Who misses something."""
+        """The player whose token, points, profile or mail is missing."""
         detail = _inner(self.event, "detail")
         named = (
             *(detail.get("userId"), detail.get("referrerUserId"), self.body.get("recipientId")),
@@ -128,20 +128,20 @@ def _inner(outer: Json, name: str) -> Json:
     return inner if isinstance(inner, Mapping) else {}
 
 
-class Letters:
-    """Takes letters out of both queues, and gives back what is not deleted."""
+class DeadLetterQueues:
+    """Receives the messages of both queues, and makes visible again what is not deleted."""
 
     def __init__(self, client: "SQSClient", queue_urls: Sequence[str]) -> None:
         self._client = client
         self._queue_urls = queue_urls
-        self._taken: dict[str, Letter] = {}
+        self._received: dict[str, DeadLetter] = {}
 
     def shown(self, now: datetime) -> Json:
-        """What waits: numbers, reasons, ages, and the oldest letters. Raises Unavailable."""
+        """How many messages wait, their causes and ages, and the oldest. Raises Unavailable."""
         try:
             waiting = self._number("ApproximateNumberOfMessages")
-            hidden = self.in_other_hands()
-            with self.taken(LETTERS_SHOWN) as letters:
+            hidden = self.hidden()
+            with self.received(SHOWN) as letters:
                 return {
                     "waiting": max(waiting, len(letters)),
                     "inOtherHands": hidden,
@@ -153,18 +153,20 @@ class Letters:
             raise Unavailable from error
 
     @contextmanager
-    def taken(self, most: int | None = None) -> Iterator[list[Letter]]:
-        """Every letter that is there, or about so many of each queue, hidden from others for a
-        while; afterwards all are visible again but those deleted, however this ends."""
+    def received(self, most: int | None = None) -> Iterator[list[DeadLetter]]:
+        """All messages, or about `most` of each queue, hidden from other readers meanwhile.
+
+        Afterwards all but the deleted ones are visible again, also after an exception.
+        """
         try:
             for queue_url in self._queue_urls:
-                self._take(queue_url, most)
-            yield sorted(self._taken.values(), key=lambda letter: letter.sent_at)
+                self._receive(queue_url, most)
+            yield sorted(self._received.values(), key=lambda letter: letter.sent_at)
         finally:
-            self._give_back()
+            self._make_visible()
 
-    def in_other_hands(self) -> int:
-        """About how many are hidden now: somebody works on them, or was killed while doing so."""
+    def hidden(self) -> int:
+        """About how many messages are hidden now: another reader has them, or was killed."""
         return self._number("ApproximateNumberOfMessagesNotVisible")
 
     def _number(
@@ -180,12 +182,12 @@ class Letters:
             for url in self._queue_urls
         )
 
-    def delete(self, letter: Letter) -> None:
+    def delete(self, letter: DeadLetter) -> None:
         self._client.delete_message(QueueUrl=letter.queue_url, ReceiptHandle=letter.receipt)
-        del self._taken[letter.id]
+        del self._received[letter.id]
 
-    def _take(self, queue_url: str, most: int | None) -> None:
-        taken = 0
+    def _receive(self, queue_url: str, most: int | None) -> None:
+        count = 0
         while messages := self._client.receive_message(
             QueueUrl=queue_url,
             MaxNumberOfMessages=_AT_ONCE,
@@ -194,16 +196,16 @@ class Letters:
             MessageSystemAttributeNames=["SentTimestamp"],
             MessageAttributeNames=["ERROR_CODE"],
         ).get("Messages"):
-            new = [_letter(queue_url, message) for message in messages]
-            known = self._taken.keys() >= {letter.id for letter in new}
-            self._taken |= {letter.id: letter for letter in new}
-            taken += len(new)
-            if known or (most is not None and taken >= most):  # or the first are visible again
+            new = [_dead_letter(queue_url, message) for message in messages]
+            known = self._received.keys() >= {letter.id for letter in new}
+            self._received |= {letter.id: letter for letter in new}
+            count += len(new)
+            if known or (most is not None and count >= most):  # or the first are visible again
                 return
 
-    def _give_back(self) -> None:
+    def _make_visible(self) -> None:
         for queue_url in self._queue_urls:
-            left = [each for each in self._taken.values() if each.queue_url == queue_url]
+            left = [each for each in self._received.values() if each.queue_url == queue_url]
             for start in range(0, len(left), _AT_ONCE):
                 self._client.change_message_visibility_batch(
                     QueueUrl=queue_url,
@@ -216,13 +218,13 @@ class Letters:
                         for number, letter in enumerate(left[start : start + _AT_ONCE])
                     ],
                 )
-        self._taken.clear()
+        self._received.clear()
 
 
-def _letter(queue_url: str, message: "MessageTypeDef") -> Letter:
+def _dead_letter(queue_url: str, message: "MessageTypeDef") -> DeadLetter:
     sent = int(message["Attributes"]["SentTimestamp"]) / 1000
     attributes = message.get("MessageAttributes", {})
-    return Letter(
+    return DeadLetter(
         message["MessageId"],
         queue_url,
         message["ReceiptHandle"],
@@ -241,8 +243,8 @@ def parsed(text: str | bytes) -> Json:
     return value if isinstance(value, Mapping) else {}
 
 
-def causes_of(letters: Sequence[Letter], now: datetime) -> list[Json]:
-    """How many letters of each kind and cause, and the age of the oldest."""
+def causes_of(letters: Sequence[DeadLetter], now: datetime) -> list[Json]:
+    """The number of messages of each kind and cause, and the age of the oldest in seconds."""
     found = Counter((letter.kind, letter.cause) for letter in letters)
     oldest: dict[tuple[str, str], datetime] = {}
     for letter in letters:
