@@ -12,7 +12,7 @@ export function Letters() {
     <h1>Dead letters</h1>
     <${Shown} of=${found} what="the dead letters" draw=${({ waiting, inOtherHands, causes, letters }) => html`
       <${Note} kind=${waiting ? "warn" : "good"}>
-        ${waiting ? `${count(waiting, "letter")} waiting.` : "Nothing waits."}
+        ${waiting ? `${count(waiting, "dead letter")} waiting.` : "Nothing waits."}
         ${inOtherHands > 0 && ` About ${number(inOtherHands)} more are being read by somebody else.`}
         ${waiting > 0 && html` <code>./heist redrive</code> redoes them; <code>./heist discard</code> ends those rightly refused.`}
       <//>
