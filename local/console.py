@@ -55,5 +55,5 @@ def _plain(text: str) -> str:
 def plain_streams() -> None:
     """Makes both streams replace what they cannot show (a C locale) instead of failing over it."""
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # closed by whoever started this
+        if stream is not None:  # closed by the parent process
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]

@@ -73,7 +73,7 @@ def forget_settings_of_aws(environment: MutableMapping[str, str]) -> list[str]:
 def build() -> tuple[Path, bool]:
     """The built template, and whether it had to be built; raises ProblemError if that failed.
 
-    A build is kept under the hash of its sources, and made anew only when one of them changed.
+    A build is kept under the hash of its sources, and made again only when one of them changed.
     """
     BUILDS.mkdir(parents=True, exist_ok=True)
     with (BUILDS / ".lock").open("w") as lock:

@@ -153,7 +153,7 @@ def running_emulator(
     """A MiniStack behind its gate for the length of the block; its files and log lie under `home`.
 
     It listens on `port` of the loopback addresses and of `bridge`, Docker's, if that is given.
-    Pages of `origins`, comma-separated, may call the API; `run_id` is how it is told from others;
+    Pages of `origins`, comma-separated, may call the API; `run_id` distinguishes it from others;
     `demo` are the players as whom the pages offer to sign in.
     """
     deadline = time.monotonic() + SECONDS_TO_END

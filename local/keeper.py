@@ -1,6 +1,6 @@
 """Runs a command and ends it, with everything it started, when standard input closes.
 
-Standard input is a pipe from whoever started this. It closes when they say so and also when they
+Standard input is a pipe from the parent process. It closes when they say so and also when they
 die, however they die, so no emulator and none of its Lambdas is ever left behind. Standard library
 only; started in a session of its own, so that Ctrl-C in the terminal does not reach the command.
 """

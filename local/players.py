@@ -79,7 +79,7 @@ def join(stack: Stack, player: str, name: str, points: int) -> None:
 def introduce(stack: Stack, player: str, name: str, points: int) -> Callable[[], bool]:
     """Sends the events that give a player a profile and points; tells whether they have arrived.
 
-    It looks into the table: asking the API would use up the limits of whoever asks.
+    It looks into the table: asking the API would use up the caller's limits.
     """
     address = f"{name.lower()}@example.com"
     event_id = str(uuid.uuid4())

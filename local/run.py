@@ -210,7 +210,7 @@ def variable(parameter: str) -> str:
 
 
 def someone_reads() -> bool:
-    """False once the terminal has gone, or whoever read our output through a pipe.
+    """False once the terminal has gone, or the reader of our output through a pipe.
 
     A terminal sends SIGHUP to its first process only, which may be make.
     """

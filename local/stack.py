@@ -284,8 +284,8 @@ def running_stack(
             )
             done.note = f"MiniStack {emulator.version()}"
         with step("build") as done:
-            template, anew = deployment.build()
-            done.note = count_built(template) + ("" if anew else ", reused")
+            template, built = deployment.build()
+            done.note = count_built(template) + ("" if built else ", reused")
         with step("deploy") as done:
             resources = deployment.deploy(template, machine.endpoint, values)
             done.note = f"{resources} resources"

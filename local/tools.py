@@ -1,7 +1,7 @@
 """Makes the Python environments under .local/env from the hashed requirements files.
 
 `python local/tools.py dev sam` makes or reuses those two. Standard library only: it runs before
-anything is installed. An environment is made anew when its requirements file or the Python changes.
+anything is installed. An environment is replaced when its requirements file or Python changes.
 """
 
 import fcntl

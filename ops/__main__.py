@@ -140,7 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def sentence_of(error: Exception) -> str:
-    """What went wrong, and what to do about it, for whoever typed the command."""
+    """What went wrong, and what to do about it, for the person at the keyboard."""
     match error:
         case OperatorError():
             return str(error)

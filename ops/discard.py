@@ -1,4 +1,4 @@
-"""Discard dead letters for good, which ends their alarm.
+"""Delete dead letters, which ends their alarm.
 
 For events that were rightly refused, once their sender knows. Before a dead
 letter is deleted, an entry in the log of operator actions records the player,

@@ -118,7 +118,7 @@ def short(text: str, limit: int = 20) -> str:
 
 
 def plain(text: str) -> str:
-    """Text that cannot steer a terminal: whoever chose a name may have put escapes into it."""
+    """Text that cannot steer a terminal: a player's name may have put escapes into it."""
     return "".join("�" if steers(character) else character for character in text)
 
 

@@ -63,7 +63,7 @@ def _players(found: Iterable[Item], season: str) -> Iterator[Player]:
 
 
 def person_of(player: Player, season: str) -> Person:
-    """What is told of a player."""
+    """The exported figures of a player."""
     seen = player.first_seen_at
     earned = player.points_in(season) + player.losses_in(season).points
     return Person(

@@ -139,7 +139,7 @@ def log_policy(target: Target) -> str:
 
 
 def rights(target: Target) -> str:
-    """Whether whoever runs this may deploy."""
+    """Whether the caller may deploy."""
     caller = _client(target, "sts").get_caller_identity()["Arn"]
     role = re.fullmatch(r"arn:([\w-]+):sts::(\d+):assumed-role/([^/]+)/.*", caller)
     source = f"arn:{role[1]}:iam::{role[2]}:role/{role[3]}" if role else caller

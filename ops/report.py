@@ -25,7 +25,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:  # noq
             report.top_robbers(),
         )
     except Malformed as damage:
-        raise OperatorError(f"{damage}: ./heist rebuild-stats makes them anew") from damage
+        raise OperatorError(f"{damage}: ./heist rebuild-stats recounts them") from damage
     out.line(f"Heists per day since {days['since']} (UTC)")
     out.table(
         ("date", "successful", "failed", "average stolen"),

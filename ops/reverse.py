@@ -1,7 +1,7 @@
 """Reverse heists: points go back, once, as far as they are there.
 
 Takes ids of heists, or a file with one id per line (`#` begins a comment), and
-begins with the newest: whoever was robbed of what they had stolen has it back
+begins with the newest: a player who was robbed of what they had stolen has it back
 when their own heist's turn comes. The attacker gives back at most what they
 still hold. Repeating is safe: what was reversed is said to be, and the rest is
 done. The exit code is 1 if a heist stays unreversed.
@@ -188,7 +188,7 @@ def _each(
     *,
     apply: bool,
 ) -> Iterator[Outcome]:
-    """What becomes of each, told as it happens; ends early when the table does not answer."""
+    """Reverses each, and reports it at once; ends early when the table does not answer."""
     clock = Clock(now=target.now, monotonic=time.monotonic, sleep=time.sleep)
     store = target.store if apply else Rehearsal(target.table)
     for number, heist_id in enumerate(heists, start=1):

@@ -141,7 +141,7 @@ class Target:
         before: Mapping[str, object] | None = None,
         after: Mapping[str, object] | None = None,
     ) -> Action:
-        """An entry for the log of operator actions, by whoever is at work, now."""
+        """An entry for the log of operator actions, by the present operator, now."""
         who, action_id = self.operator, secrets.token_hex(8)
         return Action(action_id, self.now(), who, what, subject, why, before or {}, after or {})
 

@@ -61,7 +61,7 @@ OPERATIONS = {
     },
 }
 
-# Evaluated anew at each call, a twelfth of a warm execute. Without them botocore takes a service's
+# Evaluated again at each call, a twelfth of a warm execute. Without them botocore takes a service's
 # endpoint from its list (endpoints.json), once for each client: the same in every region.
 ENDPOINT_RULES = "endpoint-rule-set-1.json.gz"
 

@@ -92,7 +92,7 @@ class CheckedExport:
         """Take every row that can be taken.
 
         `season`: the month that monthlyPoints belong to, by default that of the newest time in the
-        export. `now`: what lies later is rejected. `progress` is told how many bytes were read in
+        export. `now`: what lies later is rejected. `progress` gets how many bytes were read in
         all. Raises ExportError.
         """
         takers: dict[str, Callable[[int, RawRow, datetime], str | None]] = {

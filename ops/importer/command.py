@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--skip-rejected",
         action="store_true",
-        help="go on without the rows that are rejected, for good",
+        help="go on without the rejected rows, which stay out",
     )
     add_change_arguments(parser)
 
@@ -81,7 +81,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         if rejects.counts and not options.skip_rejected:
             out.line(
                 f"{rejects.where} Put them right in the old system and export again, or go on "
-                "without them, for good: --skip-rejected"
+                "without them: --skip-rejected"
             )
             out.document(report)
             return 1

@@ -93,7 +93,7 @@ export function Failed({ error, again }) {
 }
 
 /**
- * What `load` gives, as {data, error, busy, again, set}; it is called anew when an element of
+ * What `load` gives, as {data, error, busy, again, set}; it is called again when an element of
  * `needs` changes. While it is, the old data stay.
  */
 export function useLoaded(load, needs) {
@@ -197,7 +197,7 @@ export const Announcer = () =>
 
 // --- Sign in -------------------------------------------------------------------------------------
 
-/** The form for whoever is not signed in; `lead` says what for. */
+/** The form for users who are not signed in; `lead` says what for. */
 export function SignIn({ lead }) {
   const why = useStore(account.notice);
   const settings = useLoadedPlainly(account.config);

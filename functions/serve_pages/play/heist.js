@@ -10,12 +10,12 @@ import { store } from "../common/store.js";
  */
 export const attempt = store(null);
 
-/** Goes up when what is on the screen is no longer true: each section loads anew. */
+/** Goes up when what is on the screen is no longer true: each section loads again. */
 export const changes = store(0);
 
 let soon = null;
 
-/** Loads everything anew; what asks for it at the same time asks for it once. */
+/** Loads everything again; what asks for it at the same time asks for it once. */
 export function refresh() {
   soon ??= setTimeout(() => {
     soon = null;

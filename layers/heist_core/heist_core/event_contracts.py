@@ -13,7 +13,7 @@ from .domain.names import clean_name
 from .domain.times import CLOCKS_DIFFER, from_rfc3339
 
 EARNED_BEFORE = timedelta(days=400)
-"""How long before they are told points may have been earned."""
+"""How old earned points may be when their event arrives."""
 FIRST_TIME = datetime(2020, 1, 1, tzinfo=UTC)
 """The game is younger: a clock that says less was reset."""
 
@@ -219,8 +219,8 @@ class MailFeedback(Detail):
         )
 
     def feedback(self, name: MailName) -> Feedback | None:
-        """What is for good; None for what may still arrive, and for a reader who says that it is no
-        spam."""
+        """The permanent outcome; None for a mail that may still arrive, and for a report that it is
+        not spam."""
         if self.bounce is not None and self.bounce.bounceType == "Permanent":
             return Feedback(name, MailState.BOUNCED, self.mail.destination, self.bounce.timestamp)
         complaint = self.complaint

@@ -21,7 +21,7 @@ EmailChoice = Annotated[str, BeforeValidator(_email_choice)]
 
 
 class MarkReadRequest(Wire):
-    """Absent members are told from given ones by `model_fields_set`; null is not absent."""
+    """Absent members differ from given ones by `model_fields_set`; null is not absent."""
 
     notificationIds: Annotated[list[str], Field(max_length=100)] = Field(default=[])
     upTo: str = Field(default="")

@@ -221,7 +221,7 @@ def _told(
     arrived: Sequence[tuple[object, InboxItem]],
     tell: Callable[[Sequence[InboxItem]], None],
 ) -> int:
-    """How many could not be told of, and were kept."""
+    """How many failures could not be reported, and were kept."""
     try:
         tell([item for _, item in arrived])
     except Unavailable:

@@ -8,7 +8,7 @@ MINUTE, DAY = 60, 24 * 60 * 60
 
 class Tally:
     """How often each of many things happened in this calendar minute or day (UTC), as far as this
-    instance saw it. It begins anew when it would hold more than 10,000 of them."""
+    instance saw it. It starts again when it would hold more than 10,000 of them."""
 
     def __init__(self, seconds: int, clock: Callable[[], float]) -> None:
         """`seconds` is how long each count lasts, `clock` tells seconds since 1970."""
@@ -31,5 +31,5 @@ class Tally:
         return count
 
     def seconds_left(self) -> int:
-        """Until all begins anew: at least 1."""
+        """Seconds until all counts start again: at least 1."""
         return self._seconds - int(self._clock()) % self._seconds

@@ -4,7 +4,7 @@ An invocation is one line of log. Its metrics are a line of their own, in CloudW
 metric format, which no log level silences: alarms depend on them.
 
 No name, address, token or IP is ever logged; player ids are opaque and are. Nothing here raises
-over what could not be written: what was done stays done, and is told as done (SPEC section 2).
+over what could not be written: what was done stays done, and is answered as done (SPEC section 2).
 """
 
 import functools

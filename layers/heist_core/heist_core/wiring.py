@@ -232,7 +232,7 @@ def unsubscribe_links() -> "UnsubscribeLinks":
     )
 
 
-# Use cases: made anew for each call, from the parts above
+# Use cases: made for each call, from the parts above
 
 
 def add_points() -> "AddPoints":

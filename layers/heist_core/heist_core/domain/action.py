@@ -46,7 +46,7 @@ class Change:
 class Receipt:
     """What a request under an Idempotency-Key was answered.
 
-    `content` tells another request from a repeat of this one. A refusal is not kept for good.
+    `content` tells another request from a repeat of this one. A refusal expires.
     """
 
     id: str
@@ -61,7 +61,7 @@ Remember: TypeAlias = Callable[[Change], Receipt | None]
 
 
 def forget(_: Change) -> None:
-    """For whoever sends no key."""
+    """For requests without an Idempotency-Key."""
 
 
 def reason_from(text: str) -> str:

@@ -1,7 +1,7 @@
 """The leaderboard of a season: its order, and the rank that a number of points has.
 
 Players with more points stand before those with fewer, equals share a rank (1, 2, 2, 4), and
-whoever has none is not on it (SPEC section 2).
+players without any are not on it (SPEC section 2).
 """
 
 import hashlib

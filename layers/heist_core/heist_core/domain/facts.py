@@ -14,9 +14,9 @@ from .points import PointsChange
 from .reversal import Reversal
 
 Event: TypeAlias = Heist | Reversal | Award
-"""What players and other systems are told of."""
+"""Facts that cause notices and events out."""
 Uneventful: TypeAlias = RefusedHeist | TokenGrant
-"""What nobody is told of."""
+"""Facts that cause neither notices nor events out."""
 Fact: TypeAlias = Event | Uneventful
 """What is counted."""
 

@@ -134,7 +134,7 @@ def _notices_of_reversal(reversal: Reversal) -> tuple[Notice, ...]:
 
 
 def message_of(notice: Notice) -> Message:
-    """What an inbox item says (SPEC section 5), for whoever words it."""
+    """The parameters of an inbox item's text (SPEC section 5)."""
     data = notice.metadata
     match notice.type:
         case NoticeType.HEIST_SUCCESS:

@@ -98,7 +98,7 @@ def newest_losses(losses: Mapping[str, Losses]) -> Mapping[str, Losses]:
 
 @dataclass(frozen=True, slots=True)
 class Preferences:
-    """What a player chose. `email` holds how to be told by kind of mail, where they ever chose."""
+    """A player's choices. `email` holds the delivery by kind of mail, where any was chosen."""
 
     passive: bool = False
     passive_switched_at: datetime | None = None
@@ -190,7 +190,7 @@ class Player:
     def losses_after_heist(self, season: str, stolen: int) -> Mapping[str, Losses]:
         """`losses` once they are robbed of so many points more.
 
-        A season is counted from its beginning or not at all: whoever was robbed in it before
+        A season is counted from its beginning or not at all: a player robbed in it before
         there were counters has none until the next.
         """
         begun = self.last_robbed_at is not None and season_of(self.last_robbed_at) == season

@@ -9,7 +9,7 @@ class PointsChange:
     """`points` and `version` are the player's right after it.
 
     No two changes of a player have the same version, and a later one has a higher one: it names the
-    change, and puts a player's changes in order whatever order they are told in.
+    change, and puts a player's changes in order whatever order they arrive in.
     """
 
     player_id: str

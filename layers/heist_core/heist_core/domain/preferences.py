@@ -24,14 +24,14 @@ def mail_kind(notice: NoticeType) -> str:
 
 
 def email_choices(chosen: Mapping[str, str], settings: Settings) -> Mapping[str, str]:
-    """How to be told by mail of each kind; the operator's default where nothing was chosen."""
+    """The delivery of each kind of mail; the operator's default where nothing was chosen."""
     default = settings.email_default
     kinds = {"robbed": default, "success": default, "reversed": default, "token": "off"}
     return {**kinds, **chosen}
 
 
 def email_choice(player: Player, notice: NoticeType, settings: Settings) -> str:
-    """How a player is to be told of a notice; the user system's opt-out stands above all."""
+    """The delivery of a notice's mail; the user system's opt-out outranks all."""
     if player.profile.email_opt_out.value:
         return "off"
     return email_choices(player.preferences.email, settings)[mail_kind(notice)]

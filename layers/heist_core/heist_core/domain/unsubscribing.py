@@ -55,7 +55,7 @@ def link_in(token: str, keys: Mapping[str, str]) -> Link | None:
 
 
 def _claimed(token: str) -> tuple[str, Link]:
-    """Key id and link as a token has them, whoever made it."""
+    """Key id and link as a token has them, unverified."""
     with suppress(ValueError):
         padded = token[:LONGEST_TOKEN] + "=" * (-len(token[:LONGEST_TOKEN]) % 4)
         claim = base64.urlsafe_b64decode(padded)[hashlib.sha256().digest_size :].decode()

@@ -43,7 +43,7 @@ class Mail(NamedTuple):
 
 
 class _Told(NamedTuple):
-    """What one side is told. `kind` is where its texts lie."""
+    """The content for one side. `kind` is the key of its texts."""
 
     kind: str
     points: int

@@ -136,7 +136,7 @@ def change_out(change: PointsChange) -> EventOut:
 
 
 def events_of(event: Event) -> list[EventOut]:
-    """All that other systems are told of a fact, at once: itself, and what it did to points."""
+    """Publishes a fact at once: its own event, and those of the changes of points."""
     return [event_of(event), *map(change_out, points_changes(event))]
 
 

@@ -279,7 +279,7 @@ def audit_table(
 
     A live table is never seen at one moment. What is wrong in every scan, by the same figures, is a
     violation; but a player who moved on meanwhile may look wrong, or right, in any of them. So
-    whoever looked wrong once is read again at one moment, points and ledger, and that decides. The
+    a player who looked wrong is read again at one moment, points and ledger, and that decides. The
     sums of a season follow from the players' and are not held against it by themselves.
     """
     audit = audit_items(table.scan(progress))

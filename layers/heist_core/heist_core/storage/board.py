@@ -182,7 +182,7 @@ class BoardStore:
         return list(standings) if standing is None else _unpacked(standing)
 
     def claim_curve(self, season: str, now: datetime, forgotten_before: datetime) -> bool:
-        """Whether nobody else is counting, or whoever was has had time enough."""
+        """Whether nobody else is counting, or the last one had time enough."""
         return self._table.update_if(
             update(
                 keys.board_curve(season),
@@ -227,7 +227,7 @@ class BoardStore:
     ) -> bool:
         """False: the board was closed already, and stays as it is.
 
-        Counting takes minutes, so whoever was erased meanwhile is looked for once more.
+        Counting takes minutes, so players who were erased meanwhile are looked for once more.
         """
         nameless = [
             standing._replace(name=None)

@@ -332,12 +332,12 @@ def event_from(item: Item) -> Event:
     """The event that an item with an owed marker records."""
     fact = fact_from(item)
     if isinstance(fact, Uneventful):
-        raise Malformed("nobody is told of a refused heist or a granted token")
+        raise Malformed("a refused heist or a granted token causes no notice")
     return fact
 
 
 def fact_from(item: Item) -> Fact:
-    """As `event_from`; what nobody is told of, too, is a fact to be counted."""
+    """As `event_from`, also for facts that cause no notice: they are counted, too."""
     match keys.kind_of(item):
         case Kind.HEIST:
             return heist_from(item)

@@ -38,7 +38,7 @@ class Kind(Enum):
     REFERRAL = "REFERRAL", "REFERRAL"
     """An award that was given, or is held."""
     NOTICE = "", "NOTICE"
-    """Who was told of the heist, reversal or referral beside it, and how far the mail is."""
+    """A recipient's notice of the heist, reversal or referral beside it, with its mail's state."""
     INBOX = "INBOX", ""
     READ_COUNT = "INBOX", "READ"
     """How many items of an inbox were read, ever. It sorts behind the newest of them."""

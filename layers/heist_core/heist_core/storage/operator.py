@@ -19,7 +19,7 @@ from .wire import Item, to_wire
 from .writes import Request, Step, Transaction, put, put_new, update
 
 RECEIPT = "receipt"
-"""The step that answers a request for good."""
+"""The step that stores the final answer to a request."""
 REFUSALS_REMEMBERED = timedelta(days=7)
 HTTP_OK = 200
 
@@ -45,7 +45,7 @@ def record_action(action: Action) -> Step:
 
 
 def receipt_item(receipt: Receipt) -> Item:
-    """A success is remembered for good, a refusal for some days."""
+    """A success is remembered forever, a refusal for some days."""
     refused = receipt.status != HTTP_OK
     return {
         **keys.request(receipt.id),

@@ -73,7 +73,7 @@ def points_attributes(points: Mapping[str, int]) -> dict[str, object]:
 def board_place(player: Player, season: str, points: int) -> dict[str, object]:
     """What holds a player's place on a season's board, once they have so many points.
 
-    Nothing for whoever is not shown, nor in a season before the one that their place is in.
+    Nothing for players who are not shown, nor in a season before the one that their place is in.
     """
     index = keys.board_index(season)
     later = (other > season and keys.board_index(other) == index for other in player.points)

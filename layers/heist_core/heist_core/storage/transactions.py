@@ -81,7 +81,7 @@ def change_points(seen: Player, name: str, season: str, more: int, now: datetime
     """Points of a season, the place on its board, and the way out for seasons that got old.
 
     Whatever changes the item of old seasons changes the player, too, in the same transaction. So
-    the player's version is a condition on both, for whoever reads the player first.
+    the player's version is a condition on both, for callers who read the player first.
     """
     points, moved = seen.points_after(season, more, now)
     after = replace(seen, points=points)

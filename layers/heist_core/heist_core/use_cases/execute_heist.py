@@ -160,7 +160,7 @@ class ExecuteHeist:
             plan = plan_heist(attacker, victim, rules, now)
         except HeistRefused as refusal:
             refused = RefusedHeist(attempt, now, refusal)
-            if attacker.erased:  # for good, so that it needs no record
+            if attacker.erased:  # permanently, so that it needs no record
                 standing = self._read(attempt).record  # from before: the batch is no snapshot
                 if standing is not None:
                     return _replay(attempt, standing)
@@ -173,7 +173,7 @@ class ExecuteHeist:
     def _refuse(self, refused: RefusedHeist, *, first_round: bool) -> Outcome | None:
         """Store the refusal. None: another outcome stands.
 
-        Of a flood only the first are stored; what is not stored is no answer for good, but a 429.
+        Of a flood only the first are stored; what is not stored is no final answer, but a 429.
         In a later round a write of an earlier one may still arrive. The record keeps that from
         moving anything, and so is always stored.
         """

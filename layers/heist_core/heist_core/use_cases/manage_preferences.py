@@ -26,7 +26,7 @@ class Shown(NamedTuple):
     preferences: Preferences
     passive_locked_until: datetime | None
     email: Mapping[str, str]
-    """How to be told of each kind, by default where nothing was chosen."""
+    """The delivery of each kind, the default where nothing was chosen."""
 
 
 @dataclass(frozen=True)

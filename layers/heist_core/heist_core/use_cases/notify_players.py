@@ -153,7 +153,7 @@ class NotifyPlayers:
     def _first_step(self, recipient: Player, notice: Notice) -> MailRecord:
         """A claim, or that there will be no mail, or a line of a digest.
 
-        That is for good: a digest goes by what a notice said when its inbox item came.
+        That is final: a digest shows a notice as it was when its inbox item came.
         """
         daily = email_choice(recipient, notice.type, self.settings.current) == "daily"
         if daily and self._address(recipient, notice) is not None:

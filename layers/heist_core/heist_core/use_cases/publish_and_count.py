@@ -40,7 +40,7 @@ class PublishAndCount:
     keep_statistics: "KeepStatistics"
 
     def __call__(self, facts: Sequence[Fact]) -> Relayed:
-        """Publish each that other systems are told of, count all, and settle what is done.
+        """Publish each that has an event out, count all, and settle what is done.
 
         A heist that is counted is settled by that, in the same transaction.
         """

@@ -42,7 +42,7 @@ class Board(NamedTuple):
 
 
 class Around(NamedTuple):
-    """`me` is None for whoever is not on the board."""
+    """`me` is None for players who are not on the board."""
 
     season: str
     as_of: datetime

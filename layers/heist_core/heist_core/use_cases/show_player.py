@@ -29,7 +29,7 @@ class Rank(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class HomeScreen:
-    """Times that are over are None; so is the rank of whoever is not on the board."""
+    """Times that are over are None; so is the rank of players who are not on the board."""
 
     player: Player
     season: str
