@@ -1,10 +1,10 @@
 """Reverse heists: points go back, once, as far as they are there.
 
 Takes ids of heists, or a file with one id per line (`#` begins a comment), and
-begins with the newest: a player who was robbed of what they had stolen has it back
-when their own heist's turn comes. The attacker gives back at most what they
-still hold. Repeating is safe: what was reversed is said to be, and the rest is
-done. The exit code is 1 if a heist stays unreversed.
+begins with the newest: a player who was robbed of what they had stolen has it
+back when their own heist's turn comes. The attacker gives back at most what
+they still hold. Repeating is safe: heists already reversed are listed as such,
+and the rest is done. The exit code is 1 if a heist stays unreversed.
 """
 
 import argparse
