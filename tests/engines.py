@@ -44,6 +44,7 @@ from ops.template import load
 DYNAMODB_LOCAL = "3.1.0"
 LARGEST_CROWD = 64
 _CACHE = ROOT / ".local" / f"dynamodb-local-{DYNAMODB_LOCAL}"
+_JARS = _CACHE / "jars"
 _READY_SECONDS = 60
 _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -64,11 +65,10 @@ _POM = f"""<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A DynamoDB. `concurrent`: whether requests at the same moment are safe with it."""
+    """A DynamoDB."""
 
     name: str
     client: DynamoDBClient
-    concurrent: bool
 
     @contextmanager
     def table(self) -> Iterator[str]:
@@ -127,7 +127,7 @@ def _client(endpoint: str | None) -> DynamoDBClient:
 def moto(home: Path) -> Iterator[Engine]:
     with mock_aws():
         client = _client(None)
-        yield Engine("moto", client, concurrent=False)
+        yield Engine("moto", client)
         client.close()
 
 
@@ -137,7 +137,7 @@ def ministack(home: Path) -> Iterator[Engine]:
         pytest.skip("MiniStack is not installed here: `make tools` installs it")
     with running_emulator(home, free_port()) as emulator:
         client = _client(emulator.endpoint)
-        yield Engine("ministack", client, concurrent=True)
+        yield Engine("ministack", client)
         client.close()
 
 
@@ -147,7 +147,8 @@ def dynamodb_local(home: Path) -> Iterator[Engine]:
     if not shutil.which("java"):
         pytest.skip("DynamoDB Local needs Java 17")
     port = free_port()
-    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", f"-Djava.library.path={_jars()}"]
+    command = ["java", "-Xmx512m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+    command += [f"-Djava.library.path={_jars()}"]
     command += ["-cp", f"{_jars()}/*", "software.amazon.dynamodb.services.local.main.ServerRunner"]
     command += ["-inMemory", "-sharedDb", "-disableTelemetry", "-port", str(port)]
     with (home / "dynamodb-local.log").open("w") as log:
@@ -162,7 +163,7 @@ def dynamodb_local(home: Path) -> Iterator[Engine]:
     try:
         _wait_for(f"http://127.0.0.1:{port}", process, home / "dynamodb-local.log")
         client = _client(f"http://127.0.0.1:{port}")
-        yield Engine("dynamodb-local", client, concurrent=True)
+        yield Engine("dynamodb-local", client)
         client.close()
     finally:
         process.stdin.close()
@@ -171,9 +172,8 @@ def dynamodb_local(home: Path) -> Iterator[Engine]:
 
 def _jars() -> Path:
     """DynamoDB Local and what it needs; fetched when first asked for, else the test is skipped."""
-    jars = _CACHE / "jars"
-    if jars.exists():
-        return jars
+    if _JARS.exists():
+        return _JARS
     if not shutil.which("mvn"):
         pytest.skip("DynamoDB Local is fetched with Maven, which is not installed here")
     _CACHE.mkdir(parents=True, exist_ok=True)
@@ -188,8 +188,8 @@ def _jars() -> Path:
     )
     if fetched.returncode:
         pytest.skip("Maven could not fetch DynamoDB Local")
-    (_CACHE / unfinished).rename(jars)
-    return jars
+    (_CACHE / unfinished).rename(_JARS)
+    return _JARS
 
 
 def _wait_for(endpoint: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
@@ -205,3 +205,9 @@ def _wait_for(endpoint: str, process: "subprocess.Popen[bytes]", log: Path) -> N
 
 
 ENGINES = {"moto": moto, "ministack": ministack, "dynamodb-local": dynamodb_local}
+
+
+def most_like_aws() -> str:
+    """Of those that can be had here: DynamoDB Local needs Java, and Maven to be fetched."""
+    local = shutil.which("java") and (_JARS.exists() or shutil.which("mvn"))
+    return "dynamodb-local" if local else "ministack"

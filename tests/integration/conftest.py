@@ -1,28 +1,46 @@
-"""Real storage: every test of this folder runs on each engine unless it says otherwise."""
+"""Real storage, on the engines that ENGINES names: moto, ministack, dynamodb-local, or all.
 
+Without it a test runs on the engine that is most like AWS, and on all if it is marked every_engine.
+"""
+
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
-from tests.engines import ENGINES, LARGEST_CROWD, Engine
+from tests.engines import ENGINES, LARGEST_CROWD, Engine, most_like_aws
 from tests.integration.game import Crowd, Game
 from tests.integration.operators import Desk, desk_of
 from tests.proxies import Conflicts
 
+HERE = Path(__file__).parent
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves tests of many calls to the engines that answer faster and more as AWS does."""
-    left_out = [
-        item
-        for item in items
-        if isinstance(item, pytest.Function)
-        and item.get_closest_marker("many_calls")
-        and item.callspec.params["engine"] == "moto"
-    ]
-    items[:] = [item for item in items if item not in left_out]
+    """Leaves each test to the engines that are asked for and can bear it."""
+    asked = os.environ.get("ENGINES", "").split()
+    engines = set(ENGINES if asked == ["all"] else asked or [most_like_aws()])
+    if unknown := engines - set(ENGINES):
+        raise pytest.UsageError(f"ENGINES may be all, or any of {', '.join(ENGINES)}: {unknown}")
+    left_out = [item for item in items if not _runs(item, engines, every=not asked)]
     config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if _runs(item, engines, every=not asked)]
+
+
+def _runs(test: pytest.Item, engines: set[str], *, every: bool) -> bool:
+    if not isinstance(test, pytest.Function) or not test.path.is_relative_to(HERE):
+        return True
+    if "engine" not in test.fixturenames:
+        return True
+    engine = test.callspec.params["engine"]
+    marks = {mark.name for mark in test.iter_markers()}
+    if engine == "moto" and ("crowd" in test.fixturenames or "not_on_moto" in marks):
+        return False
+    its_own = any(mark.args[0] == "engine" for mark in test.iter_markers("parametrize"))
+    return engine in engines or (every and (its_own or "every_engine" in marks))
 
 
 @pytest.fixture(scope="session", params=ENGINES)
@@ -64,8 +82,6 @@ def conflicts(engine: Engine) -> Iterator[Conflicts]:
 
 @pytest.fixture
 def crowd(engine: Engine) -> Iterator[ThreadPoolExecutor]:
-    """Threads that race each other; only on engines that can bear it."""
-    if not engine.concurrent:
-        pytest.skip(f"{engine.name} is not concurrent")
+    """Threads that race each other."""
     with Crowd(LARGEST_CROWD) as threads:
         yield threads

@@ -21,6 +21,7 @@ from tests.builders import HOUR, MILLISECOND, NOW, api_event, award, bus_event, 
 from tests.fakes import FakeClock, SameThread
 from tests.integration.game import Game
 
+pytestmark = pytest.mark.every_engine
 OK = {"status": "ok"}
 REFUSED = {"status": "refused"}
 

@@ -308,7 +308,7 @@ def test_two_runs_at_once_send_one(game: Game, bob: str) -> None:
     assert list(itertools.chain(*told(game))) == [f"Robber {n}" for n in range(1, 13)]
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_notice_in_the_midst_of_a_digest_comes_with_the_next(
     game: Game, bob: str, moment: str
@@ -340,7 +340,7 @@ def forget(game: Game) -> None:
     game.notifier_queue.letters.clear()
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("fault", [Crash, ReadTimeoutError], ids=["crash", "no answer"])
 def test_a_crash_at_any_call_loses_nothing_and_sends_one_a_day(

@@ -24,6 +24,7 @@ from tests.builders import HOUR, MILLISECOND, NOW, attempt, bus_event, execute_e
 from tests.integration.game import Game, succeeded
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
+pytestmark = pytest.mark.every_engine
 
 
 @pytest.fixture

@@ -29,6 +29,7 @@ from tests.old_system import OldSystem, play
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 APPLY = ("--apply", "--reason", "import")
+pytestmark = pytest.mark.not_on_moto  # an import makes several calls at once
 
 
 @pytest.fixture
@@ -43,14 +44,7 @@ def export(old: OldSystem, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def desk(
-    engine: Engine,
-    game: Game,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> Desk:
-    if not engine.concurrent:
-        pytest.skip("an import makes several calls at once: moto is not concurrent")
+def desk(game: Game, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setattr(loading, "_FIRST_PAUSE_SECONDS", 0.001)
     return desk_of(game, capsys)
 

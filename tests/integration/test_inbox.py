@@ -22,6 +22,7 @@ from tests.fakes import Crash, FakeClock
 from tests.integration.game import Game
 
 LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
+pytestmark = pytest.mark.every_engine
 
 
 def friend(number: int) -> Award:

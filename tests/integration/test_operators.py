@@ -1,4 +1,4 @@
-"""What operators do, on every engine: each change with its entry in the log, or neither."""
+"""What operators do: each change with its entry in the log, or neither."""
 
 from collections.abc import Mapping
 from dataclasses import replace

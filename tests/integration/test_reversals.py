@@ -144,7 +144,7 @@ def test_an_attacker_without_any_points_left_gives_nothing_and_it_is_on_record(
     assert_sound(playing)
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 def test_a_heist_of_a_finished_season_moves_points_of_that_season_only(
     playing: Game, robbed: str
 ) -> None:
@@ -198,7 +198,7 @@ def renamed(game: Game) -> object:
     return game.call("upsert_player", bus_event("upsert_player", game.time(), **update))
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize(
     ("meanwhile", "alice_points", "bob_points", "alice_tokens"),
     [
@@ -274,7 +274,7 @@ def test_a_cooldown_started_meanwhile_is_not_lifted(playing: Game, robbed: str) 
     assert_sound(playing)
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("operation", ["get_item", "batch_get_item", "transact_write_items"])
 @pytest.mark.parametrize("skip", [0, 1])
 def test_of_two_reversals_at_once_one_does_it_and_the_other_says_so(
@@ -378,7 +378,7 @@ def test_a_reversal_whose_answer_was_lost_is_reported_as_done_by_this_call(
     assert_sound(playing)
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("number", range(1, 5))
 def test_wherever_one_call_is_lost_the_heist_is_reversed_once(

@@ -48,7 +48,6 @@ from tests.integration.sql import (
 from tests.integration.stream import Consumer, FaultAt, Stream
 
 LOST = ReadTimeoutError(endpoint_url="https://aws")
-ONE_ENGINE = pytest.mark.parametrize("engine", ["moto"], indirect=True)
 
 
 @pytest.fixture(scope="session", params=DATABASES)
@@ -215,8 +214,7 @@ class History:
         consumer(self.game, batch_size=size, deliveries=times).deliver(batch)
 
 
-@pytest.mark.many_calls
-@ONE_ENGINE
+@pytest.mark.not_on_moto
 def test_over_a_random_history_the_reports_equal_the_guides_sql(
     game: Game, database: Database
 ) -> None:
@@ -228,7 +226,8 @@ def test_over_a_random_history_the_reports_equal_the_guides_sql(
     assert top(game)
 
 
-def test_a_short_history_on_every_engine(game: Game) -> None:
+@pytest.mark.every_engine
+def test_over_a_short_history_the_reports_equal_the_guides_sql(game: Game) -> None:
     history = History(game, 7)
     history.play(40)
     history.settle()
@@ -300,8 +299,7 @@ def lose() -> None:
     raise LOST
 
 
-@pytest.mark.many_calls
-@ONE_ENGINE
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize(
     ("moment", "strike"), [("before", crash), ("before", lose), ("after", lose)]
 )
@@ -356,8 +354,7 @@ def before_call(game: Game, number: int, act: Callable[[], object]) -> list[str]
     return hit
 
 
-@pytest.mark.many_calls
-@ONE_ENGINE
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("other", ["publish_and_count", "sweep_notifications"])
 def test_another_delivery_between_any_two_calls_doubles_nothing(game: Game, other: str) -> None:
     for number in itertools.count(1):
@@ -492,7 +489,6 @@ def test_a_token_given_back_by_a_reversal_is_held_again_and_the_heist_still_coun
     assert [day["successfulHeists"] for day in days_of(game)] == [1]
 
 
-@ONE_ENGINE
 @pytest.mark.parametrize(("held", "seen"), [(0, 1), (1, 1), (0, 0)])
 def test_a_slow_reader_never_puts_an_older_balance_over_a_newer(
     game: Game, held: int, seen: int
@@ -659,8 +655,7 @@ def test_statistics_that_were_damaged_are_right_after_a_rebuild(game: Game) -> N
     assert_counted_once(game, 5)
 
 
-@pytest.mark.many_calls
-@ONE_ENGINE
+@pytest.mark.not_on_moto
 def test_the_stream_may_go_on_at_any_call_of_a_rebuild(game: Game) -> None:
     """Delivers new facts before its n-th call; a rebuild that is stopped there goes on."""
     for number in itertools.count(1):

@@ -229,9 +229,6 @@ def lose() -> None:
     raise LOST
 
 
-# Long, and about the order of calls: what each call does is tested on every engine elsewhere.
-ONE_ENGINE = pytest.mark.parametrize("engine", ["moto"], indirect=True)
-
 # Ending after a call is ending before the next one.
 FAULTS = [("before", crash), ("before", lose), ("after", lose)]
 
@@ -261,7 +258,7 @@ def scenes(
             return
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_the_notifier_fails_everyone_is_notified_exactly_once(
     new_game: Callable[[], Game], moment: str, strike: Callable[[], None]
@@ -296,8 +293,7 @@ def test_wherever_the_notifier_fails_everyone_is_notified_exactly_once(
     }
 
 
-@pytest.mark.many_calls
-@ONE_ENGINE
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_it_fails_a_heist_and_its_reversal_are_notified_exactly_once_each(
     new_game: Callable[[], Game], moment: str, strike: Callable[[], None]
@@ -328,8 +324,7 @@ def test_wherever_it_fails_a_heist_and_its_reversal_are_notified_exactly_once_ea
         assert published == {"HeistCommitted", "HeistReversed"}
 
 
-@pytest.mark.many_calls
-@ONE_ENGINE
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_the_sweeper_fails_the_next_ones_finish(
     new_game: Callable[[], Game], moment: str, strike: Callable[[], None]
@@ -364,8 +359,7 @@ def test_two_faults_leave_at_most_two_mails_and_say_so(game: Game) -> None:
     assert [letter["reason"] for letter in game.notifier_queue] == ["MAIL_DOUBTFUL"]
 
 
-@pytest.mark.many_calls
-@ONE_ENGINE
+@pytest.mark.not_on_moto
 @pytest.mark.parametrize("first", ["notify_players", "sweep_notifications"])
 def test_stream_and_sweeper_at_the_same_time_double_nothing(
     new_game: Callable[[], Game], first: str

@@ -163,7 +163,7 @@ def test_a_hidden_robber_is_no_target_of_revenge(game: Game) -> None:
     assert targets(game) == []
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 def test_every_player_in_reach_is_drawn_about_as_often(
     game: Game, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,7 +184,7 @@ def test_every_player_in_reach_is_drawn_about_as_often(
     assert len(set(lists)) > 90
 
 
-@pytest.mark.many_calls
+@pytest.mark.not_on_moto
 def test_a_list_is_full_when_enough_are_in_reach(
     game: Game, monkeypatch: pytest.MonkeyPatch
 ) -> None:
