@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 from local.console import plain_streams, show
 from local.tools import ROOT
 
-LANES = (("unit", "template", "simulation", "integration"), ("browser", "e2e"))
-"""Suites of a lane run one after the other; the two lanes take about as long on two cores."""
+LANES = (("unit", "template", "simulation", "integration"), ("browser+e2e",))
+"""Suites of a lane run one after the other; the two lanes take about as long on two cores. Folders
+of one suite share a run of pytest, and so a stack."""
 
 
 @dataclass
@@ -56,7 +57,8 @@ def run_suite(suite: str, arguments: list[str]) -> Tally:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", f"tests/{suite}", f"--junitxml={report}"]
+        folders = [f"tests/{folder}" for folder in suite.split("+")]
+        command = [sys.executable, "-m", "pytest", *folders, f"--junitxml={report}"]
         with subprocess.Popen(
             [*command, *arguments],
             cwd=ROOT,

@@ -16,6 +16,7 @@ from tests.aws_models import every_request_checked
 
 if TYPE_CHECKING:
     from local.stack import Stack
+    from tests.e2e.world import World
 
 TESTS = Path(__file__).parent
 
@@ -83,3 +84,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stack"]:
         return
     with running_stack(tmp_path_factory.mktemp("stack"), demo_players=POINTS) as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def world(stack: "Stack") -> "World":
+    """The same stack as its users see it."""
+    from tests.e2e.world import World
+
+    return World(stack)

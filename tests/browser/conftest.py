@@ -5,9 +5,10 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,12 +25,14 @@ from playwright.sync_api import (
 )
 
 from local.players import put_in_players
-from local.stack import Stack
+from local.stack import PASSWORD, Stack
 from local.tools import ROOT
-from tests.e2e.world import PASSWORD, Player, World, unique
+from tests.e2e.world import Player, World, unique
 
-expect.set_options(timeout=30_000)  # functions start in seconds, on a machine with other work
+PATIENCE = 120_000  # milliseconds: functions start in seconds, on a machine with other work longer
+expect.set_options(timeout=PATIENCE)
 
+Scheme = Literal["light", "dark"]
 OURS = "http://localhost:3000"
 """An origin of AllowedOrigins."""
 PICTURES = ROOT / ".local" / "pictures"
@@ -41,12 +44,6 @@ ARGUMENTS = (
     "--disable-sync",
     "--no-first-run",
 )
-
-
-@pytest.fixture(scope="session")
-def world(stack: Stack) -> World:
-    """The stack as its users see it."""
-    return World(asdict(stack.outputs))
 
 
 @dataclass(frozen=True)
@@ -155,11 +152,19 @@ class Tab:
     def sign_in(self, user: str, password: str = PASSWORD) -> None:
         self.page.get_by_label("User name").fill(user)
         self.page.get_by_label("Password").fill(password)
-        self.page.get_by_role("button", name="Sign in").click()
+        self.button("Sign in").click()
 
     def region(self, name: str) -> Locator:
         """A section of the page."""
-        return self.page.get_by_role("region", name=name)
+        return self.page.get_by_role("region", name=name, exact=True)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def look_at(self, width: int, scheme: Scheme) -> None:
+        """From now on in a window of this width, in light or in dark."""
+        self.page.emulate_media(color_scheme=scheme)
+        self.page.set_viewport_size(ViewportSize(width=width, height=900))
 
     def calls(self, method: str, path: str) -> list[Request]:
         """The requests of one route so far; `path` follows /api/heist, without a query."""
@@ -181,6 +186,7 @@ class Tab:
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A browser with nothing in it."""
     with browser.new_context(viewport=WIDE, locale="en-GB", timezone_id="UTC") as context:
+        context.set_default_timeout(PATIENCE)
         yield context
 
 

@@ -3,7 +3,7 @@
 import importlib.resources
 from typing import Any
 
-from tests.browser.conftest import Tab
+from tests.browser.conftest import Scheme, Tab
 
 AXE = importlib.resources.files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 HOSTILE = {
@@ -13,7 +13,14 @@ HOSTILE = {
     "right-to-left": "مرحبا بالعالم שלום",
     "emoji": "👩‍👩‍👧‍👦🏴‍☠️💰" * 8,
 }
-WIDTHS = {"narrow": 320, "wide": 1280}
+NARROW, WIDE = 320, 1280
+LOOKS: tuple[tuple[int, Scheme, tuple[str, ...]], ...] = (
+    (NARROW, "light", tuple(HOSTILE)),
+    (NARROW, "dark", ("long",)),
+    (WIDE, "light", ("long", "right-to-left")),
+    (WIDE, "dark", ("long",)),
+)
+"""Widths and colours, and whose screens are looked at in them: names do not change the colours."""
 
 
 def violations(tab: Tab) -> list[Any]:

@@ -1,13 +1,13 @@
 """How /play looks and reads: narrow, wide, light, dark, with hostile names, and to axe."""
 
 import json
-from typing import Literal
+from collections.abc import Sequence
 
 import pytest
-from playwright.sync_api import BrowserContext, ViewportSize, expect
+from playwright.sync_api import BrowserContext, expect
 
-from tests.browser.conftest import Meet, Person, Tab
-from tests.browser.looks import HOSTILE, WIDTHS, overflow, violations
+from tests.browser.conftest import Meet, Person, Scheme, Tab
+from tests.browser.looks import HOSTILE, LOOKS, NARROW, overflow, violations
 
 SECTIONS = ("Home", "Targets", "History", "Leaderboard", "Inbox", "Preferences")
 
@@ -24,21 +24,16 @@ def crowd(meet: Meet) -> dict[str, Person]:
     return people
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme", "kinds"), LOOKS)
 def test_hostile_names_change_nothing_and_every_screen_can_be_read(
-    tab: Tab,
-    crowd: dict[str, Person],
-    width: str,
-    scheme: Literal["light", "dark"],
+    tab: Tab, crowd: dict[str, Person], width: int, scheme: Scheme, kinds: Sequence[str]
 ) -> None:
-    tab.page.emulate_media(color_scheme=scheme)
-    tab.page.set_viewport_size(ViewportSize(width=WIDTHS[width], height=900))
+    tab.look_at(width, scheme)
     tab.open()
-    expect(tab.page.get_by_role("button", name="Sign in")).to_be_visible()
+    expect(tab.button("Sign in")).to_be_visible()
     assert violations(tab) == []
-    for kind, person in crowd.items():
-        tab.sign_in(person.user)
+    for kind in kinds:
+        tab.sign_in(crowd[kind].user)
         for section in SECTIONS:
             region = tab.region(section)
             expect(region.get_by_role("heading", name=section)).to_be_visible()
@@ -49,13 +44,13 @@ def test_hostile_names_change_nothing_and_every_screen_can_be_read(
         assert overflow(tab) == []
         assert violations(tab) == []
         tab.picture(f"{width}-{scheme}-{kind}")
-        tab.page.get_by_role("button", name="Sign out").click()
+        tab.button("Sign out").click()
 
 
 def test_the_question_and_the_outcome_of_a_heist_pass_axe(tab: Tab, meet: Meet) -> None:
     hero, victim = meet("Hanna"), meet("Victor", tokens=2)
     victim.player.rob(hero.player.id)
-    tab.page.set_viewport_size(ViewportSize(width=320, height=700))
+    tab.look_at(NARROW, "light")
     tab.open()
     tab.sign_in(hero.user)
     line = tab.region("Targets").get_by_role("listitem").filter(has_text="Revenge")

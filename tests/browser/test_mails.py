@@ -4,6 +4,7 @@ The pictures in .local/pictures are for a look: what can be counted is asserted 
 """
 
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
@@ -36,6 +37,8 @@ NAMES = (
     "👨\u200d👩\u200d👧\u200d👦" * 9,
     "﷽" * 40,
 )
+
+USUAL, LONG = NAMES[:2], (NAMES[1], "W" * 100)
 
 LOOK = """() => {
   const colours = document.createElement('canvas').getContext('2d', {willReadFrequently: true})
@@ -111,10 +114,15 @@ def assert_readable(seen: Any, width: int) -> None:
         assert text["contrast"] >= ENOUGH_CONTRAST, text
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 640])
+@pytest.mark.parametrize(
+    ("width", "scheme", "names"),
+    [(320, "light", NAMES), (640, "light", LONG), (320, "dark", USUAL), (640, "dark", USUAL)],
+)
 @pytest.mark.parametrize("language", languages())
-def test_a_mail_can_be_read(browser: Browser, language: str, width: int, scheme: Scheme) -> None:
+def test_a_mail_can_be_read(
+    browser: Browser, language: str, width: int, scheme: Scheme, names: Sequence[str | None]
+) -> None:
+    """Names change neither colours nor, beside the longest, what fits into the wider window."""
     texts = texts_for(language)
     beyond: list[str] = []
     with browser.new_context(
@@ -124,7 +132,7 @@ def test_a_mail_can_be_read(browser: Browser, language: str, width: int, scheme:
         page.on("request", lambda request: beyond.append(request.url))
         page.on("dialog", lambda dialog: beyond.append(dialog.message))
         tags = [look(page, mail.html)["tags"] for mail in every_mail(texts)]
-        for which, name in enumerate(map(clean_name, NAMES)):
+        for which, name in enumerate(map(clean_name, names)):
             for form, mail in enumerate(every_mail(texts, name, name)):
                 seen = look(page, mail.html)
                 assert_readable(seen, width)

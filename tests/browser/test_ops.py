@@ -2,14 +2,15 @@
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Locator, Request, Route, ViewportSize, expect
+from playwright.sync_api import Locator, Request, Route, expect
 
-from local.stack import PASSWORD, Stack
-from tests.browser.conftest import Tab
-from tests.browser.looks import HOSTILE, WIDTHS, overflow, violations
+from local.stack import Stack
+from tests.browser.conftest import Scheme, Tab
+from tests.browser.looks import HOSTILE, LOOKS, overflow, violations
 from tests.e2e.world import Player, World, eventually, unique
 
 SCREENS = {
@@ -22,15 +23,9 @@ SCREENS = {
 }
 
 
-def region(tab: Tab, name: str) -> Locator:
-    return tab.page.get_by_role("region", name=name, exact=True)
-
-
 def sign_in(tab: Tab, user: str) -> None:
     tab.open("ops")
-    tab.page.get_by_label("User name").fill(user)
-    tab.page.get_by_label("Password").fill(PASSWORD)
-    tab.page.get_by_role("button", name="Sign in", exact=True).click()
+    tab.sign_in(user)
     expect(tab.page.get_by_role("heading", name="Search")).to_be_visible()
 
 
@@ -41,7 +36,7 @@ def go(tab: Tab, place: str) -> None:
 def search(tab: Tab, anything: str) -> None:
     go(tab, "")
     tab.page.get_by_label("Id of a player or a heist").fill(anything)
-    tab.page.get_by_role("button", name="Search").click()
+    tab.button("Search").click()
 
 
 def bodies(tab: Tab, path: str, method: str = "POST") -> tuple[list[Request], list[Request]]:
@@ -53,7 +48,7 @@ def bodies(tab: Tab, path: str, method: str = "POST") -> tuple[list[Request], li
 
 def look(tab: Tab, reason: str = "a test of ours") -> None:
     tab.page.get_by_label("Reason, for the log").fill(reason)
-    tab.page.get_by_role("button", name="Show what would change").click()
+    tab.button("Show what would change").click()
     expect(tab.page.get_by_text("This would change:")).to_be_visible()
 
 
@@ -89,18 +84,18 @@ def test_a_players_whole_story_is_on_one_screen(
     sign_in(tab, operator)
     search(tab, robber.id)
     expect(tab.page.get_by_role("heading", name="Robin")).to_be_visible()
-    expect(region(tab, "State")).to_contain_text("1 (2 earned, 1 spent, 0 granted)")
-    timeline = region(tab, "Timeline")
+    expect(tab.region("State")).to_contain_text("1 (2 earned, 1 spent, 0 granted)")
+    timeline = tab.region("Timeline")
     for told in ("HEIST_GAIN", "Robbed Vera", "Success! You pulled a heist on Vera", "referral"):
         expect(timeline).to_contain_text(told)
     timeline.get_by_role("link", name="Robbed").click()
     expect(tab.page.get_by_role("heading", name="Heist success")).to_be_visible()
-    expect(region(tab, "Ledger")).to_contain_text("HEIST_LOSS")
-    expect(region(tab, "Inbox and mails")).to_contain_text("HEIST_VICTIM")
+    expect(tab.region("Ledger")).to_contain_text("HEIST_LOSS")
+    expect(tab.region("Inbox and mails")).to_contain_text("HEIST_VICTIM")
     search(tab, f"  {heist_id} ")
-    expect(region(tab, "What happened")).to_contain_text(heist_id)
-    region(tab, "What happened").get_by_role("link", name="Vera").click()
-    expect(region(tab, "State")).to_contain_text(victim)
+    expect(tab.region("What happened")).to_contain_text(heist_id)
+    tab.region("What happened").get_by_role("link", name="Vera").click()
+    expect(tab.region("State")).to_contain_text(victim)
 
 
 def test_who_is_not_there_is_said_so_in_words(tab: Tab, operator: str) -> None:
@@ -117,23 +112,23 @@ def test_a_block_is_looked_at_first_and_done_once_however_often_it_is_pressed(
     path = f"/admin/players/{victim}/block"
     sign_in(tab, operator)
     search(tab, victim)
-    tab.page.get_by_role("button", name="Block", exact=True).click()
-    tab.page.get_by_role("button", name="Show what would change").click()
+    tab.button("Block").click()
+    tab.button("Show what would change").click()
     assert bodies(tab, path) == ([], [])  # it needs a reason
     look(tab, "<b>chargeback</b>")
     dry, done = bodies(tab, path)
     assert (len(dry), done) == (1, [])
     expect(tab.page.locator(".difference")).to_have_text("blocked: no → yes")
 
-    tab.page.get_by_role("button", name="Confirm").dblclick()
+    tab.button("Confirm").dblclick()
 
     expect(tab.page.get_by_text("The player is blocked.")).to_be_visible()
     (pressed,) = bodies(tab, path)[1]
     assert re.fullmatch(r"[0-9a-f-]{36}", pressed.headers["idempotency-key"])
-    expect(region(tab, "Timeline")).to_contain_text("<b>chargeback</b>")
-    expect(tab.page.get_by_role("button", name="Unblock")).to_be_visible()
+    expect(tab.region("Timeline")).to_contain_text("<b>chargeback</b>")
+    expect(tab.button("Unblock")).to_be_visible()
     tab.page.get_by_role("link", name="Actions").click()
-    expect(region(tab, "The log, newest first")).to_contain_text(operator)
+    expect(tab.region("The log, newest first")).to_contain_text(operator)
     assert world.player().get("/can-rob/" + victim).body["code"] in (
         "NO_TOKENS",
         "TARGET_NOT_FOUND",
@@ -146,10 +141,10 @@ def test_a_reversal_needs_the_heists_id_once_more(
     robber, _, heist_id = robbery
     sign_in(tab, operator)
     search(tab, heist_id)
-    tab.page.get_by_role("button", name="Reverse", exact=True).click()
+    tab.button("Reverse").click()
     tab.page.get_by_label("Give the token back, too").check()
     look(tab)
-    confirm = tab.page.get_by_role("button", name="Confirm")
+    confirm = tab.button("Confirm")
     expect(confirm).to_be_disabled()
     tab.page.get_by_label("Type the id again").fill(heist_id[:-1])
     expect(confirm).to_be_disabled()
@@ -157,7 +152,7 @@ def test_a_reversal_needs_the_heists_id_once_more(
     confirm.click()
     expect(tab.page.get_by_text(re.compile(r"Reversed: \d+ points went back."))).to_be_visible()
     expect(tab.page.get_by_role("heading", name="Heist reversed")).to_be_visible()
-    expect(tab.page.get_by_role("button", name="Reverse", exact=True)).to_have_count(0)
+    expect(tab.button("Reverse")).to_have_count(0)
     assert robber.get("/tokens").body["balance"] == 2
 
 
@@ -178,16 +173,16 @@ def test_an_answer_that_got_lost_is_asked_for_again_under_the_same_key(
     sign_in(tab, operator)
     search(tab, player.id)
     tab.page.route(f"**/api/heist{path}", lose_one)
-    tab.page.get_by_role("button", name="Grant tokens").click()
+    tab.button("Grant tokens").click()
     tab.page.get_by_label("How many").select_option("3")
     look(tab)
-    tab.page.get_by_role("button", name="Confirm").click()
+    tab.button("Confirm").click()
     expect(tab.page.get_by_text("Granted: 4 tokens now.")).to_be_visible()
     tried = bodies(tab, path)[1]
     assert len(tried) == 2
     assert len({one.headers["idempotency-key"] for one in tried}) == 1
     assert player.get("/tokens").body["balance"] == 4
-    expect(region(tab, "Timeline")).to_contain_text("+3 tokens by an operator")
+    expect(tab.region("Timeline")).to_contain_text("+3 tokens by an operator")
 
 
 def test_settings_are_tried_in_the_simulator_and_changed_by_whoever_saw_the_last_version(
@@ -205,21 +200,21 @@ def test_settings_are_tried_in_the_simulator_and_changed_by_whoever_saw_the_last
     field = tab.page.get_by_label(f"New value of {name}")
     field.fill("998")
     expect(tab.page.get_by_label("Command")).to_have_text(f"make simulate SET='{name}=998'")
-    tab.page.get_by_role("button", name="Change these settings").click()
+    tab.button("Change these settings").click()
     look(tab, "quieter")
-    tab.page.get_by_role("button", name="Confirm").click()
+    tab.button("Confirm").click()
     expect(tab.page.get_by_text("is in effect everywhere in half a minute")).to_be_visible()
     assert settings()["version"] == seen + 1
-    expect(region(tab, "Versions")).to_contain_text("quieter")
+    expect(tab.region("Versions")).to_contain_text("quieter")
 
     field.fill("997")
-    tab.page.get_by_role("button", name="Change these settings").click()
+    tab.button("Change these settings").click()
     look(tab)
     other = {"changes": {name: 999}, "reason": "faster", "expectedVersion": seen + 1}
     key = {"Idempotency-Key": unique("key")}
     faster = stack.call("PUT", "/admin/settings", token=token, body=other, headers=key)
     assert faster.status == 200
-    tab.page.get_by_role("button", name="Confirm").click()
+    tab.button("Confirm").click()
     expect(tab.page.get_by_role("alert")).to_contain_text("Somebody else changed the settings")
 
 
@@ -233,14 +228,14 @@ def test_whoever_is_in_support_sees_everything_and_is_offered_no_change(
         go(tab, place)
         expect(tab.page.get_by_role("heading", name=title, level=1)).to_be_visible()
     search(tab, robber.id)
-    expect(region(tab, "Timeline")).to_contain_text("HEIST_GAIN")
+    expect(tab.region("Timeline")).to_contain_text("HEIST_GAIN")
     search(tab, heist_id)
-    expect(region(tab, "What happened")).to_contain_text(heist_id)
+    expect(tab.region("What happened")).to_contain_text(heist_id)
     go(tab, "settings")
-    expect(region(tab, "In effect")).to_contain_text("HEIST_COOLDOWN_HOURS")
+    expect(tab.region("In effect")).to_contain_text("HEIST_COOLDOWN_HOURS")
     words = ("Block", "Grant tokens", "Reverse", "Change these settings", "Confirm")
     for word in words:
-        expect(tab.page.get_by_role("button", name=word, exact=True)).to_have_count(0)
+        expect(tab.button(word)).to_have_count(0)
     expect(tab.page.get_by_label(re.compile("New value of"))).to_have_count(0)
 
 
@@ -257,9 +252,9 @@ def test_reports_are_tables_and_pictures(
         ("Heists per day", "Heists per day"),
         ("Token balances", "Players by their balance"),
     ):
-        expect(region(tab, name).get_by_role("img", name=picture)).to_be_visible()
-        expect(region(tab, name).get_by_role("table")).to_be_visible()
-    expect(region(tab, "Top robbers")).to_be_visible()
+        expect(tab.region(name).get_by_role("img", name=picture)).to_be_visible()
+        expect(tab.region(name).get_by_role("table")).to_be_visible()
+    expect(tab.region("Top robbers")).to_be_visible()
 
 
 def test_dead_letters_are_counted_and_stay(tab: Tab, operator: str, world: World) -> None:
@@ -270,9 +265,9 @@ def test_dead_letters_are_counted_and_stay(tab: Tab, operator: str, world: World
     )
     sign_in(tab, operator)
     go(tab, "letters")
-    expect(region(tab, "All dead letters")).to_contain_text(marker)
-    tab.page.get_by_role("button", name="Look again").click()
-    expect(region(tab, "All dead letters")).to_contain_text(marker)
+    expect(tab.region("All dead letters")).to_contain_text(marker)
+    tab.button("Look again").click()
+    expect(tab.region("All dead letters")).to_contain_text(marker)
 
 
 def test_everything_works_without_a_mouse(
@@ -294,7 +289,7 @@ def test_everything_works_without_a_mouse(
     to("Id of a player or a heist", "textbox")
     keys.type(robber.id)
     keys.press("Enter")
-    expect(region(tab, "State")).to_contain_text(robber.id)
+    expect(tab.region("State")).to_contain_text(robber.id)
     to("Block", "button")
     keys.press("Enter")
     expect(tab.page.get_by_role("heading", name="Block this player")).to_be_focused()
@@ -323,14 +318,14 @@ def crowd(world: World) -> dict[str, tuple[Player, str]]:
     return people
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(("width", "scheme", "kinds"), LOOKS)
 def test_hostile_names_change_nothing_and_every_screen_can_be_read(
     tab: Tab,
     operator: str,
     crowd: dict[str, tuple[Player, str]],
-    width: str,
-    scheme: Literal["light", "dark"],
+    width: int,
+    scheme: Scheme,
+    kinds: Sequence[str],
 ) -> None:
     def passes(name: str, ready: Locator) -> None:
         expect(ready).to_be_visible()
@@ -340,25 +335,25 @@ def test_hostile_names_change_nothing_and_every_screen_can_be_read(
         assert violations(tab) == [], name
         tab.picture(f"ops-{width}-{scheme}-{name}")
 
-    tab.page.emulate_media(color_scheme=scheme)
-    tab.page.set_viewport_size(ViewportSize(width=WIDTHS[width], height=900))
+    tab.look_at(width, scheme)
     sign_in(tab, operator)
     for place, title in SCREENS.items():
         go(tab, place)
         passes(title, tab.page.get_by_role("heading", name=title, level=1))
-    for kind, (robber, heist_id) in crowd.items():
+    for kind in kinds:
+        robber, heist_id = crowd[kind]
         search(tab, robber.id)
-        expect(region(tab, "State")).to_contain_text(robber.id)
-        passes(f"player-{kind}", region(tab, "Timeline").get_by_text("HEIST_GAIN"))
+        expect(tab.region("State")).to_contain_text(robber.id)
+        passes(f"player-{kind}", tab.region("Timeline").get_by_text("HEIST_GAIN"))
         search(tab, heist_id)
-        expect(region(tab, "What happened")).to_contain_text(heist_id)
-        passes(f"heist-{kind}", region(tab, "Ledger").get_by_text("HEIST_GAIN"))
-    tab.page.get_by_role("button", name="Reverse", exact=True).click()
+        expect(tab.region("What happened")).to_contain_text(heist_id)
+        passes(f"heist-{kind}", tab.region("Ledger").get_by_text("HEIST_GAIN"))
+    tab.button("Reverse").click()
     look(tab, HOSTILE["image"])
-    passes("reversal", tab.page.get_by_role("button", name="Confirm"))
+    passes("reversal", tab.button("Confirm"))
     go(tab, "settings")
     tab.page.get_by_label("New value of HEIST_STEAL_PERCENTAGE").fill("9")
-    tab.page.get_by_role("button", name="Change these settings").click()
+    tab.button("Change these settings").click()
     look(tab)
-    passes("change-of-settings", tab.page.get_by_role("button", name="Confirm"))
+    passes("change-of-settings", tab.button("Confirm"))
     assert bodies(tab, "/admin/settings", "PUT")[1] == []

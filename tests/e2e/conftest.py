@@ -2,13 +2,11 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from typing import Any
 
-import boto3
 import pytest
 
-from local.stack import Stack
+from local.deployment import session
 from ops.target import Target
 from tests.desk import Desk
 from tests.e2e.world import World, unique
@@ -16,17 +14,10 @@ from tests.e2e.world import World, unique
 Heard = Callable[[str], list[Any]]
 
 
-@pytest.fixture(scope="session")
-def world(stack: Stack) -> World:
-    """The same stack as its users see it."""
-    return World(asdict(stack.outputs))
-
-
 @pytest.fixture
 def target(world: World) -> Target:
-    """The same stack as its operators' program sees it."""
-    session = boto3.Session("test", "test", region_name=world.outputs["Region"])
-    return Target("local", dict(world.outputs), session, world.outputs["Endpoint"])
+    """The stack as its operators' program sees it."""
+    return Target("local", dict(world.outputs), session(), world.outputs["Endpoint"])
 
 
 @pytest.fixture
@@ -41,25 +32,18 @@ def heard(world: World) -> Iterator[Heard]:
     sqs, events = world.client("sqs"), world.client("events")
     name, bus = unique("tap"), world.outputs["EventBusName"]
     queue = sqs.create_queue(QueueName=name)["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"][
-        "QueueArn"
-    ]
-    rule = events.put_rule(
-        Name=name, EventBusName=bus, EventPattern=json.dumps({"source": ["heist"]})
-    )["RuleArn"]
-    policy = {
-        "Version": "2012-10-17",
-        "Statement": [
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "events.amazonaws.com"},
-                "Action": "sqs:SendMessage",
-                "Resource": arn,
-                "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
-            }
-        ],
+    attributes = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
+    arn, ours = attributes["QueueArn"], json.dumps({"source": ["heist"]})
+    rule = events.put_rule(Name=name, EventBusName=bus, EventPattern=ours)["RuleArn"]
+    may_send = {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": arn,
+        "Condition": {"ArnEquals": {"aws:SourceArn": rule}},
     }
-    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": json.dumps(policy)})
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [may_send]})
+    sqs.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": policy})
     events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "tap", "Arn": arn}])
     received: list[Any] = []
 

@@ -3,10 +3,7 @@
 from datetime import UTC, datetime
 
 from heist_core.domain.digests import slot
-from tests.e2e.test_permissions import invoke
-from tests.e2e.world import Player, World, eventually, unique
-
-FROM_MIDNIGHT = {"HEIST_DIGEST_HOUR_UTC": "0"}
+from tests.e2e.world import Player, World, address, eventually
 
 
 def player_who_is_due(world: World) -> Player:
@@ -17,29 +14,29 @@ def player_who_is_due(world: World) -> Player:
 
 
 def test_daily_notices_come_in_one_mail_and_what_comes_later_does_not(world: World) -> None:
-    player, address = player_who_is_due(world), f"{unique('mail')}@example.com"
-    world.profile(player.id, name="Daisy", email=address)
+    player, daisys = player_who_is_due(world), address()
+    world.profile(player.id, name="Daisy", email=daisys)
     world.earn(player.id, 900)
     daily = {"email": {"robbed": "daily", "token": "daily"}}
     assert player.put("/preferences", daily).status == 200
     world.robber(name="Robin").rob(player.id)
     world.award(player.id)
     player.inbox(2)
-    assert world.mails_to(address) == []
+    assert world.mails_to(daisys) == []
 
-    with world.settings(("send_digests",), **FROM_MIDNIGHT):
+    with world.settings(("send_digests",), HEIST_DIGEST_HOUR_UTC="0"):
 
         def sent() -> bool:
-            invoke(world, "send_digests", {})
-            return bool(world.mails_to(address))
+            world.invoke("send_digests", {})
+            return bool(world.mails_to(daisys))
 
         eventually(sent, bool)
         world.award(player.id)
         player.inbox(3)
         for _ in range(3):
-            invoke(world, "send_digests", {})
+            world.invoke("send_digests", {})
 
-    (mail,) = world.mails_to(address)
+    (mail,) = world.mails_to(daisys)
     assert mail["Subject"].startswith("Your day: ")
     for part in ("BodyText", "BodyHtml"):
         text = mail[part]

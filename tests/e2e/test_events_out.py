@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 
 from local.tools import ROOT
 from tests.e2e.conftest import Heard
-from tests.e2e.world import World, eventually, unique
+from tests.e2e.world import World, eventually, referral, unique
 
 
 def assert_as_published(event: Any) -> None:
@@ -78,11 +78,7 @@ def test_what_comes_into_an_inbox_is_announced(world: World, heard: Heard) -> No
 
 def test_an_award_is_announced(world: World, heard: Heard) -> None:
     player, newcomer = world.player(), unique("new")
-    world.emit(
-        "referrals",
-        "ReferralCompleted",
-        {"referralId": unique("r"), "referrerUserId": player.id, "referredUserId": newcomer},
-    )
+    world.stack.send("referrals", "ReferralCompleted", referral(player.id, newcomer))
     event = eventually(lambda: heard(newcomer), lambda seen: seen)[0]
     assert_as_published(event)
     assert event["source"] == "heist"

@@ -1,5 +1,9 @@
-"""Heists one at a time: what they move, and what refuses them (SPEC section 2)."""
+"""Heists one at a time: what they move, what refuses them, what a repeat answers (SPEC section 2).
 
+Every refusal and every race is in tests/unit and tests/integration.
+"""
+
+import json
 from datetime import UTC, datetime, timedelta
 
 from tests.e2e.world import Player, Reply, World, unique
@@ -11,7 +15,8 @@ def _moment(text: str) -> datetime:
     return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
 
 
-def _refusal(reply: Reply, code: str, message: str, details: object) -> None:
+def _refused(player: Player, target: str, code: str, message: str, details: object) -> None:
+    reply, asked = player.execute(target), player.can_rob(target).body
     assert reply.status == 400
     assert reply.body == {
         "success": False,
@@ -20,26 +25,13 @@ def _refusal(reply: Reply, code: str, message: str, details: object) -> None:
         "message": message,
         "details": details,
     }
-
-
-def _asked_the_same(player: Player, target: str, code: str, reason: str) -> None:
-    body = player.can_rob(target).body
-    assert {
+    assert asked == {
         "eligible": False,
         "code": code,
-        "reason": reason,
+        "reason": message,
+        "details": details,
         "potentialSteal": 0,
         "targetPoints": 0,
-    } == {name: value for name, value in body.items() if name != "details"}
-
-
-def test_a_player_never_seen_has_zeros_and_nulls(world: World) -> None:
-    assert world.player().tokens() == {
-        "balance": 0,
-        "totalEarned": 0,
-        "totalSpent": 0,
-        "lastEarnedAt": None,
-        "lastSpentAt": None,
     }
 
 
@@ -48,30 +40,17 @@ def test_a_heist_moves_the_share_and_spends_one_token(world: World) -> None:
     world.earn(robber.id, 1000)
     victim = world.victim(points=801)
     asked = robber.can_rob(victim).body
-    assert asked["eligible"] is True
-    assert (asked["potentialSteal"], asked["targetPoints"]) == (40, 801)
-    assert not {"reason", "code"} & set(asked)
+    assert asked == {"eligible": True, "potentialSteal": 40, "targetPoints": 801}
     before = datetime.now(UTC)
 
     reply = robber.execute(victim, key=unique())
 
-    assert reply.status == 200
-    assert not reply.replayed
+    assert (reply.status, reply.replayed) == (200, False)
     body = reply.body
-    assert set(body) == {
-        "success",
-        "heistId",
-        "pointsStolen",
-        "message",
-        "attackerPointsAfter",
-        "tokensLeft",
-        "cooldownEndsAt",
-    }
     assert body["success"] is True
     assert body["pointsStolen"] == 40
     assert body["message"] == "Success! You stole 40 points!"
-    assert body["attackerPointsAfter"] == 1040
-    assert body["tokensLeft"] == 1
+    assert (body["attackerPointsAfter"], body["tokensLeft"]) == (1040, 1)
     assert abs(_moment(body["cooldownEndsAt"]) - before - timedelta(hours=24)) < ALLOWED_DRIFT
     tokens = robber.tokens()
     assert (tokens["balance"], tokens["totalEarned"], tokens["totalSpent"]) == (1, 2, 1)
@@ -80,39 +59,76 @@ def test_a_heist_moves_the_share_and_spends_one_token(world: World) -> None:
     assert world.points_of(robber.id) == 1040
 
 
-def test_a_player_without_tokens_is_refused(world: World) -> None:
-    player, victim = world.player(), world.victim()
-    message = "You need at least 1 Heist Token"
-    _refusal(player.execute(victim), "NO_TOKENS", message, {})
-    _asked_the_same(player, victim, "NO_TOKENS", message)
+def test_a_player_never_seen_has_zeros_and_no_token_to_rob_with(world: World) -> None:
+    player = world.player()
+    assert player.tokens() == {
+        "balance": 0,
+        "totalEarned": 0,
+        "totalSpent": 0,
+        "lastEarnedAt": None,
+        "lastSpentAt": None,
+    }
+    _refused(player, world.victim(), "NO_TOKENS", "You need at least 1 Heist Token", {})
 
 
 def test_after_a_heist_comes_the_cooldown_and_the_victims_protection(world: World) -> None:
     robber, victim = world.robber(tokens=2), world.victim()
     ends_at = robber.rob(victim)["cooldownEndsAt"]
-    other = world.victim()
     message = "You can perform another heist in 24 hours"
-    _refusal(robber.execute(other), "COOLDOWN_ACTIVE", message, {"cooldownEndsAt": ends_at})
-    _asked_the_same(robber, other, "COOLDOWN_ACTIVE", message)
-    assert robber.can_rob(other).body["details"] == {"cooldownEndsAt": ends_at}
+    details = {"cooldownEndsAt": ends_at}
+    _refused(robber, world.victim(), "COOLDOWN_ACTIVE", message, details)
 
     second = world.robber()
     protected_until = _moment(ends_at) + timedelta(hours=24)
-    details = {
-        "protectionEndsAt": protected_until.isoformat(timespec="milliseconds").replace(
-            "+00:00", "Z"
-        )
-    }
+    until = protected_until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
     message = "This player was recently robbed and is protected for 48 more hours"
-    _refusal(second.execute(victim), "TARGET_PROTECTED", message, details)
-    _asked_the_same(second, victim, "TARGET_PROTECTED", message)
-    assert second.can_rob(victim).body["details"] == details
-    assert second.tokens()["balance"] == 1
-    assert robber.tokens()["balance"] == 1
+    _refused(second, victim, "TARGET_PROTECTED", message, {"protectionEndsAt": until})
+    assert (second.tokens()["balance"], robber.tokens()["balance"]) == (1, 1)
 
 
-def test_an_integer_and_its_digits_are_the_same_player(world: World) -> None:
-    number = 9_000_000_000_000_000 - int(datetime.now(UTC).timestamp() * 1_000_000)
-    victim = world.victim(points=100, player_id=str(number))
-    assert world.robber().execute(number).status == 200
-    assert world.robber().execute(victim).code == "TARGET_PROTECTED"
+def test_a_success_is_replayed_to_the_byte_and_its_key_is_good_for_nothing_else(
+    world: World,
+) -> None:
+    robber, victim, key = world.robber(tokens=2), world.victim(points=100), unique("k")
+    first = robber.execute(victim, key)
+    world.earn(robber.id, 500)
+    world.award(robber.id)
+
+    second = robber.execute(victim, key)
+
+    assert (first.status, first.replayed) == (200, False)
+    assert (second.status, second.replayed) == (200, True)
+    assert second.content == first.content
+    assert robber.tokens()["balance"] == 2
+    mismatch = robber.execute(world.victim(), key)
+    assert (mismatch.status, mismatch.body["error"]) == (422, "IDEMPOTENCY_MISMATCH")
+
+
+def test_a_refusal_is_remembered_although_the_heist_would_now_succeed(world: World) -> None:
+    player, victim, key = world.player(), world.victim(points=100), unique("k")
+    first = player.execute(victim, key)
+    assert (first.status, first.code, first.replayed) == (400, "NO_TOKENS", False)
+    world.award(player.id)
+
+    second = player.execute(victim, key)
+
+    assert (second.status, second.replayed) == (400, True)
+    assert second.content == first.content
+    assert player.execute(victim, unique("k")).status == 200
+
+
+def test_a_key_that_is_sent_twice_is_one_key_and_two_keys_are_none(world: World) -> None:
+    """The gateway joins headers of one name."""
+    robber, victim, key = world.robber(tokens=2), world.victim(points=100), unique("k")
+    body = json.dumps({"targetUserId": victim}).encode()
+
+    def twice(first: str, second: str) -> Reply:
+        keys = {"Idempotency-Key": first, "idempotency-key": second}
+        return robber.call("POST", "/execute", body, keys)
+
+    refused = twice(key, unique("other"))
+    assert refused.status == 400
+    assert [error["path"] for error in refused.body["errors"]] == [["Idempotency-Key"]]
+    first, again = twice(key, key), robber.execute(victim, key)
+    assert (first.status, again.status, again.replayed) == (200, 200, True)
+    assert again.content == first.content

@@ -14,8 +14,7 @@ from tests.e2e.world import World, unique
 @pytest.fixture
 def desk(desk: Desk, world: World) -> Desk:
     """On the stack's table, as one that nothing was imported into."""
-    key = {name: {"S": value} for name, value in keys.IMPORT.items()}
-    world.client("dynamodb").delete_item(TableName=world.outputs["TableName"], Key=key)
+    world.table.delete(keys.IMPORT)
     return desk
 
 
@@ -33,7 +32,7 @@ APPLY = ("--reason", "import", "--apply")
 
 
 def test_imported_players_play_on_where_they_were(world: World, desk: Desk, tmp_path: Path) -> None:
-    robber, resting, victim, friend = world.players(4)
+    robber, resting, victim, friend = (world.player() for _ in range(4))
     write(
         tmp_path,
         "User",

@@ -9,40 +9,41 @@ import json
 from heist_core.domain.mail_feedback import MailName, tags_of
 from tests.builders import Event, sample
 from tests.desk import Desk
-from tests.e2e.world import World, unique
+from tests.e2e.world import World, address
 
 
-def told(world: World, name: MailName, address: str) -> Event:
+def told(world: World, name: MailName, recipient: str) -> Event:
     """That the mail came back, as SES documents it."""
     event = sample("record_mail_feedback")
     configuration = world.outputs["TableName"]  # the local stack's name, too
     tags = {each: [value] for each, value in tags_of(name).items()}
     event["detail"]["mail"] |= {
-        "destination": [address],
+        "destination": [recipient],
         "tags": {**tags, "ses:configuration-set": [configuration]},
     }
     return event
 
 
-def hand_over(world: World, event: Event) -> None:
+def bounce(world: World, heist_id: str, player_id: str, recipient: str) -> None:
+    event = told(world, MailName("heist", heist_id, player_id), recipient)
     world.deliver("record_mail_feedback", event["source"], event["detail-type"], event["detail"])
 
 
 def test_an_address_that_bounced_gets_no_more_mail_until_it_is_another(
     world: World, desk: Desk
 ) -> None:
-    address, other, new = (f"{unique('mail')}@example.com" for _ in range(3))
-    player = world.robber(tokens=3, email=address)
+    old, other, new = address(), address(), address()
+    player = world.robber(tokens=3, email=old)
     heist = player.rob(world.victim(points=500))
-    world.first_mail_to(address)
-    hand_over(world, told(world, MailName("heist", heist["heistId"], player.id), address))
+    world.first_mail_to(old)
+    bounce(world, heist["heistId"], player.id, old)
 
     assert desk("player", player.id)["player"]["suppressed"]["reason"] == "BOUNCE"
     world.earn(player.id, 1000)
     robber = world.robber(email=other)
     robber.rob(player.id)
     world.first_mail_to(other)  # and theirs would have gone out with it
-    assert len(world.mails_to(address)) == 1
+    assert len(world.mails_to(old)) == 1
 
     world.profile(player.id, email=new)
     assert desk("player", player.id)["player"]["suppressed"] is None
@@ -52,13 +53,13 @@ def test_an_address_that_bounced_gets_no_more_mail_until_it_is_another(
 
 
 def test_an_operator_lets_an_address_get_mail_again(world: World, desk: Desk) -> None:
-    address = f"{unique('mail')}@example.com"
-    victim = world.victim(email=address)
+    recipient = address()
+    victim = world.victim(email=recipient)
     heist = world.robber().rob(victim)
-    world.first_mail_to(address)
-    hand_over(world, told(world, MailName("heist", heist["heistId"], victim), address))
+    world.first_mail_to(recipient)
+    bounce(world, heist["heistId"], victim, recipient)
     assert desk("unsuppress", victim, "--reason", "a test", "--apply")["done"]
-    hand_over(world, told(world, MailName("heist", heist["heistId"], victim), address))
+    bounce(world, heist["heistId"], victim, recipient)
     assert desk("player", victim)["player"]["suppressed"] is None
 
 

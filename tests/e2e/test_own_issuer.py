@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from local.deployment import session
 from local.emulator import free_port
 from local.stack import Answer, Stack, running_stack
+from tests.e2e.world import eventually, referral
 
 AUDIENCE = "heist-app"
 CLAIM = "https://players.example/id"
@@ -39,19 +40,14 @@ class Issuer:
         s3.delete_public_access_block(Bucket=bucket)
         policy = {"Version": "2012-10-17", "Statement": [everyone_reads]}
         s3.put_bucket_policy(Bucket=bucket, Policy=json.dumps(policy))
-        for name, content in {
-            ".well-known/openid-configuration": {
-                "issuer": self.url,
-                "jwks_uri": f"{self.url}/jwks.json",
-            },
-            "jwks.json": {"keys": [key | {"kid": "one", "use": "sig", "alg": "RS256"}]},
-        }.items():
-            s3.put_object(
-                Bucket=bucket,
-                Key=name,
-                Body=json.dumps(content).encode(),
-                ContentType="application/json",
-            )
+        discovery = {"issuer": self.url, "jwks_uri": f"{self.url}/jwks.json"}
+        keys = {"keys": [key | {"kid": "one", "use": "sig", "alg": "RS256"}]}
+        for name, content in (
+            (".well-known/openid-configuration", discovery),
+            ("jwks.json", keys),
+        ):
+            body = json.dumps(content).encode()
+            s3.put_object(Bucket=bucket, Key=name, Body=body, ContentType="application/json")
 
     def token(self, **claims: Any) -> str:
         """A valid token, but for what `claims` say otherwise."""
@@ -80,39 +76,25 @@ def test_no_pool_is_made(issued: tuple[Stack, Issuer]) -> None:
     assert stack.cognito.list_user_pools(MaxResults=10)["UserPools"] == []
 
 
-def test_the_named_claim_is_the_player(issued: tuple[Stack, Issuer]) -> None:
-    stack, issuer = issued
-    player = "auth0|7"
-    stack.send(
-        "referrals",
-        "ReferralCompleted",
-        {"referralId": "r", "referrerUserId": player, "referredUserId": "friend"},
-    )
-    deadline = time.monotonic() + 60
-    while tokens(stack, issuer.token(**{CLAIM: player})).json["balance"] != 1:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    assert tokens(stack, issuer.token(**{CLAIM: "someone-else"})).json["balance"] == 0
-
-
-def test_a_token_without_the_claim_is_refused_with_403(issued: tuple[Stack, Issuer]) -> None:
-    stack, issuer = issued
-    answer = tokens(stack, issuer.token())
-    assert (answer.status, answer.json["success"]) == (403, False)
-
-
-@pytest.mark.parametrize(
-    "claims",
-    [{"aud": "another-app"}, {"iss": "http://localhost/other"}, {"exp": int(time.time()) - 60}],
-    ids=["audience", "issuer", "expired"],
-)
-def test_tokens_for_others_are_refused(
-    issued: tuple[Stack, Issuer], claims: dict[str, object]
+def test_the_named_claim_is_the_player_and_without_it_there_is_none(
+    issued: tuple[Stack, Issuer],
 ) -> None:
     stack, issuer = issued
-    assert tokens(stack, issuer.token(**{CLAIM: "me"}, **claims)).status == 401
+    player = "auth0|7"
+    stack.send("referrals", "ReferralCompleted", referral(player))
+    mine, others = issuer.token(**{CLAIM: player}), issuer.token(**{CLAIM: "someone-else"})
+    eventually(lambda: tokens(stack, mine).json["balance"], lambda balance: balance == 1)
+    assert tokens(stack, others).json["balance"] == 0
+    nobody = tokens(stack, issuer.token())
+    assert (nobody.status, nobody.json["success"]) == (403, False)
 
 
-def test_another_key_of_the_same_name_is_refused(issued: tuple[Stack, Issuer]) -> None:
+def test_tokens_for_others_of_others_and_of_yesterday_are_refused(
+    issued: tuple[Stack, Issuer],
+) -> None:
     stack, issuer = issued
-    assert tokens(stack, Issuer(issuer.url).token(**{CLAIM: "me"})).status == 401
+    past = int(time.time()) - 60
+    for wrong in ({"aud": "another-app"}, {"iss": "http://localhost/other"}, {"exp": past}):
+        assert tokens(stack, issuer.token(**{CLAIM: "me"}, **wrong)).status == 401, wrong
+    another_key = Issuer(issuer.url).token(**{CLAIM: "me"})
+    assert tokens(stack, another_key).status == 401

@@ -7,7 +7,6 @@ import copy
 import itertools
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -20,9 +19,22 @@ import pytest
 from heist_core.domain.digests import slot
 from heist_core.domain.mail_feedback import MailName
 from heist_core.domain.times import season_before, season_of
-from heist_core.use_cases.show_leaderboard import VIEW_LASTS
+from heist_core.storage import keys
+from heist_core.storage.items import heist_item
+from heist_core.storage.wire import Item, to_wire
+from tests.builders import heist, stream_event, stream_record
 from tests.e2e.test_mail_feedback import told
-from tests.e2e.world import Player, World, eventually, link_in, now_iso, unique
+from tests.e2e.world import (
+    Player,
+    World,
+    address,
+    bus_event,
+    earned,
+    eventually,
+    link_in,
+    referral,
+    unique,
+)
 from tests.template.processed import as_list, every_combination
 from tests.template.test_template import FUNCTIONS, folder
 
@@ -109,22 +121,6 @@ def without(world: World, grant: Grant) -> Iterator[None]:
 # What each function is for; True if it did all of it.
 
 
-def invoke(world: World, function: str, payload: object) -> Any:
-    answer = world.client("lambda").invoke(
-        FunctionName=world.function(function), Payload=json.dumps(payload).encode()
-    )
-    content = json.loads(answer["Payload"].read() or b"null")
-    return {"failed": content} if answer.get("FunctionError") else content
-
-
-def holds(probe: Callable[[], object], within: float = 3.0) -> bool:
-    try:
-        eventually(probe, bool, within=within)
-    except AssertionError:
-        return False
-    return True
-
-
 def tokens_are_told(world: World) -> bool:
     return world.player().get("/tokens").status == 200
 
@@ -141,11 +137,9 @@ def targets_are_checked(world: World) -> bool:
 def with_old_inbox(world: World) -> Player:
     """One item lies in it, from before there were counts of what was read."""
     player = world.robber()
-    client, table = world.client("dynamodb"), world.outputs["TableName"]
-    partition = {"S": f"INBOX#{player.id}"}
-    first = {"pk": partition, "sk": {"S": "0000000001"}}
-    eventually(lambda: client.get_item(TableName=table, Key=first), lambda seen: "Item" in seen)
-    client.delete_item(TableName=table, Key={"pk": partition, "sk": {"S": "READ"}})
+    first = keys.inbox_item(player.id, "0000000001")
+    eventually(lambda: world.table.get(first), bool)
+    world.table.delete(keys.read_count(player.id))
     return player
 
 
@@ -165,167 +159,102 @@ def inbox_is_marked_read(world: World) -> bool:
     return reply.status == 200 and reply.body["updated"] == 1
 
 
-def bus_event(source: str, detail_type: str, detail: object) -> dict[str, object]:
-    return {"source": source, "detail-type": detail_type, "time": now_iso(), "detail": detail}
-
-
-def refuses(world: World, function: str) -> bool:
+def takes(world: World, function: str, source: str, detail_type: str, detail: object) -> bool:
+    """An event of its own, and one that it refuses."""
     marker = unique("refused")
-    invoke(world, function, bus_event("x", "x", {"marker": marker}))
-    return holds(lambda: world.dead_letters("EventsDeadLetterQueueUrl", marker))
+    taken = world.invoke(function, bus_event(source, detail_type, detail))
+    world.invoke(function, bus_event("x", "x", {"marker": marker}))
+    return taken == {"status": "ok"} and refused(world, "EventsDeadLetterQueueUrl", marker)
+
+
+def refused(world: World, queue: str, marker: str) -> bool:
+    return bool(world.dead_letters(queue, marker))
 
 
 def tokens_are_awarded(world: World) -> bool:
-    detail = {
-        "referralId": "r",
-        "referrerUserId": unique("p"),
-        "referredUserId": unique("p"),
-    }
     with world.settings(("award_token",)):  # a fresh instance, which has yet to read the settings
-        answer = invoke(world, "award_token", bus_event("referrals", "ReferralCompleted", detail))
-    return bool(answer == {"status": "ok"} and refuses(world, "award_token"))
+        return takes(world, "award_token", "referrals", "ReferralCompleted", referral(unique()))
 
 
 def players_are_updated(world: World) -> bool:
-    event = bus_event("users", "UserUpserted", {"userId": unique("p"), "name": "P"})
-    answer = invoke(world, "upsert_player", event)
-    return bool(answer == {"status": "ok"} and refuses(world, "upsert_player"))
+    detail = {"userId": unique(), "name": "P"}
+    return takes(world, "upsert_player", "users", "UserUpserted", detail)
 
 
 def points_are_added(world: World) -> bool:
-    detail = {
-        "eventId": unique("e"),
-        "userId": unique("p"),
-        "points": 1,
-        "pointEventType": "QUIZ",
-    }
-    answer = invoke(world, "add_points", bus_event("points", "PointsEarned", detail))
-    return bool(answer == {"status": "ok"} and refuses(world, "add_points"))
+    return takes(world, "add_points", "points", "PointsEarned", earned(unique()))
 
 
-def heist_image(attacker: str, victim: str) -> dict[str, dict[str, object]]:
-    """A heist record that neither stream consumer has seen."""
-    heist_id, at = unique("heist"), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-    texts = {
-        "pk": f"HEIST#{heist_id}",
-        "sk": "HEIST",
-        "heistId": heist_id,
-        "attackerId": attacker,
-        "victimId": victim,
-        "status": "SUCCESS",
-        "createdAt": at,
-        "season": at[:7],
-        "cooldownEndsAt": at,
-        "owedBucket": "0",
-        "owedSince": at,
-    }
-    numbers = {
-        "pointsStolen": 5,
-        "attackerPointsBefore": 0,
-        "attackerPointsAfter": 5,
-        "victimPointsBefore": 100,
-        "victimPointsAfter": 95,
-        "tokensLeft": 0,
-    }
-    return {
-        **{name: {"S": value} for name, value in texts.items()},
-        **{name: {"N": str(value)} for name, value in numbers.items()},
-        "owed": {"SS": ["notices", "event", "statistics"]},
-    }
+def made_up_heist(attacker: str) -> Item:
+    """The record of a heist that neither stream consumer has seen; nobody won these points."""
+    return heist_item(heist(attacker, unique(), unique("heist"), at=datetime.now(UTC)))
 
 
-def put_owing(world: World, image: dict[str, dict[str, object]]) -> None:
+def put_owing(world: World, record: Item) -> None:
     """Put a record that the stream's consumers ignore: its marker comes with an update."""
-    marker = {name: image[name] for name in ("owed", "owedBucket", "owedSince")}
-    client, table = world.client("dynamodb"), world.outputs["TableName"]
-    client.put_item(
-        TableName=table,
-        Item={name: value for name, value in image.items() if name not in marker},
-    )
-    client.update_item(
-        TableName=table,
-        Key={"pk": image["pk"], "sk": image["sk"]},
-        UpdateExpression="SET owed = :owed, owedBucket = :owedBucket, owedSince = :owedSince",
-        ExpressionAttributeValues={f":{name}": value for name, value in marker.items()},
+    marker = {name: record[name] for name in ("owed", "owedBucket", "owedSince")}
+    rest = {name: value for name, value in record.items() if name not in marker}
+    world.table.put({"Item": to_wire(rest)})
+    world.table.update(
+        {
+            "Key": to_wire(keys.key_of(record)),
+            "UpdateExpression": "SET " + ", ".join(f"{name} = :{name}" for name in marker),
+            "ExpressionAttributeValues": to_wire({f":{name}": marker[name] for name in marker}),
+        }
     )
 
 
-def records(*images: object) -> dict[str, object]:
-    return {
-        "Records": [
-            {"eventName": "INSERT", "dynamodb": {"NewImage": image, "SequenceNumber": "1"}}
-            for image in images
-        ]
-    }
+DONE = {"batchItemFailures": [], "parked": 0}
 
 
 def parks(world: World, function: str) -> bool:
     marker = unique("poison")
-    answer = invoke(world, function, records({"pk": {"S": marker}}))
-    return bool(
-        answer == {"batchItemFailures": [], "parked": 1}
-        and holds(lambda: world.dead_letters("NotifierDeadLetterQueueUrl", marker))
-    )
+    answer = world.invoke(function, stream_event(stream_record({"pk": marker, "sk": "HEIST"})))
+    return answer == {**DONE, "parked": 1} and refused(world, "NotifierDeadLetterQueueUrl", marker)
 
 
 def players_are_notified(world: World) -> bool:
     """New, again after a crash before the mail was sent, and with a record that cannot be read."""
-    attacker, address = unique("p"), f"{unique('mail')}@example.com"
-    world.profile(attacker, email=address)
-    image = heist_image(attacker, unique("p"))
-    first = invoke(world, "notify_players", records(image))
-    if first != {"batchItemFailures": [], "parked": 0} or len(world.mails_to(address)) != 1:
+    attacker, theirs = unique(), address()
+    world.profile(attacker, email=theirs)
+    record = made_up_heist(attacker)
+    news = stream_event(stream_record(record))
+    if world.invoke("notify_players", news) != DONE or len(world.mails_to(theirs)) != 1:
         return False
-    world.client("dynamodb").update_item(
-        TableName=world.outputs["TableName"],
-        Key={"pk": image["pk"], "sk": {"S": f"NOTICE#{attacker}"}},
-        UpdateExpression="SET mailState = :pending",
-        ExpressionAttributeValues={":pending": {"S": "PENDING"}},
-    )
-    invoke(world, "notify_players", records(image))
-    return len(world.mails_to(address)) == 2 and parks(world, "notify_players")
+    notice = world.table.get(keys.notice(keys.key_of(record), attacker)) or {}
+    world.table.put({"Item": to_wire({**notice, "mailState": "PENDING"})})
+    world.invoke("notify_players", news)
+    return len(world.mails_to(theirs)) == 2 and parks(world, "notify_players")
 
 
 def events_are_published_and_counted(world: World) -> bool:
     """Whatever is not done stays on the marker."""
-    image = heist_image(unique("p"), unique("p"))
-    client, table = world.client("dynamodb"), world.outputs["TableName"]
-    key = {"pk": image["pk"], "sk": image["sk"]}
-    put_owing(world, image)
+    record = made_up_heist(unique())
+    put_owing(world, record)
     try:
-        answer = invoke(world, "publish_and_count", records(image))
-        left = client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]["owed"]
-        return bool(
-            answer == {"batchItemFailures": [], "parked": 0}
-            and left == {"SS": ["notices"]}
-            and parks(world, "publish_and_count")
-        )
+        answer = world.invoke("publish_and_count", stream_event(stream_record(record)))
+        left = (world.table.get(keys.key_of(record)) or {})["owed"]
+        return answer == DONE and left == {"notices"} and parks(world, "publish_and_count")
     finally:
-        client.delete_item(TableName=table, Key=key)  # made up: nobody won these points
+        world.table.delete(keys.key_of(record))
 
 
 def owed_things_are_settled(world: World) -> bool:
-    attacker, address = unique("p"), f"{unique('mail')}@example.com"
-    world.profile(attacker, email=address)
-    owing = heist_image(attacker, unique("p"))
-    poison = heist_image(attacker, unique("p"))
-    poison["pointsStolen"] = {"S": "five"}
+    attacker, theirs = unique(), address()
+    world.profile(attacker, email=theirs)
+    owing, poison = made_up_heist(attacker), {**made_up_heist(attacker), "pointsStolen": "five"}
     try:
         put_owing(world, owing)
         put_owing(world, poison)
-        swept = invoke(world, "sweep_notifications", {"graceSeconds": -60})
+        swept = world.invoke("sweep_notifications", {"graceSeconds": -60})
         return bool(
             swept.get("waiting") == 0
-            and len(world.mails_to(address)) == 1
-            and holds(
-                lambda: world.dead_letters("NotifierDeadLetterQueueUrl", str(poison["pk"]["S"]))
-            )
+            and len(world.mails_to(theirs)) == 1
+            and refused(world, "NotifierDeadLetterQueueUrl", str(poison["pk"]))
         )
     finally:
-        for image in (owing, poison):  # made up: no player lost or won these points
-            world.client("dynamodb").delete_item(
-                TableName=world.outputs["TableName"], Key={"pk": image["pk"], "sk": image["sk"]}
-            )
+        world.table.delete(keys.key_of(owing))
+        world.table.delete(keys.key_of(poison))
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -356,10 +285,9 @@ def operators_are_shown_all(world: World) -> bool:
     sqs = world.client("sqs")
     for queue in ("EventsDeadLetterQueueUrl", "NotifierDeadLetterQueueUrl"):
         sqs.send_message(QueueUrl=world.outputs[queue], MessageBody='{"reason": "x", "event": {}}')
-    story = operator.get(f"/admin/players/{robber.id}")
-    routes = (f"heists/{heist_id}", "actions", "settings", "dead-letters", "audit")
-    replies = [story, *(operator.get(f"/admin/{route}") for route in routes)]
-    return [reply.status for reply in replies] == [200] * 6
+    shown = (f"players/{robber.id}", f"heists/{heist_id}")
+    routes = (*shown, "actions", "settings", "dead-letters", "audit")
+    return [operator.get(f"/admin/{route}").status for route in routes] == [200] * 6
 
 
 def operators_change_all_they_may(world: World) -> bool:
@@ -371,17 +299,15 @@ def operators_change_all_they_may(world: World) -> bool:
     changes = {"HEIST_MAX_ROBBERIES_PER_SEASON": 1000 - now["HEIST_MAX_ROBBERIES_PER_SEASON"]}
     settings = {"changes": changes, "expectedVersion": seen["version"]}
     statuses = []
-    for path, body in (
-        (f"players/{robber.id}/block", {}),
-        (f"players/{robber.id}/unblock", {}),
-        (f"players/{robber.id}/tokens", {"delta": 1}),
-        (f"heists/{heist_id}/reverse", {}),
-        ("settings", settings),
+    for method, path, body in (
+        ("POST", f"players/{robber.id}/block", {}),
+        ("POST", f"players/{robber.id}/unblock", {}),
+        ("POST", f"players/{robber.id}/tokens", {"delta": 1}),
+        ("POST", f"heists/{heist_id}/reverse", {}),
+        ("PUT", "settings", settings),
     ):
-        call = operator.put if path == "settings" else operator.post
-        key = {"Idempotency-Key": unique("key")}
-        asked = {**body, "reason": "a test"}
-        statuses += [call(f"/admin/{path}", asked, key).status for _ in range(2)]
+        key, asked = {"Idempotency-Key": unique("key")}, {**body, "reason": "a test"}
+        statuses += [operator.send(method, f"/admin/{path}", asked, key).status for _ in range(2)]
     return statuses == [200] * 10
 
 
@@ -390,7 +316,7 @@ def point_types_are_seeded(world: World) -> bool:
     with HTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}/"
-        invoke(world, "seed_point_types", {"RequestType": "Update", "ResponseURL": url})
+        world.invoke("seed_point_types", {"RequestType": "Update", "ResponseURL": url})
         server.shutdown()
     [answer] = handler.seen  # type: ignore[attr-defined]
     return bool(answer["Status"] == "SUCCESS")
@@ -415,24 +341,23 @@ def preferences_are_kept(world: World) -> bool:
 
 
 def mails_are_ended(world: World) -> bool:
-    address = f"{unique('mail')}@example.com"
-    world.robber().rob(world.victim(email=address))
-    path = link_in(world.first_mail_to(address))
+    theirs = address()
+    world.robber().rob(world.victim(email=theirs))
+    path = link_in(world.first_mail_to(theirs))
     return [world.call(method, path).status for method in ("GET", "POST")] == [200, 200]
 
 
 def mails_that_come_back_are_recorded(world: World) -> bool:
-    address = f"{unique('mail')}@example.com"
-    victim = world.victim(email=address)
+    theirs = address()
+    victim = world.victim(email=theirs)
     heist_id = world.robber().rob(victim)["heistId"]
-    world.first_mail_to(address)
-    event = told(world, MailName("heist", heist_id, victim), address)
-    answer = invoke(world, "record_mail_feedback", event)
-    client, table = world.client("dynamodb"), world.outputs["TableName"]
-    key = {"pk": {"S": f"HEIST#{heist_id}"}, "sk": {"S": f"NOTICE#{victim}"}}
-    notice = client.get_item(TableName=table, Key=key, ConsistentRead=True)["Item"]
-    recorded = answer == {"status": "ok"} and notice["mailState"] == {"S": "BOUNCED"}
-    return bool(recorded and refuses(world, "record_mail_feedback"))
+    world.first_mail_to(theirs)
+    event = told(world, MailName("heist", heist_id, victim), theirs)
+    source, detail_type, detail = (event[name] for name in ("source", "detail-type", "detail"))
+    if not takes(world, "record_mail_feedback", source, detail_type, detail):
+        return False
+    notice = world.table.get(keys.notice(keys.heist(heist_id), victim)) or {}
+    return bool(notice["mailState"] == "BOUNCED")
 
 
 def playing(world: World, points: int, tokens: int = 0) -> Player:
@@ -445,7 +370,7 @@ def home_is_shown(world: World) -> bool:
     """Also where the board was never counted, and by a player with a place on it."""
     player = with_old_inbox(world)
     world.earn(player.id, 50)
-    forget_the_curve(world)
+    forget_the_board(world)
     reply = player.get("/me")
     return bool(reply.status == 200 and reply.body["rank"] and reply.body["unreadCount"] == 1)
 
@@ -460,91 +385,82 @@ def targets_are_listed(world: World) -> bool:
 
 def leaderboard_is_shown(world: World) -> bool:
     """A view that has to be taken, and a month that is not there."""
-    forget_the_curve(world)
     player = playing(world, 50)
-    time.sleep(VIEW_LASTS.total_seconds())
+    forget_the_board(world)
     board, around = player.get("/leaderboard"), player.get("/leaderboard/around")
     unknown = player.get("/leaderboard?season=2020-01")
     return [board.status, around.status, unknown.status] == [200, 200, 404]
 
 
-def forget_the_curve(world: World) -> None:
-    season = season_of(datetime.now(UTC))
-    key = {"pk": {"S": f"BOARD#{season}"}, "sk": {"S": "CURVE"}}
-    world.client("dynamodb").delete_item(TableName=world.outputs["TableName"], Key=key)
+def forget_the_board(world: World) -> None:
+    """This month's views and curve, which are made where they are missing."""
+    curve = keys.board_curve(season_of(datetime.now(UTC)))
+    for view in world.table.partition(curve["pk"], "VIEW#"):
+        world.table.delete(keys.key_of(view))
+    world.table.delete(curve)
 
 
 def leaderboard_is_kept(world: World) -> bool:
     """Counted, and a month closed and announced; for that the month before needs a player."""
-    forget_the_curve(world)
-    client, table = world.client("dynamodb"), world.outputs["TableName"]
+    forget_the_board(world)
     before = season_before(season_of(datetime.now(UTC)))
     index = "odd" if int(before[-2:]) % 2 else "even"
-    player = {"pk": {"S": f"PLAYER#{unique('late')}"}, "sk": {"S": "STATE"}}
-    final = {"pk": {"S": f"BOARD#{before}"}, "sk": {"S": "FINAL"}}
-    place = {f"{index}Board": {"S": f"BOARD#{before}#0"}, f"{index}Place": {"S": "0" * 11 + "5#0"}}
-    points = {"version": {"N": "1"}, f"points#{before}": {"N": "5"}}
-    client.delete_item(TableName=table, Key=final)
-    client.put_item(TableName=table, Item={**player, **place, **points})
+    place = {f"{index}Board": f"BOARD#{before}#0", f"{index}Place": "0" * 11 + "5#0"}
+    late = {**keys.player(unique("late")), "version": 1, f"points#{before}": 5, **place}
+    world.table.delete(keys.board_final(before))
+    world.table.put({"Item": to_wire(late)})
     try:
-        answer = invoke(world, "keep_leaderboard", {})
+        answer = world.invoke("keep_leaderboard", {})
         return bool(answer.get("players") is not None and answer.get("closed") == before)
     finally:
-        client.delete_item(TableName=table, Key=player)
-        client.delete_item(TableName=table, Key=final)
+        world.table.delete(keys.key_of(late))
+        world.table.delete(keys.board_final(before))
 
 
 def damage_is_found(world: World) -> bool:
     """Scan finds a suspect, whose state and ledger are then read at one moment."""
-    table, damaged = world.outputs["TableName"], unique("damaged")
-    key = {"pk": {"S": f"PLAYER#{damaged}"}, "sk": {"S": "STATE"}}
-    client = world.client("dynamodb")
-    client.put_item(
-        TableName=table, Item={**key, "version": {"N": "1"}, "points#2026-11": {"N": "5"}}
-    )
+    damaged = {**keys.player(unique("damaged")), "version": 1, "points#2026-11": 5}
+    world.table.put({"Item": to_wire(damaged)})
     try:
-        return bool(invoke(world, "audit_table", {}).get("violations", 0) > 0)
+        return bool(world.invoke("audit_table", {}).get("violations", 0) > 0)
     finally:
-        client.delete_item(TableName=table, Key=key)
+        world.table.delete(keys.key_of(damaged))
 
 
 def digests_are_sent(world: World) -> bool:
     """One of a robbery, and one that was doubtful twice is kept."""
-    now = datetime.now(UTC)
-    table, client = world.outputs["TableName"], world.client("dynamodb")
+    now, theirs, doubted = datetime.now(UTC), address(), unique("doubted")
     ids = (unique("victim") for _ in itertools.count())
     who = next(one for one in ids if slot(one, now.date()) < now)
-    address, doubted = f"{unique('mail')}@example.com", unique("doubted")
-    world.victim(email=address, player_id=who)
+    world.victim(email=theirs, player_id=who)
     with world.settings(("notify_players",), HEIST_EMAIL_DEFAULT="daily"):
         world.robber(tokens=1).rob(who)
-        head = {"pk": {"S": f"DIGEST#{who}"}, "sk": {"S": "NEXT"}}
-        eventually(lambda: client.get_item(TableName=table, Key=head).get("Item"), bool)
-    long_ago = {"S": "2026-01-01T00:00:00.000Z"}
-    client.put_item(
-        TableName=table,
-        Item={
-            "pk": {"S": f"DIGEST#{doubted}"},
-            "sk": {"S": "NEXT"},
-            **{name: {"N": "1"} for name in ("awaited", "upTo", "version")},
-            "mailState": {"S": "SENDING"},
-            "mailAttempts": {"N": "2"},
-            "mailOwner": {"S": "nobody"},
-            "mailLeaseUntil": long_ago,
-            "owedBucket": {"S": "digest-0"},
-            "owedSince": long_ago,
-        },
-    )
+        eventually(lambda: world.table.get(keys.digest(who)), bool)
+    long_ago = "2026-01-01T00:00:00.000Z"
+    doubtful = {
+        **keys.digest(doubted),
+        **dict.fromkeys(("awaited", "upTo", "version"), 1),
+        "mailState": "SENDING",
+        "mailAttempts": 2,
+        "mailOwner": "nobody",
+        "mailLeaseUntil": long_ago,
+        "owedBucket": "digest-0",
+        "owedSince": long_ago,
+    }
+    world.table.put({"Item": to_wire(doubtful)})
     with world.settings(("send_digests",), HEIST_DIGEST_HOUR_UTC="0"):
-        answer = invoke(world, "send_digests", {})
-    kept = {"pk": {"S": f"DIGEST#{doubted}"}, "sk": {"S": "UNSENT#0000000001"}}
+        answer = world.invoke("send_digests", {})
+    kept = keys.unsent_digest(doubted, "0000000001")
     try:
-        parked = client.get_item(TableName=table, Key=kept).get("Item")
-        letters = world.dead_letters("NotifierDeadLetterQueueUrl", doubted)
-        return bool("failed" not in answer and parked and letters and world.mails_to(address))
+        return bool(
+            "failed" not in answer
+            and world.table.get(kept)
+            and refused(world, "NotifierDeadLetterQueueUrl", doubted)
+            and world.mails_to(theirs)
+        )
     finally:
-        for key in (kept, {**kept, "sk": {"S": "NEXT"}}, head):
-            client.delete_item(TableName=table, Key=key)
+        for key in (kept, keys.digest(doubted), keys.digest(who)):
+            world.table.delete(key)
 
 
 WORKS: dict[str, Callable[[World], bool]] = {

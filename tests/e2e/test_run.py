@@ -20,7 +20,7 @@ from local.stack import OUTPUTS, Answer, Outputs, Stack
 from local.tools import ROOT
 from tests.e2e.world import eventually
 
-SECONDS_TO_START = 240
+SECONDS_TO_START = 600
 SECONDS_TO_STOP = 120
 
 
@@ -172,7 +172,7 @@ def readme_lines_and_answers() -> list[tuple[str, dict[str, Any]]]:
         env=environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=SECONDS_TO_START,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

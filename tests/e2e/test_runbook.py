@@ -19,9 +19,9 @@ import pytest
 
 from heist_core.storage import keys
 from local.deployment import STACK
-from tests.e2e.world import World, unique
+from local.tools import ROOT
+from tests.e2e.world import Player, World, unique
 
-ROOT = Path(__file__).parents[2]
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text("utf-8")
 NOT_HERE = ("git ", "make ", "for ", "psql ", "mkdir ")
 """What does not belong to the stack: a checkout, a deployment, the old system's database."""
@@ -80,6 +80,7 @@ class Bench:
     folder: Path
     endpoint: str
     login: str
+    player: Player
 
     def paste(self, *lines: str) -> str:
         """All lines into one shell, that ends at the first that fails; what it printed."""
@@ -111,9 +112,8 @@ def bench(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
         path.chmod(0o755)
     shutil.copytree(ROOT / "tests" / "sample_export", folder / "export")
     forget(world)
-    bench = Bench(folder, str(world.outputs["Endpoint"]), unique("olga"))
-    world.sign_up(bench.login)
-    yield bench
+    login = unique("olga")
+    yield Bench(folder, world.outputs["Endpoint"], login, world.sign_up(login))
     forget(world)
 
 
@@ -122,10 +122,7 @@ def forget(world: World) -> None:
     client = world.client("dynamodb")
     with suppress(client.exceptions.ResourceNotFoundException):
         client.delete_table(TableName="heist-restored")
-    client.delete_item(
-        TableName=world.outputs["TableName"],
-        Key={name: {"S": value} for name, value in keys.IMPORT.items()},
-    )
+    world.table.delete(keys.IMPORT)
 
 
 TITLES = [title for title, text in sections().items() if commands(text)]
@@ -142,10 +139,9 @@ def version(bench: Bench) -> str:
 @pytest.fixture(scope="module")
 def heist_id(bench: Bench, world: World, version: str) -> str:
     """A heist by whoever the runbook names, under that version."""
-    robber = world.sign_in(bench.login)
-    world.profile(robber.id, name="Olga")
-    world.award(robber.id)
-    return str(robber.rob(world.victim(points=200))["heistId"])
+    world.profile(bench.player.id, name="Olga")
+    world.award(bench.player.id)
+    return str(bench.player.rob(world.victim(points=200))["heistId"])
 
 
 @pytest.mark.parametrize("title", TITLES)

@@ -3,13 +3,13 @@
 import os
 import shutil
 import subprocess
-import uuid
 from pathlib import Path
 
 import pytest
 
+from local.stack import PASSWORD
 from local.tools import ROOT
-from tests.e2e.world import PASSWORD, World
+from tests.e2e.world import World, unique
 
 NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT")
 
@@ -21,7 +21,7 @@ def run(folder: Path, *command: str, **variables: str) -> subprocess.CompletedPr
         env={**os.environ, **variables},
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=600,
         check=False,
     )
 
@@ -46,8 +46,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_client_compiles_and_plays_a_heist(client: Path, world: World) -> None:
-    attacker, victim = (f"node-{uuid.uuid4().hex[:12]}" for _ in range(2))
-    attacker_id, victim_id = world.sign_up(attacker).id, world.sign_up(victim).id
+    attacker, victim = unique("node"), unique("node")
+    attacker_id, victim_id = world.stack.sign_up(attacker), world.stack.sign_up(victim)
     world.award(attacker_id)
     world.earn(victim_id, 400)
     played = run(

@@ -1,27 +1,23 @@
 """The link of a mail, from the mailbox to the next heist, on the deployed stack."""
 
 from tests.desk import Desk
-from tests.e2e.world import World, eventually, link_in, unique
+from tests.e2e.world import World, address, eventually, link_in
 
 CLICK = b"List-Unsubscribe=One-Click"
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-def _address() -> str:
-    return f"{unique('mail')}@example.com"
-
-
 def test_one_click_ends_a_kind_of_mail_and_no_other(world: World) -> None:
-    address, other = _address(), _address()
-    player = world.robber(email=address)
+    ours, other = address(), address()
+    player = world.robber(email=ours)
     victim = world.victim(email=other)
     player.rob(victim)
-    path = link_in(world.first_mail_to(address))
+    path = link_in(world.first_mail_to(ours))
     unseen = player.get("/preferences").body
 
     page = world.call("GET", path)
     assert page.status == 200
-    assert f"{address[0]}…@example.com gets mails about your own heists." in page.content.decode()
+    assert f"{ours[0]}…@example.com gets mails about your own heists." in page.content.decode()
     assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src 'sha")
     assert page.headers["referrer-policy"] == "no-referrer"
     assert page.headers["x-content-type-options"] == "nosniff"
@@ -36,7 +32,7 @@ def test_one_click_ends_a_kind_of_mail_and_no_other(world: World) -> None:
     world.earn(player.id, 1000)
     world.robber().rob(player.id)  # they are still told of being robbed
     world.robber().rob(world.victim(email=other))
-    mails = eventually(lambda: world.mails_to(address), lambda seen: len(seen) == 2)
+    mails = eventually(lambda: world.mails_to(ours), lambda seen: len(seen) == 2)
     assert "robbed" in mails[1]["Subject"]
 
     assert world.call("POST", f"{path}?all=1", b"\xff{", {}).status == 200
@@ -45,9 +41,9 @@ def test_one_click_ends_a_kind_of_mail_and_no_other(world: World) -> None:
 
 def test_every_other_link_is_the_same_404(world: World) -> None:
     """But for escapes of the path itself, which the gateway undoes before anybody looks."""
-    address = _address()
-    world.robber().rob(world.victim(email=address))
-    path = link_in(world.first_mail_to(address))
+    ours = address()
+    world.robber().rob(world.victim(email=ours))
+    path = link_in(world.first_mail_to(ours))
     token = path.rpartition("/")[2]
     last = "A" if path[-1] != "A" else "B"
     answers = [
@@ -67,7 +63,7 @@ def test_every_other_link_is_the_same_404(world: World) -> None:
 
 
 def test_a_key_is_rotated_without_breaking_the_links_that_are_out(world: World, desk: Desk) -> None:
-    before, after = _address(), _address()
+    before, after = address(), address()
     world.robber().rob(world.victim(email=before))
     old = link_in(world.first_mail_to(before))
     desk("rotate-key", "--reason", "a test", "--apply")

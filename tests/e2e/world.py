@@ -1,40 +1,45 @@
 """The deployed stack as its users see it: HTTP, the event bus, Cognito, mailbox and queues.
 
 Every answer of the API is checked against docs/openapi.yaml as it comes in, so each test is also a
-test of the contract's statuses, headers and bodies. Nothing here reads the table.
+test of the contract's statuses, headers and bodies.
 """
 
 from __future__ import annotations
 
-import itertools
 import json
 import re
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-import boto3
-import yaml
+import requests
+import schemathesis
+import urllib3
 from botocore.config import Config
-from jsonschema import Draft202012Validator
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
+from schemathesis.core.failures import FailureGroup
+from schemathesis.core.transport import Response
+
+from heist_core.storage.table import Table
+from local.deployment import session
+from local.emulator import ACCOUNT, REGION
+from local.tools import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from local.stack import Stack
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 BASE_PATH = "/api/heist"
-PASSWORD = "Heist-test-1"
 ROUTES = (
     ("GET", "/tokens"),
     ("POST", "/execute"),
@@ -62,11 +67,13 @@ ROUTES = (
     ("GET", "/admin/stats/top-robbers"),
 )
 CHECKS_BEFORE_A_NEW_SCOUT = 25
-_OPENAPI = Path(__file__).parents[2] / "docs" / "openapi.yaml"
 
 
 def eventually(
-    probe: Callable[[], T], accept: Callable[[T], object], within: float = 60.0, pause: float = 0.05
+    probe: Callable[[], T],
+    accept: Callable[[T], object],
+    within: float = 180.0,
+    pause: float = 0.05,
 ) -> T:
     """The first answer of `probe` that `accept` takes; fails with the last one when late."""
     deadline = time.monotonic() + within
@@ -80,17 +87,53 @@ def eventually(
         pause = max(pause, min(pause * 1.3, 0.5))
 
 
+def referral(referrer: object, referred: object = None) -> dict[str, object]:
+    """A completed referral; of a new player, unless `referred` is given."""
+    return {
+        "referralId": unique("r"),
+        "referrerUserId": referrer,
+        "referredUserId": referred or unique("new"),
+    }
+
+
+def earned(player_id: object, points: object = 100) -> dict[str, object]:
+    """Points earned, with an event id of their own."""
+    return {
+        "eventId": unique("e"),
+        "userId": player_id,
+        "points": points,
+        "pointEventType": "TEST_POINTS",
+    }
+
+
+def bus_event(source: str, detail_type: str, detail: object) -> dict[str, object]:
+    """An event as a function gets it from the bus."""
+    return {
+        "version": "0",
+        "id": str(uuid.uuid4()),
+        "source": source,
+        "detail-type": detail_type,
+        "account": ACCOUNT,
+        "time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "region": REGION,
+        "resources": [],
+        "detail": detail,
+    }
+
+
 def in_parallel(call: Callable[[T], R], arguments: Iterable[T], at_once: int = 20) -> list[R]:
     """`call` on every argument, `at_once` at a time; answers in the order of the arguments."""
     with ThreadPoolExecutor(max_workers=at_once) as pool:
         return list(pool.map(call, arguments))
 
 
-def stay_within_one_minute(seconds_needed: float) -> None:
-    """Wait for the next UTC minute if this one has fewer than `seconds_needed` left."""
-    left = 60 - time.time() % 60
-    if left < seconds_needed:
-        time.sleep(left + 0.05)
+def within_one_minute(attempt: Callable[[], T]) -> T:
+    """What `attempt` comes to if it begins and ends in one UTC minute; else it is made again."""
+    while True:
+        began = time.time() // 60
+        done = attempt()
+        if time.time() // 60 == began:
+            return done
 
 
 def unique(prefix: str = "p") -> str:
@@ -98,15 +141,16 @@ def unique(prefix: str = "p") -> str:
     return f"{prefix}-{uuid.uuid4().hex[:20]}"
 
 
+def address() -> str:
+    """An e-mail address that no other test uses."""
+    return f"{unique('mail')}@example.com"
+
+
 def link_in(mail: Mapping[str, Any]) -> str:
     """Where a mail is ended, as a path below the base path; its text and HTML say the same."""
     [link] = re.findall(r"https?://\S+", mail["BodyText"])
     assert f'href="{link}"' in mail["BodyHtml"]
     return str(link).partition(BASE_PATH)[2]
-
-
-def now_iso() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 @dataclass(frozen=True)
@@ -136,61 +180,25 @@ class Contract:
     """docs/openapi.yaml, as a judge of answers."""
 
     def __init__(self) -> None:
-        self._document = yaml.safe_load(_OPENAPI.read_text())
-        resource = DRAFT202012.create_resource(self._document)
-        self._registry: Registry[Any] = Registry().with_resource("urn:api", resource)
-        self._validators: dict[str, Draft202012Validator] = {}
+        self._schema = schemathesis.openapi.from_path(ROOT / "docs" / "openapi.yaml")
 
     def check(self, method: str, path: str, reply: Reply) -> None:
-        """Raise AssertionError unless the document allows this answer to this request."""
-        template = self._template(path.split("?", maxsplit=1)[0])
-        operation = self._document["paths"].get(template, {}).get(method.lower())
+        """Raises AssertionError unless the document allows this answer to this request: its status,
+        its media type, its required headers and its body."""
+        operation = self._schema.find_operation_by_path(method, path.partition("?")[0])
         if operation is None:
             return
-        where = f"{method} {template} -> {reply.status} {reply.content[:500]!r}"
-        response = operation["responses"].get(str(reply.status))
-        assert response is not None, f"undocumented status: {where}"
-        pointer = f"/paths/{_escaped(template)}/{method.lower()}/responses/{reply.status}"
-        if "$ref" in response:
-            pointer = response["$ref"].removeprefix("#")
-            response = self._resolved(response)
-        for name, header in response.get("headers", {}).items():
-            if self._resolved(header).get("required"):
-                assert name.lower() in reply.headers, f"header {name} is missing: {where}"
-        [media_type] = response["content"]
+        where = f"{method} {operation.path} -> {reply.status} {reply.content[:500]!r}"
+        headers = {name: [value] for name, value in reply.headers.items()}
+        asked = requests.Request(method, "http://localhost").prepare()
+        answer = Response(reply.status, headers, reply.content, asked, elapsed=0, verify=True)
+        assert operation.responses.find_by_status_code(reply.status), f"undocumented: {where}"
+        [media_type] = self._schema.get_content_types(operation, answer)
         assert reply.headers.get("content-type", "").startswith(media_type), where
-        validator = self._validator(f"{pointer}/content/{_escaped(media_type)}/schema")
-        body = reply.body if media_type == "application/json" else reply.content.decode()
-        error = next(iter(validator.iter_errors(body)), None)
-        assert error is None, f"{where}\n{error}"
-
-    def _template(self, path: str) -> str:
-        """The path of the document that this one is of; itself where it is spelled out there."""
-        if path in self._document["paths"]:
-            return path
-        for template in self._document["paths"]:
-            if re.fullmatch(re.sub(r"{\w+}", "[^/]+", template), path):
-                return str(template)
-        return path
-
-    def _resolved(self, node: dict[str, Any]) -> dict[str, Any]:
-        while "$ref" in node:
-            found: Any = self._document
-            for step in node["$ref"].removeprefix("#/").split("/"):
-                found = found[step]
-            node = found
-        return node
-
-    def _validator(self, pointer: str) -> Draft202012Validator:
-        if pointer not in self._validators:
-            self._validators[pointer] = Draft202012Validator(
-                {"$ref": f"urn:api#{quote(pointer)}"}, registry=self._registry
-            )
-        return self._validators[pointer]
-
-
-def _escaped(segment: str) -> str:
-    return segment.replace("~", "~0").replace("/", "~1")
+        try:
+            operation.validate_response(answer)
+        except FailureGroup as failures:
+            raise AssertionError(f"{where}: {failures.exceptions}") from None
 
 
 @dataclass
@@ -200,7 +208,6 @@ class Player:
     world: World = field(repr=False)
     id: str
     token: str = field(repr=False)
-    id_token: str = field(repr=False)
 
     def call(
         self,
@@ -217,17 +224,18 @@ class Player:
     def get(self, path: str) -> Reply:
         return self.call("GET", path)
 
-    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Reply:
-        encoded = json.dumps(body).encode()
-        return self.call(
-            "POST", path, encoded, {"Content-Type": "application/json", **(headers or {})}
-        )
+    def send(
+        self, method: str, path: str, body: object, headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        """`body` as JSON."""
+        json_body = {"Content-Type": "application/json", **(headers or {})}
+        return self.call(method, path, json.dumps(body).encode(), json_body)
 
-    def put(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Reply:
-        encoded = json.dumps(body).encode()
-        return self.call(
-            "PUT", path, encoded, {"Content-Type": "application/json", **(headers or {})}
-        )
+    def post(self, path: str, body: object, headers: Mapping[str, str] | None = None) -> Reply:
+        return self.send("POST", path, body, headers)
+
+    def put(self, path: str, body: object) -> Reply:
+        return self.send("PUT", path, body)
 
     def execute(self, target: object, key: str | None = None) -> Reply:
         headers = {} if key is None else {"Idempotency-Key": key}
@@ -268,34 +276,39 @@ class Player:
 
 
 class World:
-    """The stack that `outputs` (the file `make run` writes) describes."""
+    """A stack as its users see it."""
 
-    def __init__(self, outputs: Mapping[str, Any]) -> None:
-        self.outputs = outputs
-        api = urlsplit(str(outputs["ApiUrl"]))
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.outputs = asdict(stack.outputs)
+        api = urlsplit(stack.outputs.ApiUrl)
         assert api.hostname is not None
         self._host, self._port, self._prefix = api.hostname, api.port or 80, api.path.rstrip("/")
         self.contract = Contract()
-        self._names = itertools.count(1)
         self._scout: Player | None = None
         self._scout_checks = 0
         self._functions: list[str] = []
+        self._clients: dict[str, Any] = {}
 
     def client(self, service: str) -> Any:
-        """A boto3 client of the stack's AWS."""
-        make: Any = boto3.client  # its stubs want the service as a literal
-        return make(
-            service,
-            endpoint_url=self.outputs["Endpoint"],
-            region_name=self.outputs["Region"],
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=Config(
-                max_pool_connections=50,
-                read_timeout=60,
-                retries={"max_attempts": 1, "mode": "standard"},
-            ),
-        )
+        """A boto3 client of the stack's AWS, which many threads may use at once."""
+        if service not in self._clients:
+            make: Any = session().client  # its stubs want the service as a literal
+            self._clients[service] = make(
+                service,
+                endpoint_url=self.outputs["Endpoint"],
+                config=Config(
+                    max_pool_connections=50,
+                    read_timeout=60,
+                    retries={"max_attempts": 1, "mode": "standard"},
+                ),
+            )
+        return self._clients[service]
+
+    @cached_property
+    def table(self) -> Table:
+        """The stack's table, for what nobody can be asked for or brought about from outside."""
+        return Table(self.client("dynamodb"), self.outputs["TableName"])
 
     # HTTP
 
@@ -325,43 +338,22 @@ class World:
 
     def player(self) -> Player:
         """A new account, of whom the game has never heard."""
-        return self.sign_up(f"e2e-{next(self._names)}-{uuid.uuid4().hex[:12]}")
-
-    def players(self, count: int) -> list[Player]:
-        return in_parallel(lambda _: self.player(), range(count), at_once=4)
+        return self.sign_up(unique("e2e"))
 
     def sign_up(self, username: str) -> Player:
-        cognito = self.client("cognito-idp")
-        pool = self.outputs["UserPoolId"]
-        cognito.admin_create_user(UserPoolId=pool, Username=username, MessageAction="SUPPRESS")
-        cognito.admin_set_user_password(
-            UserPoolId=pool, Username=username, Password=PASSWORD, Permanent=True
-        )
-        return self.sign_in(username)
-
-    def sign_in(self, username: str) -> Player:
-        cognito = self.client("cognito-idp")
-        pool, app = self.outputs["UserPoolId"], self.outputs["UserPoolClientId"]
-        issued = cognito.initiate_auth(
-            AuthFlow="USER_PASSWORD_AUTH",
-            ClientId=app,
-            AuthParameters={"USERNAME": username, "PASSWORD": PASSWORD},
-        )["AuthenticationResult"]
-        user = cognito.admin_get_user(UserPoolId=pool, Username=username)
-        player_id = next(a["Value"] for a in user["UserAttributes"] if a["Name"] == "sub")
-        return Player(self, player_id, issued["AccessToken"], issued["IdToken"])
+        return Player(self, self.stack.sign_up(username), self.stack.token(username))
 
     def operator(self, *groups: str) -> Player:
         """A new account in these groups, by default in that of operators."""
-        username = f"operator-{next(self._names)}-{uuid.uuid4().hex[:12]}"
-        self.sign_up(username)
-        pool, cognito = self.outputs["UserPoolId"], self.client("cognito-idp")
+        username = unique("operator")
+        player_id = self.stack.sign_up(username)
+        pool, cognito = self.outputs["UserPoolId"], self.stack.cognito
         for group in groups or ("operators",):
             if group not in ("operators", "support"):
                 with suppress(cognito.exceptions.GroupExistsException):
                     cognito.create_group(UserPoolId=pool, GroupName=group)
             cognito.admin_add_user_to_group(UserPoolId=pool, Username=username, GroupName=group)
-        return self.sign_in(username)
+        return Player(self, player_id, self.stack.token(username))
 
     def robber(self, tokens: int = 1, name: str | None = None, email: str | None = None) -> Player:
         """A new player who can rob."""
@@ -387,81 +379,42 @@ class World:
 
     # Events, delivered and awaited: for setting the scene
 
-    def award(self, referrer: str, tokens: int = 1) -> None:
+    def award(self, referrer: str, tokens: int = 1, **more: object) -> None:
         for _ in range(tokens):
             self.deliver(
-                "award_token",
-                "referrals",
-                "ReferralCompleted",
-                {
-                    "referralId": unique("r"),
-                    "referrerUserId": referrer,
-                    "referredUserId": unique("new"),
-                },
+                "award_token", "referrals", "ReferralCompleted", {**referral(referrer), **more}
             )
 
     def earn(self, player_id: str, points: int, **more: object) -> None:
-        detail = {
-            "eventId": unique("e"),
-            "userId": player_id,
-            "points": points,
-            "pointEventType": "TEST_POINTS",
-        }
-        self.deliver("add_points", "points", "PointsEarned", {**detail, **more})
+        self.deliver("add_points", "points", "PointsEarned", {**earned(player_id, points), **more})
 
-    def profile(self, player_id: str, at: str | None = None, **fields: object) -> None:
+    def profile(self, player_id: str, **fields: object) -> None:
         """A profile update; fields that are None here are absent, see `deliver` for null."""
         present = {name: value for name, value in fields.items() if value is not None}
-        self.deliver("upsert_player", "users", "UserUpserted", {"userId": player_id, **present}, at)
+        self.deliver("upsert_player", "users", "UserUpserted", {"userId": player_id, **present})
 
-    def deliver(
-        self, function: str, source: str, detail_type: str, detail: object, at: str | None = None
-    ) -> None:
+    def deliver(self, function: str, source: str, detail_type: str, detail: object) -> None:
         """Hand an event to its function as the bus would, and wait until it was handled."""
-        event = {
-            "version": "0",
-            "id": str(uuid.uuid4()),
-            "source": source,
-            "detail-type": detail_type,
-            "account": "000000000000",
-            "time": at or datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-            "region": self.outputs["Region"],
-            "resources": [],
-            "detail": detail,
-        }
+        answer = self.invoke(function, bus_event(source, detail_type, detail))
+        assert "failed" not in answer, answer
+
+    def invoke(self, function: str, payload: object) -> Any:
+        """What a function returns; `{"failed": …}` if it raised."""
         answer = self.client("lambda").invoke(
-            FunctionName=self.function(function), Payload=json.dumps(event).encode()
+            FunctionName=self.function(function), Payload=json.dumps(payload).encode()
         )
-        assert "FunctionError" not in answer, answer["Payload"].read()
+        content = json.loads(answer["Payload"].read() or b"null")
+        return {"failed": content} if answer.get("FunctionError") else content
 
-    # Events, as the other systems send them
-
-    def emit(
-        self, source: str, detail_type: str, *details: object, at: datetime | None = None
-    ) -> None:
-        """Put events on the stack's bus."""
-        entries = [
-            {
-                "EventBusName": self.outputs["EventBusName"],
-                "Source": source,
-                "DetailType": detail_type,
-                "Detail": json.dumps(detail),
-                **({} if at is None else {"Time": at}),
-            }
-            for detail in details
-        ]
-        events = self.client("events")
-        for start in range(0, len(entries), 10):
-            answer = events.put_events(Entries=entries[start : start + 10])
-            assert answer["FailedEntryCount"] == 0, answer
+    # Dead letters and mails
 
     def dead_letters(self, output: str, holding: str) -> list[Any]:
         """The messages of a dead-letter queue whose text holds `holding`; nothing is consumed."""
-        answer = self._emulator(
-            f"/_ministack/sqs/messages?{urlencode({'QueueUrl': self.outputs[output]})}"
-        )
-        bodies = [message["Body"] for message in _messages(answer) if holding in message["Body"]]
-        return [json.loads(body) for body in bodies]
+        queue = self.outputs[output]
+        url = f"{self.outputs['Endpoint']}/_ministack/sqs/messages"
+        answer = urllib3.request("GET", url, fields={"QueueUrl": queue}, timeout=30).json()
+        letters = answer["messages"][ACCOUNT][REGION][queue]
+        return [json.loads(one["Body"]) for one in letters if holding in one["Body"]]
 
     def refused_event(self, holding: str) -> Any:
         """The one entry of the events dead-letter queue that holds this text, once it is there."""
@@ -473,26 +426,12 @@ class World:
 
     def mails_to(self, address: str) -> list[Any]:
         """The mails that were sent to an address, oldest first."""
-        answer = self._emulator("/_ministack/ses/messages")
-        sent = [mail for mails in answer["messages"].values() for mail in mails]
-        return sorted(
-            (mail for mail in sent if address in mail["To"]),
-            key=lambda mail: float(mail["Timestamp"]),
-        )
+        sent = [mail for mail in self.stack.mails() if address in mail["To"]]
+        return sorted(sent, key=lambda mail: float(mail["Timestamp"]))
 
     def first_mail_to(self, address: str) -> Any:
         """The first mail to an address, once it is there."""
         return eventually(lambda: self.mails_to(address), lambda seen: seen)[0]
-
-    def _emulator(self, path: str) -> Any:
-        endpoint = urlsplit(self.outputs["Endpoint"])
-        assert endpoint.hostname is not None
-        connection = HTTPConnection(endpoint.hostname, endpoint.port, timeout=30)
-        try:
-            connection.request("GET", path)
-            return json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
 
     # What one player cannot see of another: asked by scouts with a token of their own
 
@@ -511,12 +450,6 @@ class World:
         assert verdict["eligible"], verdict
         points: int = verdict["targetPoints"]
         return points
-
-    def await_points(self, target: str, points: int) -> None:
-        """Wait until a player has exactly these points (at least the minimum of a target)."""
-        eventually(
-            lambda: self.ask(target), lambda verdict: verdict["targetPoints"] == points, pause=0.15
-        )
 
     # Configuration
 
@@ -554,16 +487,3 @@ class World:
             yield
         finally:
             in_parallel(lambda name: change(name, before[name]), functions)
-
-
-def _messages(node: Any) -> Iterator[dict[str, Any]]:
-    """Every object with a Body in the emulator's answer, however it groups them."""
-    if isinstance(node, dict):
-        if "Body" in node:
-            yield node
-        else:
-            for value in node.values():
-                yield from _messages(value)
-    elif isinstance(node, list):
-        for value in node:
-            yield from _messages(value)
