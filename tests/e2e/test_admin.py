@@ -34,7 +34,7 @@ def test_operators_and_support_are_shown_everything(world: World, groups: tuple[
 
 
 @pytest.mark.parametrize("group", ["operators2", "x,operators", "[operators]", "support"])
-def test_nobody_else_is_and_only_operators_change_anything(world: World, group: str) -> None:
+def test_nobody_else_is_let_in_and_only_operators_change_anything(world: World, group: str) -> None:
     someone = world.operator(group)
     replies = [someone.get(path) for path in READ if group != "support"]
     replies += [
