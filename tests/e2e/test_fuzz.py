@@ -99,4 +99,4 @@ def test_no_request_gets_an_answer_that_the_document_does_not_allow(
     with capsys.disabled():
         sys.stdout.write(f"\n{answers.total()} fuzzed requests: {counts}\n")
     past_validation = answers.total() - sum(answers[kind] for kind in TURNED_AWAY)
-    assert past_validation >= 0.3 * answers.total(), counts
+    assert past_validation >= 0.2 * answers.total(), counts
