@@ -140,7 +140,7 @@ class Game:
             "history": lambda: History(self.gateway, SameThread()),
             "stories": lambda: Stories(self.gateway, SameThread()),
             "operations": lambda: OperatorStore(self.gateway),
-            "letters": lambda: self.letters,
+            "dead_letter_queues": lambda: self.letters,
             "boards": lambda: BoardStore(self.gateway, SameThread()),
             "settings": lambda: self.settings,
             "refusals": lambda: self.refusals,

@@ -108,7 +108,11 @@ class FaultAt:
         self._left = number
         self._moment = moment
         self._strike = strike
-        game.tap.before, game.tap.after = self.before, self.after
+        self._tap = game.tap
+        self.set()
+
+    def set(self) -> None:
+        self._tap.before, self._tap.after = self.before, self.after
 
     def before(self, operation: str, request: Mapping[str, Any]) -> None:
         self._left -= 1
