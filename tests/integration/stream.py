@@ -101,10 +101,14 @@ def _sequence(record: Event) -> str:
 
 
 class FaultAt:
-    """A fault before or after the n-th call of anything: storage, SES, queue or bus."""
+    """A fault before or after the n-th call of anything: storage, SES, queue or bus.
+
+    Looks into one part of an index after another count as one call.
+    """
 
     def __init__(self, game: Game, number: int, moment: str, strike: Callable[[], None]) -> None:
         self.operation = ""
+        self._index: str | None = None
         self._left = number
         self._moment = moment
         self._strike = strike
@@ -115,6 +119,9 @@ class FaultAt:
         self._tap.before, self._tap.after = self.before, self.after
 
     def before(self, operation: str, request: Mapping[str, Any]) -> None:
+        before, self._index = self._index, request.get("IndexName")
+        if before is not None and before == self._index:
+            return
         self._left -= 1
         if self._left == 0:
             self.operation = operation

@@ -268,8 +268,9 @@ def inbox_and_mails(game: Game, fact: Heist) -> Iterator[tuple[list[NoticeType],
 def sweep_past_leases(game: Game) -> None:
     game.undisturbed()
     for _ in range(2):
-        game.time.at += LEASE
-        game.sweep()
+        if game.marked():
+            game.time.at += LEASE
+            game.sweep()
 
 
 @pytest.mark.not_on_moto
@@ -296,8 +297,9 @@ def test_wherever_the_notifier_fails_a_heist_and_its_reversal_are_notified_exact
         assert victim == [NoticeType.HEIST_REVERSED, NoticeType.HEIST_VICTIM], fault.operation
         doubtful = fault.operation in ("send_email", "update_item")
         assert mails + others in ((4, 5) if doubtful else (4,)), fault.operation
-        for fact, party in itertools.product((robbed, undone), (f"a{number}", f"b{number}")):
-            assert game.store.mail_record(fact, party).state is MailState.SENT
+        for party in (f"a{number}", f"b{number}"):
+            assert game.store.mail_record(robbed, party).state is MailState.SENT
+            assert game.store.mail_record(undone, party).state is MailState.SENT
         assert consumer.on_failure == []
         struck.add(fault.operation)
     assert {"HeistCommitted", "HeistReversed"} == {kind for kind, _ in game.bridge.facts}
