@@ -261,14 +261,9 @@ class Game:
                 total += points
         return int(total)
 
-    def assert_sound(self, *player_ids: str) -> None:
-        """Ledger and points agree, and nothing is below zero."""
-        for player_id in player_ids:
-            (player,) = self.store.with_old_seasons(self.player(player_id))
-            for season in {*player.points, *player.old_points}:
-                assert player.points_in(season) >= 0
-                assert self.ledger(player_id, season) == player.points_in(season), player_id
-            assert player.tokens == player.tokens_earned - player.tokens_spent >= 0
+    def assert_sound(self) -> None:
+        """Every invariant of the table holds."""
+        assert list(audit.audit_items(self.everything()).violations()) == []
 
     def inbox(self, player_id: str) -> list[InboxItem]:
         page, _, _ = self.store.inbox_page(
@@ -295,6 +290,12 @@ class Game:
             TableName=self.table, Key=wire.to_wire(key), ConsistentRead=True
         )
         return wire.from_wire(answer["Item"]) if "Item" in answer else None
+
+    def stored(self, key: keys.Key) -> dict[str, object]:
+        """An item that has to be there."""
+        item = self.item(key)
+        assert item is not None, key
+        return item
 
     def put(self, item: Mapping[str, object]) -> None:
         self.client.put_item(TableName=self.table, Item=wire.to_wire(item))
@@ -329,6 +330,20 @@ class Game:
                 act()
 
         self.tap.before = before
+
+    def fails(
+        self, error: BaseException, operation: str = "", about: str = "", *, sent: bool = False
+    ) -> None:
+        """Each call raises it, or those of an operation; those `sent` are carried out before."""
+
+        def strike(called: str, request: Mapping[str, Any]) -> None:
+            if operation in ("", called) and about in str(request):
+                raise error
+
+        if sent:
+            self.tap.after = lambda called: strike(called, {})
+        else:
+            self.tap.before = strike
 
     def undisturbed(self) -> None:
         self.tap.close()

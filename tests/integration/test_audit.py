@@ -50,8 +50,7 @@ def test_players_who_move_on_while_they_are_read_are_not_accused(busy: Game) -> 
 
 @pytest.mark.not_on_moto
 def test_a_lost_point_is_found_on_a_table_that_never_stands_still(busy: Game) -> None:
-    state = busy.item(keys.player("carol"))
-    assert state is not None
+    state = busy.stored(keys.player("carol"))
     busy.put({**state, "points#2026-11": 999})
     found = audited_while_playing(busy)
     assert "the ledger adds up to the points" in found

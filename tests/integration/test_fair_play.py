@@ -7,7 +7,6 @@ import pytest
 
 from heist_core.domain.player import Losses
 from heist_core.storage import keys
-from heist_core.storage.audit import audit_items
 from tests.builders import HOUR, NOW, api_event, bus_event
 from tests.integration.game import Game
 
@@ -37,10 +36,6 @@ def robbed(game: Game, attacker: str = "alice", victim: str = "bob") -> int:
     return stolen
 
 
-def assert_sound(game: Game) -> None:
-    assert list(audit_items(game.everything()).violations()) == []
-
-
 def play(game: Game, tokens: int = 5, **settings: object) -> None:
     game.restart(**FREE, **settings)
     game.give("alice", tokens=tokens)
@@ -56,7 +51,7 @@ def test_robberies_and_losses_are_counted_whatever_the_settings(game: Game) -> N
     assert game.player("bob").losses == {SEASON: Losses(3, sum(stolen))}
     assert game.player("alice").losses == {}
     assert game.player("alice").victims == {}
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_whoever_was_robbed_so_often_is_left_alone_for_the_season(game: Game) -> None:
@@ -69,7 +64,7 @@ def test_whoever_was_robbed_so_often_is_left_alone_for_the_season(game: Game) ->
     game.give("bob", points=1000)
     assert robbed(game) == 50
     assert game.player("bob").losses[SEASON].robberies == 2
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_heist_that_would_go_over_the_share_takes_what_is_left(game: Game) -> None:
@@ -82,7 +77,7 @@ def test_a_heist_that_would_go_over_the_share_takes_what_is_left(game: Game) -> 
     game.give("bob", points=100)
     assert robbed(game) == 12
     assert told(game)[0] == "TARGET_LOSS_LIMIT"
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_reversal_gives_the_robbery_and_what_was_returned_back(game: Game) -> None:
@@ -96,7 +91,7 @@ def test_a_reversal_gives_the_robbery_and_what_was_returned_back(game: Game) -> 
     second = game.rob("alice", "bob")
     assert second.status == 200
     assert told(game)[0] == "TARGET_LOSS_LIMIT"
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_of_a_reversal_with_a_shortfall_the_rest_stays_lost(game: Game) -> None:
@@ -108,7 +103,7 @@ def test_of_a_reversal_with_a_shortfall_the_rest_stays_lost(game: Game) -> None:
     assert robbed(game, "carol", "alice") == 600
     assert game.reverse(heist_id).reversal.shortfall == 600
     assert game.player("bob").losses == {SEASON: Losses(0, 600)}
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_reversal_of_a_season_that_is_not_kept_any_more_changes_no_counter(game: Game) -> None:
@@ -122,7 +117,7 @@ def test_a_reversal_of_a_season_that_is_not_kept_any_more_changes_no_counter(gam
     assert sorted(before) == ["2026-12", "2027-01"]
     game.reverse(heist_id)
     assert game.player("bob").losses == before
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_whoever_was_robbed_before_there_were_counters_has_none_until_the_next_season(
@@ -130,18 +125,17 @@ def test_whoever_was_robbed_before_there_were_counters_has_none_until_the_next_s
 ) -> None:
     play(game, HEIST_MAX_ROBBERIES_PER_SEASON=1)
     robbed(game)
-    state = game.item(keys.player("bob"))
-    assert state is not None
+    state = game.stored(keys.player("bob"))
     del state["losses"], state["firstSeenAt"]
     game.put(state)
     robbed(game)
     assert game.player("bob").losses == {}
-    assert_sound(game)
+    game.assert_sound()
     game.time.pass_(days=9)
     game.give("bob", points=1000)
     robbed(game)
     assert told(game)[0] == "TARGET_LOSS_LIMIT"
-    assert_sound(game)
+    game.assert_sound()
 
 
 # Pairs
@@ -160,7 +154,7 @@ def test_the_same_two_wait_for_each_other_and_no_one_else(game: Game) -> None:
         "bob": NOW + 3 * HOUR + timedelta(seconds=1),
         "carol": NOW + timedelta(seconds=2),
     }
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_reversal_does_not_lift_the_pair_cooldown(game: Game) -> None:
@@ -168,7 +162,7 @@ def test_a_reversal_does_not_lift_the_pair_cooldown(game: Game) -> None:
     heist_id = game.rob("alice", "bob").body["heistId"]
     game.reverse(heist_id, refund=True)
     assert told(game)[0] == "PAIR_COOLDOWN"
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_pairs_are_remembered_only_while_the_setting_asks(game: Game) -> None:
@@ -177,8 +171,7 @@ def test_pairs_are_remembered_only_while_the_setting_asks(game: Game) -> None:
     game.restart(**FREE)
     game.give("carol", points=1000)
     robbed(game, "alice", "carol")
-    item = game.item(keys.player("alice"))
-    assert item is not None
+    item = game.stored(keys.player("alice"))
     assert "victims" not in item
     game.restart(**FREE, HEIST_PAIR_COOLDOWN_HOURS=3)
     robbed(game)
@@ -220,7 +213,7 @@ def test_whoever_is_new_neither_robs_nor_is_robbed(game: Game, first: str) -> No
     game.time.pass_(hours=4)
     robbed(game, "eve", "bob")
     robbed(game, "alice", "eve")
-    assert_sound(game)
+    game.assert_sound()
 
 
 @pytest.mark.parametrize("event", FIRST)
@@ -252,21 +245,4 @@ def test_of_two_first_events_at_once_both_count(game: Game, first: str, other: s
     eve = game.player("eve")
     assert eve.first_seen_at == NOW
     assert eve.version == (1 if first == other else 2)
-    assert_sound(game)
-
-
-@pytest.mark.parametrize("other", ["points", "a profile"])
-def test_whoever_comes_between_two_tries_of_an_award_keeps_their_first_sight(
-    game: Game, other: str
-) -> None:
-    """The first try finds nobody, and the second is for somebody new."""
-
-    def come() -> None:
-        game.time.pass_(seconds=1)
-        FIRST[other](game)
-
-    game.once_before("transact_write_items", come, skip=1)
-    FIRST["a token"](game)
-    eve = game.player("eve")
-    assert (eve.tokens, eve.version) == (1, 2)
-    assert eve.first_seen_at == NOW + timedelta(seconds=1)
+    game.assert_sound()

@@ -98,16 +98,14 @@ def every_function_does_all_it_can(game: Game) -> None:
     for about, subject in (("heist", heist_id), ("referral", friend)):
         bounced = sample("record_mail_feedback")
         tags = tags_of(MailName(about, subject, "alice"))
-        notice = game.item(keys.notice(keys.SUBJECTS[about](subject), "alice"))
-        assert notice is not None
+        notice = game.stored(keys.notice(keys.SUBJECTS[about](subject), "alice"))
         game.put({**notice, "mailState": "SENT"})
         bounced["detail"]["mail"] |= {
             "destination": ["alice@example.com"],
             "tags": {name: [value] for name, value in tags.items()},
         }
         assert game.call("record_mail_feedback", bounced) == {"status": "ok"}
-    poisoned = game.item(keys.heist(heist_id))
-    assert poisoned is not None
+    poisoned = game.stored(keys.heist(heist_id))
     game.put(
         {
             **poisoned,
@@ -171,8 +169,7 @@ def every_function_does_all_it_can(game: Game) -> None:
     closed = api_event("show_leaderboard", query={"season": "2026-11"})
     assert game.request("show_leaderboard", closed).body["final"]
 
-    state = game.item(keys.player("alice"))
-    assert state is not None
+    state = game.stored(keys.player("alice"))
     game.put({**state, "tokens": 99})
     assert game.call("audit_table", sample("audit_table"))["violations"]
 

@@ -191,8 +191,7 @@ def test_a_heist_of_others_is_as_unknown_as_one_that_never_was(game: Game, heist
 
 def test_whoever_was_erased_has_no_history(game: Game) -> None:
     (heist_id,) = feuding(game, 1)
-    state = game.item({"pk": "PLAYER#alice", "sk": "STATE"})
-    assert state is not None
+    state = game.stored({"pk": "PLAYER#alice", "sk": "STATE"})
     game.put({**state, "erasedAt": "2026-11-23T00:00:00.000Z"})
     assert listed(game, "alice").body == {"heists": [], "nextCursor": None}
     assert one(game, "alice", heist_id).status == 404

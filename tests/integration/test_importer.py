@@ -58,10 +58,6 @@ def everything(game: Game) -> dict[tuple[str, str], Mapping[str, object]]:
     }
 
 
-def assert_sound(game: Game) -> None:
-    assert list(audit_items(game.everything()).violations()) == []
-
-
 def rows_of(export: Path, table: str) -> list[dict[str, str]]:
     with (export / f"{table}.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -83,7 +79,7 @@ def test_players_arrive_with_points_tokens_clocks_and_history(
     report = desk("import", str(export), *APPLY)
     assert report["applied"]
     assert report["table"] == report["sums"]
-    assert_sound(game)
+    game.assert_sound()
     tokens = {row["userId"]: row for row in rows_of(export, "HeistToken")}
     heists = rows_of(export, "Heist")
     for row in rows_of(export, "User"):
@@ -126,8 +122,7 @@ def test_a_balance_of_no_tokens_is_still_one(desk: Desk, game: Game, export: Pat
     holding = {row["userId"]: int(row["balance"]) for row in rows_of(export, "HeistToken")}
     assert 0 in holding.values()
     for user in rows_of(export, "User"):
-        state = game.item(keys.player(user["id"]))
-        assert state is not None
+        state = game.stored(keys.player(user["id"]))
         assert state.get("tokens") == holding.get(user["id"])
 
 
@@ -192,7 +187,7 @@ def test_a_killed_import_goes_on_and_ends_the_same(
         assert expected.items() >= everything(game).items()
     desk("import", str(export), *APPLY)
     assert everything(game) == expected
-    assert_sound(game)
+    game.assert_sound()
 
 
 def attempted(desk: Desk, export: Path) -> int | None:
@@ -236,7 +231,7 @@ def test_answers_that_get_lost_lose_and_double_nothing(
         pass
     game.tap.close()
     assert code == 0
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_table_that_has_enough_is_asked_more_slowly_and_not_given_up(
@@ -275,7 +270,7 @@ def test_a_table_that_has_enough_is_asked_more_slowly_and_not_given_up(
     game.tap.close()
     assert turned_away > 3
     assert paces[0].items_a_second < FIRST
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_transaction_that_others_keep_breaking_is_taken_in_smaller_steps(
@@ -288,7 +283,7 @@ def test_a_transaction_that_others_keep_breaking_is_taken_in_smaller_steps(
     game.tap.before = before
     desk("import", str(export), *APPLY)
     game.tap.close()
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_what_live_events_brought_is_added_to(desk: Desk, game: Game, export: Path) -> None:
@@ -304,7 +299,7 @@ def test_what_live_events_brought_is_added_to(desk: Desk, game: Game, export: Pa
     assert (after.name, after.profile.email.value) == ("Newer", "newer@example.com")
     assert after.version == before.version + 1
     assert game.points("only-here") == 30
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_robberies_meanwhile_are_added_to_those_of_the_export(
@@ -320,7 +315,7 @@ def test_robberies_meanwhile_are_added_to_those_of_the_export(
     assert game.player(victim).losses_in("2026-11") == Losses(len(lost) + 1, sum(lost) + 5)
     (joined,) = [row["createdAt"] for row in rows_of(export, "User") if row["id"] == victim]
     assert game.player(victim).first_seen_at == from_iso(joined.replace(" ", "T") + "Z")
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_referral_settled_before_earns_no_second_token(
@@ -366,7 +361,7 @@ def test_imported_players_rob_each_other(desk: Desk, game: Game, export: Path) -
     assert answer.body["pointsStolen"] == min(int(victim["monthlyPoints"]) * 5 // 100, 100)
     game.sweep()
     assert len(game.inbox(victim["id"])) == 1
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_players_who_play_during_the_import_lose_nothing(
@@ -385,7 +380,7 @@ def test_players_who_play_during_the_import_lose_nothing(
     for row in rows_of(export, "User"):
         more = 50 if row["id"] in users else 0
         assert game.points(row["id"]) == int(row["monthlyPoints"]) + more
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_two_imports_at_once_are_one(
@@ -396,7 +391,7 @@ def test_two_imports_at_once_are_one(
     assert 0 in codes
     assert codes <= {0, None}
     desk.capsys.readouterr()
-    assert_sound(game)
+    game.assert_sound()
     assert [action["what"] for action in desk_of(game, desk.capsys).actions()].count("import") == 1
 
 

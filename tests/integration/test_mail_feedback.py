@@ -139,8 +139,7 @@ def test_after_a_bounce_or_a_complaint_an_address_gets_no_more_mail(
     stands = sent.player("bob").profile.suppressed
     assert stands is not None
     assert (mail_state(sent), stands.reason) == (state, why)
-    item = sent.item(keys.player("bob"))
-    assert item is not None
+    item = sent.stored(keys.player("bob"))
     assert item["suppressed"] == {"reason": why, "at": to_iso(stands.at)}
     assert (mail_state(sent, "alice"), reason(sent, "alice")) == ("SENT", None)
 
@@ -156,8 +155,7 @@ def test_it_gets_mail_again_once_it_is_another(sent: Game) -> None:
     assert reason(sent) == "BOUNCE"
     profile(sent, userId="bob", email="new@example.com")
     assert reason(sent) is None
-    item = sent.item(keys.player("bob"))
-    assert item is not None
+    item = sent.stored(keys.player("bob"))
     assert "suppressed" not in item
     rob(sent)
     assert (mails_to(sent), mails_to(sent, "new@example.com")) == (1, 1)
@@ -307,15 +305,11 @@ def test_a_change_of_the_player_at_the_same_moment_is_kept(sent: Game) -> None:
     take(sent, told(sent))
     assert reason(sent) == "BOUNCE"
     assert sent.points("bob") == 765
-    sent.assert_sound("bob")
+    sent.assert_sound()
 
 
 def test_after_a_crash_the_next_delivery_does_all_of_it(sent: Game) -> None:
-    def crash(operation: str, _: object) -> None:
-        if operation == "transact_write_items":
-            raise Crash
-
-    sent.tap.before = crash
+    sent.fails(Crash(), "transact_write_items")
     with pytest.raises(Crash):
         sent.call("record_mail_feedback", told(sent))
     sent.undisturbed()
@@ -377,8 +371,7 @@ def test_an_erasure_takes_it_away_and_an_export_has_it(
     assert exported["state"][0]["suppressed"]["reason"] == "BOUNCE"
     assert desk("audit")["violations"] == []
     desk("erase", "bob", "--reason", "asked", "--apply")
-    item = sent.item(keys.player("bob"))
-    assert item is not None
+    item = sent.stored(keys.player("bob"))
     assert "suppressed" not in item
     take(sent, told(sent, "Complaint"))
     assert sent.item(keys.player("bob")) == item

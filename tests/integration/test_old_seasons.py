@@ -24,8 +24,7 @@ THREE_YEARS = [f"{year}-{month:02d}" for year in (2023, 2024, 2025) for month in
 def from_before(game: Game, who: str, points: Mapping[str, int]) -> None:
     """A player whose seasons all lie on their item, as before there was another one."""
     game.give(who, tokens=1, name=who)
-    state = game.item(keys.player(who))
-    assert state is not None
+    state = game.stored(keys.player(who))
     places = player_items.board_places(replace(game.player(who), points=points))
     there = {name: place for name, place in places.items() if place is not None}
     game.put({**state, **player_items.points_attributes(points), **there})
@@ -46,10 +45,6 @@ def late(game: Game, who: str, season: str, points: int, event_id: str) -> Addin
     return game.earn(earned(who, points, event_id, NOW.replace(month=int(season[-2:]))))
 
 
-def assert_sound(game: Game) -> None:
-    assert list(audit_items(game.everything()).violations()) == []
-
-
 # What moves, and when
 
 
@@ -61,7 +56,7 @@ def test_a_heist_moves_the_seasons_before_the_last_out_of_the_way_of_both(game: 
     assert moved(game, "alice") == {"2026-07": 7, "2026-09": 9}
     assert on_item(game, "bob") == {"2026-11": 760}
     assert moved(game, "bob") == {"2026-08": 8, "2026-09": 0}
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_points_of_a_new_season_move_the_one_before_the_last(game: Game) -> None:
@@ -75,7 +70,7 @@ def test_points_of_a_new_season_move_the_one_before_the_last(game: Game) -> None
     game.time.at = NOW.replace(year=2027, month=5, day=1)
     game.give("alice", points=5)
     assert moved(game, "alice") == {"2026-10": 10, "2026-11": 11, "2026-12": 12}
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_points_of_two_seasons_stay_with_the_player_and_nothing_is_written_beside(
@@ -92,21 +87,19 @@ def test_three_years_of_seasons_leave_less_than_a_kilobyte_with_the_player(game:
     who = "3fa85f64-5717-4562-b3fc-2c963f66afa6"
     from_before(game, who, dict.fromkeys(THREE_YEARS, 1000))
     game.give(who, points=5, name="Somebody With A Name", email=f"{who}@example.com")
-    state = game.item(keys.player(who))
-    assert state is not None
+    state = game.stored(keys.player(who))
     assert size_of(wire.to_wire(state)) < 640
     assert set(moved(game, who)) == set(THREE_YEARS)
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_places_on_boards_go_with_their_seasons(game: Game) -> None:
     from_before(game, "alice", {"2026-08": 8, "2026-09": 9})
     game.give("alice", points=11)
-    state = game.item(keys.player("alice"))
-    assert state is not None
+    state = game.stored(keys.player("alice"))
     assert "evenPlace" not in state
     assert state["oddPlace"] == keys.board_place("alice", 11)
-    assert_sound(game)
+    game.assert_sound()
 
 
 # Late changes of an old season
@@ -121,7 +114,7 @@ def test_late_points_go_to_where_their_season_lies_and_are_told_with_its_total(
     change = game.store.read_for_points("e2", "alice", with_old_seasons=True).change
     assert change is not None
     assert (change.season, change.points, change.change, change.version) == ("2026-08", 805, 5, 2)
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_heist_of_an_old_season_is_reversed_there(game: Game) -> None:
@@ -136,7 +129,7 @@ def test_a_heist_of_an_old_season_is_reversed_there(game: Game) -> None:
     assert (undone.victim_points_before, undone.victim_points_after) == (760, 800)
     assert (on_item(game, "alice"), moved(game, "alice")) == ({"2027-02": 2}, {"2026-11": 1000})
     assert (on_item(game, "bob"), moved(game, "bob")) == ({}, {"2026-11": 800})
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_what_a_reversal_takes_of_an_old_season_is_what_is_left_of_it(game: Game) -> None:
@@ -152,7 +145,7 @@ def test_what_a_reversal_takes_of_an_old_season_is_what_is_left_of_it(game: Game
     undone = game.reverse(first).reversal
     assert (undone.points_returned, undone.shortfall) == (0, 800)
     assert [moved(game, who)["2026-11"] for who in ("alice", "bob", "carol")] == [0, 0, 800]
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_a_rehearsal_of_reversals_counts_old_seasons_as_they_would_be(
@@ -178,8 +171,7 @@ def test_a_rehearsal_of_reversals_counts_old_seasons_as_they_would_be(
 def test_a_season_in_both_places_counts_with_its_sum_and_comes_together(game: Game) -> None:
     """As code from before leaves it, if it runs once more: it knows only the player's item."""
     late(game, "alice", "2026-08", 800, "e1")
-    state = game.item(keys.player("alice"))
-    assert state is not None
+    state = game.stored(keys.player("alice"))
     game.put({**state, "points#2026-08": 5})
     entry = keys.ledger_entry("alice", "2026-08", Source.IMPORT, "OPENING")
     game.put({**entry, "points": 5, "pointEventType": "IMPORTED"})
@@ -193,7 +185,7 @@ def test_a_season_in_both_places_counts_with_its_sum_and_comes_together(game: Ga
         Key=wire.to_wire(keys.player("alice")),
         UpdateExpression="REMOVE firstSeenAt",
     )
-    assert_sound(game)
+    game.assert_sound()
 
 
 # Races and crashes
@@ -217,7 +209,7 @@ def test_points_that_come_between_reading_and_writing_old_seasons_are_not_lost(
     assert change is not None
     assert change.points == 109
     assert moved(game, "alice") == {"2026-08": 109}
-    assert_sound(game)
+    game.assert_sound()
 
 
 def move(game: Game) -> None:
@@ -242,38 +234,27 @@ def test_a_crash_at_the_write_leaves_all_of_it_or_nothing(
     game.time.at = NOW.replace(month=12)
     before = game.everything()
 
-    def crash(operation: str, _request: object = None) -> None:
-        if operation == "transact_write_items":
-            raise Crash
-
-    if answered:
-        game.tap.after = crash
-    else:
-        game.tap.before = crash
+    game.fails(Crash(), "transact_write_items", sent=answered)
     with pytest.raises(Crash):
         act(game)
     game.undisturbed()
     assert answered or all(item in game.everything() for item in before)
-    assert_sound(game)
+    game.assert_sound()
     act(game)
     assert set(moved(game, "alice")) == {"2026-09", "2026-10"}
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_late_points_whose_answer_was_lost_count_once(game: Game) -> None:
     late(game, "alice", "2026-08", 8, "e1")
 
-    def lose(operation: str) -> None:
-        if operation == "transact_write_items":
-            raise LOST
-
-    game.tap.after = lose
+    game.fails(LOST, "transact_write_items", sent=True)
     with pytest.raises(Unavailable):
         late(game, "alice", "2026-08", 5, "e2")
     game.undisturbed()
     assert late(game, "alice", "2026-08", 5, "e2") is Adding.KNOWN
     assert moved(game, "alice") == {"2026-08": 13}
-    assert_sound(game)
+    game.assert_sound()
 
 
 # What operators see
@@ -293,7 +274,7 @@ def test_an_erasure_leaves_old_seasons_as_sums(game: Game, desk: Desk) -> None:
     game.give("alice", points=11, name="Alice")
     desk("erase", "alice", "--reason", "asked for it", "--apply")
     assert moved(game, "alice") == {"2026-08": 8}
-    assert_sound(game)
+    game.assert_sound()
 
 
 def test_the_audit_misses_what_is_missing_of_an_old_season(game: Game) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -17,7 +16,6 @@ from heist_core.domain.heist import Heist
 from heist_core.domain.notices import notices_of
 from heist_core.domain.reversal import plan_reversal
 from heist_core.storage import inbox_items, items, keys, operator, wire
-from heist_core.storage.audit import audit_items
 from heist_core.storage.counting import Generation, put_generation
 from heist_core.storage.writes import Step, Transaction
 from ops.target import OperatorError
@@ -135,7 +133,7 @@ def test_a_block_between_read_and_commit_stops_the_heist(
     assert answer.body["code"] in ("ATTACKER_BLOCKED", "TARGET_NOT_FOUND")
     assert game.points("bob") == 800
     assert game.player("alice").tokens == 1
-    game.assert_sound("alice", "bob")
+    game.assert_sound()
 
 
 def test_a_block_holds_though_the_player_changes_meanwhile(game: Game, desk: Desk) -> None:
@@ -330,8 +328,7 @@ def test_a_version_is_never_written_over_also_if_the_item_was_taken_back_by_hand
     game: Game, desk: Desk
 ) -> None:
     desk("config", "--set", "HEIST_COOLDOWN_HOURS=1", *WHY)
-    first = game.item(keys.SETTINGS)
-    assert first is not None
+    first = game.stored(keys.SETTINGS)
 
     def meanwhile() -> None:
         desk("config", "--set", "HEIST_COOLDOWN_HOURS=2", *WHY)
@@ -340,8 +337,7 @@ def test_a_version_is_never_written_over_also_if_the_item_was_taken_back_by_hand
     game.once_before("transact_write_items", meanwhile)
     with pytest.raises(OperatorError, match="Somebody else changed"):
         desk("config", "--set", "HEIST_STEAL_PERCENTAGE=4", *WHY)
-    second = game.item(keys.settings_version(2))
-    assert second is not None
+    second = game.stored(keys.settings_version(2))
     assert second["HEIST_COOLDOWN_HOURS"] == 2
 
 
@@ -394,7 +390,7 @@ def test_while_awards_are_off_they_are_kept_and_given_afterwards(game: Game) -> 
 
     assert game.sweep()["settled"] == 0
     assert (tokens(game, "alice"), game.inbox("alice")) == (0, [])
-    assert list(audit_items(game.everything()).violations()) == []
+    game.assert_sound()
 
     switch_awards(game, on=True)
     game.sweep()
@@ -403,7 +399,7 @@ def test_while_awards_are_off_they_are_kept_and_given_afterwards(game: Game) -> 
     [told] = game.inbox("alice")
     assert told.notice.metadata == {"referredUserName": "Eve"}
     assert game.marked() == []
-    assert list(audit_items(game.everything()).violations()) == []
+    game.assert_sound()
 
 
 def test_a_held_award_is_no_news_for_the_stream(game: Game) -> None:
@@ -434,7 +430,7 @@ def test_a_referred_player_is_worth_one_token_in_whatever_order(
     refer(game, "dora", "eve")
 
     assert [tokens(game, player) for player in ("alice", "bob", "carol", "dora")] == [1, 0, 0, 0]
-    assert list(audit_items(game.everything()).violations()) == []
+    game.assert_sound()
 
 
 def test_two_sweeps_at_once_give_one_token(game: Game) -> None:
@@ -454,14 +450,10 @@ def test_an_award_given_by_a_sweep_that_then_died_is_notified_by_the_next(game: 
     refer(game, "alice", "eve")
     switch_awards(game, on=True)
 
-    def die(operation: str) -> None:
-        if operation == "transact_write_items":
-            game.undisturbed()
-            raise Crash
-
-    game.tap.after = die
+    game.fails(Crash(), "transact_write_items", sent=True)
     with pytest.raises(Crash):
         game.sweep()
+    game.undisturbed()
     assert (tokens(game, "alice"), game.inbox("alice")) == (1, [])
     game.sweep()
 
@@ -498,11 +490,7 @@ def test_one_award_that_cannot_be_released_now_holds_up_no_other(game: Game) -> 
         game.time.pass_(minutes=1)
     switch_awards(game, on=True)
 
-    def throttled(operation: str, request: Mapping[str, Any]) -> None:
-        if operation == "transact_write_items" and "PLAYER#alice" in str(request):
-            raise client_error("ThrottlingException")
-
-    game.tap.before = throttled
+    game.fails(client_error("ThrottlingException"), "transact_write_items", "PLAYER#alice")
     game.sweep()
     game.undisturbed()
     assert [tokens(game, player) for player in ("alice", "bob")] == [0, 1]
@@ -615,10 +603,6 @@ def test_an_export_holds_all_that_is_about_a_person_and_nothing_else(
 ERASE = ("--reason", "request 17", "--apply")
 
 
-def sound(game: Game) -> bool:
-    return list(audit_items(game.everything()).violations()) == []
-
-
 def test_an_erased_person_is_in_no_record_and_no_sum_has_changed(played: Game, desk: Desk) -> None:
     refer(played, "carol", "bob", name="Bobby")
     played.sweep()
@@ -636,7 +620,7 @@ def test_an_erased_person_is_in_no_record_and_no_sum_has_changed(played: Game, d
     assert "Bob" not in left
     assert "Alice" in left
     assert played.points("bob") == 760
-    assert sound(played)
+    played.assert_sound()
     [message] = [item.notice.metadata for item in played.inbox("alice") if item.notice.heist_id]
     assert message["victimName"] is None
     entries = desk.actions()
@@ -670,10 +654,9 @@ def test_what_a_player_chose_and_whom_they_robbed_goes_with_them(game: Game, des
     assert "hidden, mail robbed: off" in shown
     assert "2026-11: 1 time" in desk.shown("player", "alice")
     desk("erase", "bob", *ERASE)
-    left = game.item(keys.player("bob"))
-    assert left is not None
+    left = game.stored(keys.player("bob"))
     assert not {"hidden", "emailChoices", "victims", "passive", "passiveSwitchedAt"} & left.keys()
-    assert sound(game)
+    game.assert_sound()
 
 
 def test_events_that_come_late_do_not_bring_a_person_back(game: Game, desk: Desk) -> None:
@@ -694,7 +677,7 @@ def test_events_that_come_late_do_not_bring_a_person_back(game: Game, desk: Desk
     assert "bob@example.com" not in left
     assert tokens(game, "carol") == 1
     assert game.events_queue.letters == []
-    assert sound(game)
+    game.assert_sound()
 
 
 def test_what_a_sender_calls_a_referral_goes_with_either_of_its_two(game: Game, desk: Desk) -> None:
@@ -707,7 +690,7 @@ def test_what_a_sender_calls_a_referral_goes_with_either_of_its_two(game: Game, 
     assert "@x" not in str(game.everything())
     game.sweep()
     assert game.owed() == []
-    assert sound(game)
+    game.assert_sound()
 
 
 def test_an_erased_player_who_tries_again_leaves_no_record(game: Game, desk: Desk) -> None:
@@ -741,7 +724,7 @@ def test_a_person_never_heard_of_can_be_erased_before_their_events(game: Game, d
     desk("erase", "bob", "--unknown", *ERASE)
     game.call("upsert_player", bus_event("upsert_player", userId="bob", name="Bob"))
     assert game.player("bob").name is None
-    assert sound(game)
+    game.assert_sound()
 
 
 def test_to_the_api_an_erased_player_is_one_never_seen(game: Game, desk: Desk) -> None:
@@ -769,7 +752,7 @@ def test_an_erasure_between_read_and_commit_stops_the_heist(erased: str, game: G
 
     assert game.rob("alice", "bob").body["code"] in ("NO_TOKENS", "TARGET_NOT_FOUND")
     assert game.points("bob") == 800
-    assert sound(game)
+    game.assert_sound()
 
 
 @pytest.mark.parametrize("gain", ["award", "held award", "points"])
@@ -797,7 +780,7 @@ def test_an_erasure_between_read_and_commit_stops_what_would_be_gained(
     assert (tokens(game, "alice"), game.points("alice")) == (0, 0)
     assert game.ledger("alice") == 0
     assert game.player("alice").erased
-    assert sound(game)
+    game.assert_sound()
 
 
 @pytest.mark.parametrize("erased", ["alice", "bob"])
@@ -817,7 +800,7 @@ def test_an_old_image_of_a_heist_shows_nobody_the_name(erased: str, game: Game, 
     assert next(item.notice.heist_id for item in game.inbox(other)) == heist_id
     assert name not in str(game.ses.mails)
     assert f"{erased}@example.com" not in str(game.ses.mails)
-    assert sound(game)
+    game.assert_sound()
 
 
 def test_points_between_read_and_freeze_are_not_lost(game: Game, desk: Desk) -> None:
@@ -825,7 +808,7 @@ def test_points_between_read_and_freeze_are_not_lost(game: Game, desk: Desk) -> 
     game.once_before("transact_write_items", lambda: game.give("bob", points=5))
     desk("erase", "bob", *ERASE)
     assert game.points("bob") == 15
-    assert sound(game)
+    game.assert_sound()
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -841,7 +824,7 @@ def test_of_two_erasures_at_once_the_first_freezes(known: bool, game: Game, desk
     desk("erase", "bob", "--unknown", *ERASE)
     assert game.player("bob").erased_at == first
     assert [entry["after"] for entry in desk.actions()].count({"frozen": True}) == 0
-    assert sound(game)
+    game.assert_sound()
 
 
 def test_of_two_erasures_that_end_at_once_one_gives_the_receipt(game: Game, desk: Desk) -> None:
@@ -855,7 +838,7 @@ def test_of_two_erasures_that_end_at_once_one_gives_the_receipt(game: Game, desk
     told = desk("erase", "bob", *ERASE)
     assert [told["receipt"]] == receipts
     assert len(desk.actions()) == 2  # the freeze and the receipt
-    assert sound(game)
+    game.assert_sound()
 
 
 def test_two_erasures_at_once_both_leave_a_closed_board(game: Game, desk: Desk) -> None:
@@ -864,8 +847,7 @@ def test_two_erasures_at_once_both_leave_a_closed_board(game: Game, desk: Desk) 
         game.give(name, points=10)
     boards = wiring.boards()
     boards.close("2026-10", game.time(), 2, [Standing(20, "bob"), Standing(10, "alice")])
-    stored = game.item(keys.board_final("2026-10"))
-    assert stored is not None
+    stored = game.stored(keys.board_final("2026-10"))
     bobs = operator.forget(stored, "bob")
     assert isinstance(bobs, operator.Redaction)
     game.once_before("update_item", lambda: game.gateway.update_if(bobs.request))
@@ -891,20 +873,16 @@ def test_nobody_who_is_not_frozen_gets_a_receipt(game: Game) -> None:
 
 
 def test_an_erasure_that_died_is_finished_by_the_next(played: Game, desk: Desk) -> None:
-    def die(operation: str) -> None:
-        if operation == "transact_write_items":
-            played.undisturbed()
-            raise Crash
-
-    played.tap.after = die
+    played.fails(Crash(), "transact_write_items", sent=True)
     with pytest.raises(Crash):
         desk("erase", "bob", *ERASE)
-    assert sound(played)
+    played.undisturbed()
+    played.assert_sound()
     assert "Bob" in str(played.everything())
 
     desk("erase", "bob", *ERASE)
     assert "Bob" not in str(played.everything())
-    assert sound(played)
+    played.assert_sound()
 
 
 @pytest.mark.parametrize(
@@ -925,8 +903,7 @@ def test_names_are_taken_out_of_a_record_that_is_there_and_none_is_made(
     assert game.everything() == []
     game.put(record)
     assert [game.gateway.update_if(request) for request in requests] == [True, True]
-    left = game.item(keys.key_of(record))
-    assert left is not None
+    left = game.stored(keys.key_of(record))
     named = {"attackerName", "victimName", "sourceNetwork", "referralId", "referredName"}
     assert not named & left.keys()
 
@@ -963,4 +940,4 @@ def test_a_held_award_of_an_erased_referrer_is_given_to_nobody(game: Game, desk:
     game.sweep()
     game.sweep()
     assert tokens(game, "alice") == 0
-    assert sound(game)
+    game.assert_sound()

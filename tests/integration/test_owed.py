@@ -2,7 +2,6 @@
 
 import itertools
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -38,8 +37,7 @@ OF_EACH_KIND = pytest.mark.parametrize(
 def owes_again(game: Game, fact: Fact) -> None:
     """As if a mail had been asked for again."""
     key = items.subject_key(fact)
-    record = game.item(key)
-    assert record is not None
+    record = game.stored(key)
     game.put({**record, **items.owing(key, game.time()), "owed": {"mail#1"}})
 
 
@@ -99,15 +97,6 @@ def test_the_other_consumer_between_any_two_steps_leaves_no_marker(
     game.once_before("update_item", other, skip=skip)
     game.store.settle(committed, Owed.EVENT, Owed.STATISTICS)
     game.store.settle(committed, Owed.NOTICES)
-    assert game.marked() == []
-
-
-def test_both_consumers_at_once_leave_no_marker(game: Game, crowd: ThreadPoolExecutor) -> None:
-    events = [award("alice", f"friend-{number}") for number in range(20)]
-    for event in events:
-        game.store.commit_award(event)
-    calls = [(event, owed) for event in events for owed in Owed]
-    list(crowd.map(lambda call: game.store.settle(*call), calls))
     assert game.marked() == []
 
 
@@ -285,11 +274,7 @@ def test_a_defect_in_one_record_is_loud_and_stops_no_other(game: Game) -> None:
     for number in range(20):
         game.store.commit_award(award("alice", f"friend-{number}", at=game.time()))
 
-    def defect(operation: str, request: Mapping[str, Any]) -> None:
-        if operation == "put_item" and "REFERRAL#friend-7" in str(request):
-            raise client_error("ValidationException")
-
-    game.tap.before = defect
+    game.fails(client_error("ValidationException"), "put_item", "REFERRAL#friend-7")
     with pytest.raises(ClientError):
         game.sweep()
     assert [key for key, _ in game.owed()] == ["REFERRAL#friend-7"]
@@ -319,8 +304,7 @@ def test_a_record_that_cannot_be_read_is_set_aside_as_a_letter_for_each_consumer
     game: Game, committed: Heist, damage: Mapping[str, object]
 ) -> None:
     key = items.subject_key(committed)
-    item = game.item(key)
-    assert item is not None
+    item = game.stored(key)
     game.put({**item, **damage})
     game.give("carol", tokens=1)
     assert game.sweep() == {"settled": 1, "waiting": 0, "parked": 1}
@@ -334,8 +318,7 @@ def test_a_record_that_cannot_be_read_is_set_aside_as_a_letter_for_each_consumer
 
 
 def test_what_cannot_be_parked_stays_where_it_is(game: Game, committed: Heist) -> None:
-    item = game.item(items.subject_key(committed))
-    assert item is not None
+    item = game.stored(items.subject_key(committed))
     game.put({**item, "status": "PENDING"})
     game.notifier_queue.fails(client_error("AccessDenied", 403))
     assert game.sweep()["parked"] == 0
@@ -493,10 +476,7 @@ def test_a_mail_of_a_refused_heist_is_not_settled(game: Game) -> None:
     ],
 )
 def test_a_sweep_without_storage_fails_loudly(game: Game, call: Callable[[Game], object]) -> None:
-    def down(operation: str, request: object) -> None:
-        raise LOST
-
-    game.tap.before = down
+    game.fails(LOST)
     with pytest.raises(Unavailable):
         call(game)
 

@@ -9,7 +9,6 @@ import pytest
 from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.errors import Misconfigured
-from heist_core.storage.audit import audit_items
 from ops.target import OperatorError
 from tests.builders import attempt
 from tests.fakes import client_error
@@ -76,7 +75,7 @@ def test_a_heist_is_reversed_with_its_reason_and_a_second_time_it_is_said_to_be(
     assert entry["why"] == "a bad setting on Friday"
     assert entry["before"] == {"attackerPoints": 40, "victimPoints": 760}
     assert entry["after"]["victimPoints"] == 800
-    assert list(audit_items(game.everything()).violations()) == []
+    game.assert_sound()
 
 
 def test_a_file_is_worked_off_and_what_cannot_be_reversed_is_named(
@@ -106,7 +105,7 @@ def test_a_file_is_worked_off_and_what_cannot_be_reversed_is_named(
         "there is no such heist",
         "this is not the id of a heist",
     ]
-    assert list(audit_items(game.everything()).violations()) == []
+    game.assert_sound()
 
 
 def test_of_several_heists_the_newest_is_reversed_first_so_that_all_comes_out_even(
@@ -181,11 +180,7 @@ def test_a_table_that_stops_answering_ends_the_run_and_the_next_one_goes_on(
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
 
-    def down_at_the_second(operation: str, request: Mapping[str, Any]) -> None:
-        if operation == "get_item" and heists[1] in str(request):
-            raise LOST
-
-    game.tap.before = down_at_the_second
+    game.fails(LOST, "get_item", heists[1])
     code, document = reverse(desk, *heists, "--apply")
     assert (code, outcomes(document), document["notTried"]) == (1, ["reversed", "not reversed"], 1)
     assert "safe" in document["heists"][1]["problem"]
@@ -193,7 +188,7 @@ def test_a_table_that_stops_answering_ends_the_run_and_the_next_one_goes_on(
     code, document = reverse(desk, *heists, "--apply")
     assert (code, outcomes(document)) == (0, ["already reversed", "reversed", "reversed"])
     assert len(desk.actions()) == 3
-    assert list(audit_items(game.everything()).violations()) == []
+    game.assert_sound()
 
 
 def test_a_heist_that_others_keep_changing_stops_no_other(
@@ -218,10 +213,7 @@ def test_a_heist_that_others_keep_changing_stops_no_other(
 def test_a_caller_without_permission_ends_the_run_at_once(
     game: Game, desk: Desk, heists: list[str]
 ) -> None:
-    def refuse(operation: str, request: Mapping[str, Any]) -> None:
-        raise client_error("AccessDeniedException")
-
-    game.tap.before = refuse
+    game.fails(client_error("AccessDeniedException"))
     with pytest.raises(Misconfigured):
         reverse(desk, *heists, "--apply")
 

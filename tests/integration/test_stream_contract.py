@@ -101,21 +101,6 @@ def test_events_out_come_at_least_once_and_alike(game: Game) -> None:
     assert all(event == game.bridge.facts[0] for event in game.bridge.facts)
 
 
-def test_one_bad_record_among_many_is_parked_and_the_others_are_done(game: Game) -> None:
-    good = robberies(game, 3)
-    bad = stream_record(items.heist_item(heist(heist_id="bad")), 999)
-    bad["dynamodb"]["NewImage"]["pointsStolen"] = {"S": "many"}
-    batch = [*good[:2], bad, *good[2:], *[good[0]] * 12]
-    consumer = notifier(game, batch_size=20)
-    consumer.deliver(batch)
-    assert consumer.invocations == 1
-    assert consumer.on_failure == []
-    assert_all_notified_once(game, 3)
-    (letter,) = game.notifier_queue
-    assert letter["record"] == bad
-    assert letter["reason"]
-
-
 def test_of_a_hundred_records_one_is_unreadable_and_ninety_nine_are_done(game: Game) -> None:
     awards = [award(f"player-{number}", f"friend-{number}") for number in range(100)]
     records = [
@@ -155,11 +140,7 @@ def test_a_record_that_keeps_failing_delays_no_other_and_is_left_to_the_sweeper(
 ) -> None:
     records = robberies(game, 4)
 
-    def broken(operation: str, request: Mapping[str, Any]) -> None:
-        if operation == "put_item" and "INBOX#victim-1" in str(request):
-            raise LOST
-
-    game.tap.before = broken
+    game.fails(LOST, "put_item", "INBOX#victim-1")
     consumer = notifier(game, batch_size=4)
     consumer.deliver(records)
     publisher(game).deliver(records)
@@ -205,11 +186,7 @@ def test_statistics_that_cannot_be_kept_delay_no_event_and_are_left_to_the_sweep
 ) -> None:
     records = robberies(game, 3)
 
-    def broken(operation: str, request: Mapping[str, Any]) -> None:
-        if operation == "transact_write_items":
-            raise client_error("ValidationException")
-
-    game.tap.before = broken
+    game.fails(client_error("ValidationException"), "transact_write_items")
     consumer = publisher(game, batch_size=3)
     consumer.deliver(records)
     assert (consumer.invocations, consumer.on_failure) == (1, [])
@@ -325,17 +302,6 @@ def test_wherever_the_sweeper_fails_the_next_ones_finish(
             assert len(notices) == 1, fault.operation
             assert mails in (1, 2), fault.operation
     assert len({detail["heistId"] for _, detail in game.bridge.facts}) == number
-
-
-def test_two_faults_leave_at_most_two_mails_and_say_so(game: Game) -> None:
-    (record,) = robberies(game, 1)
-    game.ses.loses_reply(LOST, None, LOST)
-    notifier(game, deliveries=3).deliver([record])
-    for _ in range(3):
-        game.time.at += LEASE
-        game.sweep()
-    assert sorted(game.ses.by_address.values()) == [1, 2]
-    assert [letter["reason"] for letter in game.notifier_queue] == ["MAIL_DOUBTFUL"]
 
 
 @pytest.mark.not_on_moto
