@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from typing import Any, TypeVar, cast
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_events import EventBridgeClient
 from mypy_boto3_sesv2 import SESV2Client
@@ -32,6 +32,10 @@ from tests.builders import NOW
 from tests.policies import Guard
 
 T = TypeVar("T")
+
+
+LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
+"""No answer came, and nobody knows what was done."""
 
 
 class FakeClock:

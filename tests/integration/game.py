@@ -42,7 +42,7 @@ from heist_core.tally import DAY, Tally
 from heist_core.use_cases.add_points import Adding, AddPoints
 from heist_core.use_cases.execute_heist import Outcome
 from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
-from tests.builders import Event, action, award, earned, execute_event
+from tests.builders import Event, action, api_event, award, earned, execute_event
 from tests.fakes import (
     EVENTS,
     NOTIFIER,
@@ -197,6 +197,10 @@ class Game:
 
     def rob(self, attacker: str, victim: str, key: str | None = None) -> Answer:
         return self.request("execute_heist", execute_event(attacker, victim, key))
+
+    def check(self, attacker: str, victim: str) -> Answer:
+        event = api_event("check_target", attacker, path={"targetUserId": victim})
+        return self.request("check_target", event)
 
     def execute(self, attempt: Attempt) -> Outcome:
         return wiring.execute_heist()(attempt, PLENTY)

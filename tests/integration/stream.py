@@ -12,7 +12,7 @@ from typing import Any
 
 from heist_core.storage import keys
 from tests.builders import Event, stream_event, stream_record
-from tests.fakes import Crash
+from tests.fakes import LOST, Crash
 from tests.integration.game import Game
 
 Handler = Callable[[Event], Any]
@@ -98,6 +98,18 @@ def _checkpoint(answer: Mapping[str, Any] | None, batch: list[Event]) -> int | N
 
 def _sequence(record: Event) -> str:
     return str(record["dynamodb"]["SequenceNumber"])
+
+
+def crash() -> None:
+    raise Crash
+
+
+def lose() -> None:
+    raise LOST
+
+
+# Ending after a call is ending before the next one.
+FAULTS = [("before", crash), ("before", lose), ("after", lose)]
 
 
 class FaultAt:

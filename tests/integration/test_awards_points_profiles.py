@@ -14,7 +14,7 @@ from heist_core.domain.times import to_iso
 from heist_core.storage import keys, wire
 from heist_core.use_cases.add_points import Adding
 from heist_core.use_cases.retry import until_uncontended
-from tests.builders import HOUR, MILLISECOND, NOW, api_event, award, bus_event, earned, sample
+from tests.builders import HOUR, MILLISECOND, NOW, award, bus_event, earned, sample
 from tests.fakes import FakeClock
 from tests.integration.game import Game
 
@@ -401,9 +401,8 @@ def test_the_settings_item_stays_in_effect_between_its_readings(game: Game) -> N
     game.give("bob", points=800)
     game.set_settings(HEIST_ENABLED=False, HEIST_AWARDS_ENABLED=False)
     game.settings_are_due()
-    check = api_event("check_target", "alice", path={"targetUserId": "bob"})
     for number in range(3):
-        assert game.request("check_target", check).body["code"] == "FEATURE_DISABLED"
+        assert game.check("alice", "bob").body["code"] == "FEATURE_DISABLED"
         assert game.rob("alice", "bob").body["code"] == "FEATURE_DISABLED"
         names = {"referrerUserId": "carol", "referredUserId": f"friend-{number}"}
         game.call("award_token", bus_event("award_token", **names))

@@ -17,12 +17,11 @@ from heist_core.storage import items, keys
 from heist_core.storage.digests import DigestStore
 from heist_core.use_cases.notify_players import LEASE
 from tests.builders import api_event, award, heist, reversal
-from tests.fakes import Crash, SentMail, client_error
+from tests.fakes import LOST, Crash, SentMail, client_error
 from tests.integration.game import Game
 from tests.integration.stream import FaultAt
 
 NIGHT = {"source": "aws.events"}
-REPLY_LOST = ReadTimeoutError(endpoint_url="https://email.example")
 ALL_DAILY = {"robbed": "daily", "success": "daily", "reversed": "daily", "token": "daily"}
 TODAY = date(2026, 11, 22)
 
@@ -347,7 +346,7 @@ def test_a_crash_at_any_call_loses_nothing_and_sends_one_a_day(
     game: Game, bob: str, moment: str, fault: type[BaseException]
 ) -> None:
     def strike() -> None:
-        raise REPLY_LOST if fault is ReadTimeoutError else Crash
+        raise LOST if fault is ReadTimeoutError else Crash
 
     for call in itertools.count(1):
         robbed(game, 1)
@@ -432,7 +431,7 @@ def test_a_doubtful_digest_is_sent_once_more_the_next_day_and_then_parked(
     game: Game, bob: str
 ) -> None:
     robbed(game, 1)
-    game.ses.loses_reply(REPLY_LOST, REPLY_LOST)
+    game.ses.loses_reply(LOST, LOST)
     assert send(game) == {"sent": 0, "waiting": 1}
     for _ in range(20):
         game.time.at += LEASE
@@ -477,7 +476,7 @@ def test_a_refused_digest_is_a_dead_letter_that_can_be_sent_again(game: Game, bo
     assert game.call("send_digests", resend) == {"settled": False}
     game.ses.fails(client_error("ThrottlingException"))
     assert game.call("send_digests", resend) == {"settled": False}
-    game.ses.loses_reply(REPLY_LOST)
+    game.ses.loses_reply(LOST)
     assert game.call("send_digests", resend) == {"settled": False}
     assert game.call("send_digests", resend) == {"settled": False}
     game.time.at += LEASE

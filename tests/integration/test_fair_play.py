@@ -7,7 +7,7 @@ import pytest
 
 from heist_core.domain.player import Losses
 from heist_core.storage import keys
-from tests.builders import HOUR, NOW, api_event, bus_event
+from tests.builders import HOUR, NOW, bus_event
 from tests.integration.game import Game
 
 FREE = {"HEIST_COOLDOWN_HOURS": 0, "HEIST_TARGET_COOLDOWN_HOURS": 0}
@@ -16,9 +16,7 @@ SEASON = "2026-11"
 
 def told(game: Game, attacker: str = "alice", victim: str = "bob") -> tuple[str, dict[str, str]]:
     """What both routes say of a heist that is refused."""
-    check = game.request(
-        "check_target", api_event("check_target", attacker, path={"targetUserId": victim})
-    ).body
+    check = game.check(attacker, victim).body
     refused = game.rob(attacker, victim)
     assert refused.status == 400, refused
     body = refused.body
@@ -69,9 +67,8 @@ def test_whoever_was_robbed_so_often_is_left_alone_for_the_season(game: Game) ->
 
 def test_a_heist_that_would_go_over_the_share_takes_what_is_left(game: Game) -> None:
     play(game, HEIST_MAX_LOSS_PERCENTAGE=12)
-    check = api_event("check_target", "alice", path={"targetUserId": "bob"})
     assert [robbed(game), robbed(game)] == [50, 47]
-    assert game.request("check_target", check).body["potentialSteal"] == 23
+    assert game.check("alice", "bob").body["potentialSteal"] == 23
     assert robbed(game) == 23  # of 120
     assert told(game)[0] == "TARGET_LOSS_LIMIT"
     game.give("bob", points=100)

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Logger
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from heist_core.domain.errors import Contention
 from heist_core.domain.heist import Heist, RefusedHeist, plan_heist
 from heist_core.storage import keys
 from heist_core.use_cases.execute_heist import heist_id_of
 from tests.builders import HOUR, MILLISECOND, NOW, attempt, bus_event, execute_event
+from tests.fakes import LOST
 from tests.integration.game import Game, succeeded
 
-LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 pytestmark = pytest.mark.every_engine
 
 
@@ -319,13 +319,7 @@ def test_two_who_rob_each_other_at_once_both_come_through(playing: Game) -> None
 def test_a_version_that_never_settles_is_contention_and_nothing_moves(playing: Game) -> None:
     def always(operation: str, request: Mapping[str, Any]) -> None:
         if operation == "transact_write_items" and len(request["TransactItems"]) == 5:
-            key = {"pk": {"S": "PLAYER#bob"}, "sk": {"S": "STATE"}}
-            playing.client.update_item(
-                TableName=playing.table,
-                Key=key,
-                UpdateExpression="ADD version :one",
-                ExpressionAttributeValues={":one": {"N": "1"}},
-            )
+            playing.give("bob", tokens=1)
 
     playing.tap.before = always
     answer = playing.rob("alice", "bob", "key-1")

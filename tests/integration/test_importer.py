@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.player import Losses
@@ -22,12 +21,11 @@ from ops.output import Output
 from ops.target import OperatorError
 from tests.builders import HOUR, NOW, bus_event
 from tests.engines import Engine
-from tests.fakes import client_error
+from tests.fakes import LOST, client_error
 from tests.integration.game import Game
 from tests.integration.operators import Desk, desk_of
 from tests.old_system import OldSystem, play
 
-LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 APPLY = ("--apply", "--reason", "import")
 pytestmark = pytest.mark.not_on_moto  # an import makes several calls at once
 

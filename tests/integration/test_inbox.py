@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Contention, Malformed
@@ -18,10 +17,9 @@ from heist_core.storage.inbox_items import INBOX_KEPT
 from heist_core.storage.wire import to_wire
 from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, api_event, award, heist
-from tests.fakes import Crash, FakeClock
+from tests.fakes import LOST, Crash, FakeClock
 from tests.integration.game import Game
 
-LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 pytestmark = pytest.mark.every_engine
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from benchmarks.write_units import size_of
 from heist_core.domain.errors import Unavailable
@@ -13,11 +12,10 @@ from heist_core.storage.audit import audit_items
 from heist_core.storage.keys import Source
 from heist_core.use_cases.add_points import Adding
 from tests.builders import NOW, earned
-from tests.fakes import Crash
+from tests.fakes import LOST, Crash
 from tests.integration.game import Game
 from tests.integration.operators import Desk
 
-LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 THREE_YEARS = [f"{year}-{month:02d}" for year in (2023, 2024, 2025) for month in range(1, 13)]
 
 

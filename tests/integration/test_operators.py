@@ -101,9 +101,7 @@ def test_a_blocked_player_neither_robs_nor_is_robbed_until_unblocked(
 
     assert game.rob("bob", "alice").body["code"] == "ATTACKER_BLOCKED"
     assert game.rob("alice", "bob").body == game.rob("alice", "nobody").body
-    asked = game.request(
-        "check_target", api_event("check_target", "alice", path={"targetUserId": "bob"})
-    ).body
+    asked = game.check("alice", "bob").body
     assert (asked["code"], asked["targetPoints"]) == ("TARGET_NOT_FOUND", 0)
 
     desk("unblock", "bob", *BLOCK)
@@ -702,7 +700,7 @@ def test_an_erased_player_who_tries_again_leaves_no_record(game: Game, desk: Des
     for key in (None, "k", "k"):
         answer = game.rob("bob", "alice", key)
         assert (answer.status, answer.body["code"], answer.replayed) == (400, "NO_TOKENS", False)
-    game.request("check_target", api_event("check_target", "bob", path={"targetUserId": "alice"}))
+    game.check("bob", "alice")
     game.sweep()
     added = {item["pk"] for item in game.everything()} - before
     assert added == {"RATE#bob"}  # the minute's count: the id and hashes, for an hour

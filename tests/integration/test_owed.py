@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ReadTimeoutError
+from botocore.exceptions import ClientError
 
 from heist_core import wiring
 from heist_core.domain.errors import Contention, Unavailable
@@ -17,10 +17,9 @@ from heist_core.domain.owed import MAIL_AGAIN, Owed
 from heist_core.storage import items, keys, wire
 from heist_core.use_cases.sweep_notifications import GRACE
 from tests.builders import HOUR, NOW, award, heist, reversal
-from tests.fakes import Crash, client_error
+from tests.fakes import LOST, Crash, client_error
 from tests.integration.game import Game
 
-LOST = ReadTimeoutError(endpoint_url="https://aws")
 ALL = frozenset(Owed)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import EndpointConnectionError
 
 from heist_core.domain.errors import Contention, NotReversible, Unavailable
 from heist_core.domain.heist import Heist
@@ -13,9 +13,8 @@ from heist_core.storage import items, keys
 from heist_core.use_cases.execute_heist import heist_id_of
 from heist_core.use_cases.reverse_heist import Reversed
 from tests.builders import NOW, action, api_event, bus_event
+from tests.fakes import LOST
 from tests.integration.game import Game
-
-LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 
 
 @pytest.fixture

@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.errors import Misconfigured
 from ops.target import OperatorError
 from tests.builders import attempt
-from tests.fakes import client_error
+from tests.fakes import LOST, client_error
 from tests.integration.game import Game
 from tests.integration.operators import Desk
 
-LOST = ReadTimeoutError(endpoint_url="https://dynamodb")
 REASON = ("--reason", "a bad setting on Friday")
 
 
@@ -198,12 +196,7 @@ def test_a_heist_that_others_keep_changing_stops_no_other(
 
     def busy(operation: str, request: Mapping[str, Any]) -> None:
         if operation == "transact_write_items" and f"REVERSAL#{heists[0]}" in str(request):
-            game.client.update_item(
-                TableName=game.table,
-                Key={"pk": {"S": "PLAYER#robbed-0"}, "sk": {"S": "STATE"}},
-                UpdateExpression="ADD version :one",
-                ExpressionAttributeValues={":one": {"N": "1"}},
-            )
+            game.give("robbed-0", tokens=1)
 
     game.tap.before = busy
     code, document = reverse(desk, *heists[:2], "--apply")

@@ -34,8 +34,7 @@ from tests.integration.game import FUNCTIONS, Game
 
 
 def check(game: Game, caller: str, target: str) -> Event:
-    event = api_event("check_target", caller, path={"targetUserId": target})
-    answer = game.request("check_target", event)
+    answer = game.check(caller, target)
     assert answer.status == 200, answer
     body: Event = answer.body
     return body
@@ -91,14 +90,12 @@ def test_check_and_execute_refuse_alike_and_the_check_shows_no_number(game: Game
 
 def test_the_check_after_three_times_the_limit_is_turned_away(game: Game) -> None:
     game.restart(HEIST_RATE_LIMIT_PER_MINUTE=2)
-    event = api_event("check_target", "alice", path={"targetUserId": "bob"})
-    statuses = [game.request("check_target", event).status for _ in range(7)]
+    statuses = [game.check("alice", "bob").status for _ in range(7)]
     assert statuses == [200] * 6 + [429]
-    limited = game.request("check_target", event)
+    limited = game.check("alice", "bob")
     assert limited.body["error"] == "RATE_LIMITED"
     assert limited.headers["Retry-After"] == "57"
-    other = api_event("check_target", "carol", path={"targetUserId": "bob"})
-    assert game.request("check_target", other).status == 200
+    assert game.check("carol", "bob").status == 200
 
 
 # What is refused before anything is looked at

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from heist_core import wiring
 from heist_core.domain.action import Action
@@ -45,9 +44,7 @@ from tests.integration.sql import (
     SQLite,
     as_rows,
 )
-from tests.integration.stream import Consumer, FaultAt, Stream
-
-LOST = ReadTimeoutError(endpoint_url="https://aws")
+from tests.integration.stream import FAULTS, Consumer, FaultAt, Stream
 
 
 @pytest.fixture(scope="session", params=DATABASES)
@@ -291,18 +288,8 @@ def _read(batch: list[Event]) -> list[Any]:
     return [items.fact_from(wire.from_wire(each["dynamodb"]["NewImage"])) for each in batch]
 
 
-def crash() -> None:
-    raise Crash
-
-
-def lose() -> None:
-    raise LOST
-
-
 @pytest.mark.not_on_moto
-@pytest.mark.parametrize(
-    ("moment", "strike"), [("before", crash), ("before", lose), ("after", lose)]
-)
+@pytest.mark.parametrize(("moment", "strike"), FAULTS)
 def test_wherever_counting_is_hit_each_fact_is_counted_once(
     game: Game, moment: str, strike: Callable[[], None]
 ) -> None:

@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import pytest
-from botocore.exceptions import ReadTimeoutError
 
 from heist_core.domain.heist import Heist
 from heist_core.domain.mails import MailState
@@ -19,11 +18,10 @@ from heist_core.domain.reversal import Reversal
 from heist_core.storage import items, keys, wire
 from heist_core.use_cases.notify_players import LEASE
 from tests.builders import NOW, Event, award, heist, reversal, stream_event, stream_record
-from tests.fakes import Crash, client_error
+from tests.fakes import LOST, Crash, client_error
 from tests.integration.game import Game
-from tests.integration.stream import Consumer, FaultAt, Stream
+from tests.integration.stream import FAULTS, Consumer, FaultAt, Stream, crash, lose
 
-LOST = ReadTimeoutError(endpoint_url="https://aws")
 DONE = {"batchItemFailures": [], "parked": 0}
 
 
@@ -198,18 +196,6 @@ def test_statistics_that_cannot_be_kept_delay_no_event_and_are_left_to_the_sweep
 
 
 # A fault at every single call
-
-
-def crash() -> None:
-    raise Crash
-
-
-def lose() -> None:
-    raise LOST
-
-
-# Ending after a call is ending before the next one.
-FAULTS = [("before", crash), ("before", lose), ("after", lose)]
 
 
 def committed(game: Game, number: int) -> tuple[Heist, Reversal]:
