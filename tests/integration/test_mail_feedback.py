@@ -322,7 +322,7 @@ def test_no_address_is_logged(sent: Game, log: StringIO) -> None:
     for kind in DETAIL_TYPES:
         take(sent, told(sent, kind))
     lines = [line for line in lines_of(log) if line["function"] == "record_mail_feedback"]
-    assert [line["told"] for line in lines] == list(DETAIL_TYPES.values())
+    assert [line["report"] for line in lines] == list(DETAIL_TYPES.values())
     assert "example.com" not in json.dumps(lines)
 
 
