@@ -35,8 +35,8 @@ from tests.e2e.world import (
     referral,
     unique,
 )
-from tests.template.processed import as_list, every_combination
-from tests.template.test_template import FUNCTIONS, folder
+from tests.template.processed import Processed, as_list, every_combination
+from tests.template.test_template import FUNCTIONS, folder, role_of
 
 REPORTS = ("heists-per-day", "token-distribution", "top-robbers")
 NOT_SEEN_LOCALLY = {
@@ -54,34 +54,43 @@ OTHER_MONTHS = "/index/" + ("even" if datetime.now(UTC).month % 2 else "odd")
 
 @dataclass(frozen=True)
 class Grant:
-    """One action on one resource, by where it stands in the role's policy."""
+    """One action on one resource, by where it stands in a policy of the role."""
 
     function: str
+    policy: str
     statement: int
     action: str
     resource: int
 
     def __str__(self) -> str:
-        return f"{self.function}-{self.action}-{self.statement}.{self.resource}"
+        return f"{self.function}-{self.action}-{self.policy}-{self.statement}.{self.resource}"
 
 
 def grants() -> Iterator[Grant]:
-    """Those of the policy of each function's own; what all have, for logs, is not seen locally."""
+    """Those of the policies of each role; what all have in it, for logs, is not seen locally."""
     deployed = next(
         each
         for each in every_combination()
         if each.parameters["Stage"] == "local" and each.parameters["SenderEmail"]
     )
     for logical_id in sorted(FUNCTIONS - {"ServePagesFunction"}):  # which may only log
-        policy = deployed.resources[logical_id.removesuffix("Function") + "Grants"]
-        for position, statement in enumerate(policy["Properties"]["PolicyDocument"]["Statement"]):
+        for policy, position, statement in statements(deployed, role_of(logical_id)):
             for action in as_list(statement["Action"]):
                 if action not in NOT_SEEN_LOCALLY:
                     for number, resource in enumerate(as_list(statement["Resource"])):
-                        grant = Grant(folder(logical_id), position, action, number)
+                        grant = Grant(folder(logical_id), policy, position, action, number)
                         closes = grant.function == "keep_leaderboard"
                         if closes or not resource.endswith(OTHER_MONTHS):
                             yield grant
+
+
+def statements(deployed: Processed, role: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
+    """Those of the managed policies of a role: the policy's logical id, the place, the statement."""
+    for attached in deployed.resources[role]["Properties"]["ManagedPolicyArns"]:
+        policy = attached.removeprefix("${").removesuffix("}")
+        document = deployed.resources[policy]["Properties"]["PolicyDocument"]
+        for position, statement in enumerate(document["Statement"]):
+            yield policy, position, statement
 
 
 @contextmanager
@@ -92,8 +101,8 @@ def without(world: World, grant: Grant) -> Iterator[None]:
         FunctionName=world.function(grant.function)
     )
     role = configuration["Role"].rpartition("/")[2]
-    [attached] = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-    arn = attached["PolicyArn"]
+    attached = iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
+    [arn] = [each["PolicyArn"] for each in attached if f"-{grant.policy}-" in each["PolicyArn"]]
     version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
     policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]
 
