@@ -2,7 +2,7 @@
 
 import copy
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -270,3 +270,8 @@ def _json_wire(value: Any) -> Any:
 def action(what: str = "block", subject: str = "player bob", **after: object) -> Action:
     """What an operator did, for the log."""
     return Action("0a1b2c3d4e5f6071", NOW, "local:root", what, subject, "a test", {}, after)
+
+
+def each_of(values: Mapping[str, Iterable[object]]) -> list[tuple[str, object]]:
+    """Every name with each of its values, as cases of a test."""
+    return [(name, value) for name, several in values.items() for value in several]

@@ -85,7 +85,7 @@ def grants() -> Iterator[Grant]:
 
 
 def statements(deployed: Processed, role: str) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """Those of the managed policies of a role: the policy's logical id, the place, the statement."""
+    """Those of the managed policies of a role, with the policy's logical id and the place."""
     for attached in deployed.resources[role]["Properties"]["ManagedPolicyArns"]:
         policy = attached.removeprefix("${").removesuffix("}")
         document = deployed.resources[policy]["Properties"]["PolicyDocument"]

@@ -135,6 +135,7 @@ def test_what_the_game_writes_has_no_violation() -> None:
     assert found_in(undone()) == set()
 
 
+RETURNED = "before and after differ by what was returned"
 COUNTERS = "robberies and losses are those of the ledger"
 VICTIMS = "victims are remembered by their last heist"
 ALICE, BOB, HEIST = "PLAYER#alice/STATE", "PLAYER#bob/STATE", "HEIST#h1/HEIST"
@@ -202,27 +203,12 @@ def settle_reversal_untold(table: Table) -> None:
         (drop(GIVEN), "has two entries in the ledger"),
         (drop(GIVEN), "the ledger adds up to the points"),
         (change(GIVEN, "points", Decimal(-41)), "has two entries in the ledger"),
-        (
-            change(REVERSAL, "pointsReturned", Decimal(41)),
-            "before and after differ by what was returned",
-        ),
-        (
-            change(REVERSAL, "pointsReturned", Decimal(-1)),
-            "before and after differ by what was returned",
-        ),
-        (
-            change(REVERSAL, "pointsStolen", Decimal(41)),
-            "before and after differ by what was returned",
-        ),
-        (change(REVERSAL, "shortfall", Decimal(1)), "before and after differ by what was returned"),
-        (
-            change(REVERSAL, "attackerPointsAfter", Decimal(999)),
-            "before and after differ by what was returned",
-        ),
-        (
-            change(REVERSAL, "victimPointsBefore", Decimal(761)),
-            "before and after differ by what was returned",
-        ),
+        (change(REVERSAL, "pointsReturned", Decimal(41)), RETURNED),
+        (change(REVERSAL, "pointsReturned", Decimal(-1)), RETURNED),
+        (change(REVERSAL, "pointsStolen", Decimal(41)), RETURNED),
+        (change(REVERSAL, "shortfall", Decimal(1)), RETURNED),
+        (change(REVERSAL, "attackerPointsAfter", Decimal(999)), RETURNED),
+        (change(REVERSAL, "victimPointsBefore", Decimal(761)), RETURNED),
         (change(REVERSAL, "pointsReturned", "many"), "can be read"),
         (change(REVERSAL, "victimId", "carol"), "is that of its heist"),
         (change(REVERSAL, "season", "2026-10"), "is that of its heist"),
@@ -259,4 +245,4 @@ def test_points_kept_though_the_attacker_had_them_are_damage() -> None:
         "victimPointsAfter": Decimal(790),
     }
 
-    assert "before and after differ by what was returned" in found_in(table)
+    assert RETURNED in found_in(table)

@@ -22,7 +22,7 @@ from heist_core.domain.times import to_iso
 from heist_core.event_contracts import PointsEarned, ReferralCompleted, UserUpserted
 from heist_core.player_contracts import MarkReadRequest
 from heist_core.query_contracts import NotificationsQuery
-from tests.builders import MILLISECOND, NOW, sample
+from tests.builders import MILLISECOND, NOW, each_of, sample
 
 CURSOR = "0000000012-0a1b2c3d"
 
@@ -62,27 +62,9 @@ def test_unknown_members_are_ignored() -> None:
 @pytest.mark.parametrize(
     "target",
     [
-        "7.0",
-        "1e3",
-        "1E400",
-        "-1",
-        "-0.0",
-        "9007199254740992",
-        "1" * 5000,
-        "true",
-        "null",
-        '""',
-        '"a#b"',
-        '"a/b"',
-        '"a b"',
-        '"\\u00e9"',
-        '"\\ud800"',
-        '"\\u0000"',
-        '"' + "x" * 65 + '"',
-        "[]",
-        '["bob"]',
-        "{}",
-        '{"$ne": ""}',
+        *("7.0", "1e3", "1E400", "-1", "-0.0", "9007199254740992", "1" * 5000, "true", "null"),
+        *('""', '"a#b"', '"a/b"', '"a b"', '"\\u00e9"', '"\\ud800"', '"\\u0000"'),
+        *('"' + "x" * 65 + '"', "[]", '["bob"]', "{}", '{"$ne": ""}'),
     ],
 )
 def test_a_target_that_is_no_player_id_names_its_field(target: str) -> None:
@@ -95,34 +77,30 @@ def test_a_missing_target_is_named_as_required() -> None:
     assert issue == Issue("missing", ("targetUserId",), "targetUserId: is required")
 
 
-@pytest.mark.parametrize(
-    ("body", "code"),
-    [
-        (b"", "invalid_json"),
-        (b" ", "invalid_json"),
-        (b"{", "invalid_json"),
-        (b"{'targetUserId': 'bob'}", "invalid_json"),
-        (b'{"targetUserId": "bob"} {}', "invalid_json"),
-        (b'{"targetUserId": "bob",}', "invalid_json"),
-        (b'{"targetUserId": NaN}', "invalid_json"),
-        (b'{"targetUserId": "bob", "x": Infinity}', "invalid_json"),
-        (b'{"targetUserId": "bob", "x": [-Infinity]}', "invalid_json"),
-        (b'\xef\xbb\xbf{"targetUserId": "bob"}', "invalid_json"),
-        (b'{"targetUserId": "\xff"}', "invalid_json"),
-        ('{"targetUserId": "bob"}'.encode("utf-16"), "invalid_json"),
-        (b"null", "invalid_type"),
-        (b"7", "invalid_type"),
-        (b'"bob"', "invalid_type"),
-        (b'[{"targetUserId": "bob"}]', "invalid_type"),
-        (b'{"targetUserId": "bob", "targetUserId": "carol"}', "duplicate_name"),
-        (b'{"targetUserId": "bob", "targetUserId": "bob"}', "duplicate_name"),
-        (b'{"targetUserId": "bob", "x": {"a": 1, "\\u0061": 2}}', "duplicate_name"),
-        (b'{"targetUserId": "bob", "x": ' + b"[" * 17 + b"]" * 17 + b"}", "too_deep"),
-        (b'{"targetUserId": "bob", "x": "' + b"y" * 8192 + b'"}', "too_long"),
-        (b'{"targetUserId": "bob"}'.ljust(8193), "too_long"),
+BAD_BODIES: dict[str, list[bytes]] = {
+    "invalid_json": [
+        *(b"", b" ", b"{", b"{'targetUserId': 'bob'}", b'{"targetUserId": "bob"} {}'),
+        *(b'{"targetUserId": "bob",}', b'{"targetUserId": NaN}', b'{"targetUserId": "\xff"}'),
+        *(b'{"targetUserId": "bob", "x": %s}' % one for one in (b"Infinity", b"[-Infinity]")),
+        b'\xef\xbb\xbf{"targetUserId": "bob"}',
+        '{"targetUserId": "bob"}'.encode("utf-16"),
     ],
-)
-def test_a_body_that_is_no_flat_and_small_json_object_is_refused(body: bytes, code: str) -> None:
+    "invalid_type": [b"null", b"7", b'"bob"', b'[{"targetUserId": "bob"}]'],
+    "duplicate_name": [
+        b'{"targetUserId": "bob", "targetUserId": "carol"}',
+        b'{"targetUserId": "bob", "targetUserId": "bob"}',
+        b'{"targetUserId": "bob", "x": {"a": 1, "\\u0061": 2}}',
+    ],
+    "too_deep": [b'{"targetUserId": "bob", "x": ' + b"[" * 17 + b"]" * 17 + b"}"],
+    "too_long": [
+        b'{"targetUserId": "bob", "x": "' + b"y" * 8192 + b'"}',
+        b'{"targetUserId": "bob"}'.ljust(8193),
+    ],
+}
+
+
+@pytest.mark.parametrize(("code", "body"), each_of(BAD_BODIES))
+def test_a_body_that_is_no_flat_and_small_json_object_is_refused(code: str, body: bytes) -> None:
     issue = only(issues(parse_body, ExecuteRequest, body))
     assert (issue.code, issue.path) == (code, ())
 
@@ -141,13 +119,14 @@ def test_a_nesting_bomb_is_refused(body: bytes) -> None:
     assert only(issues(parse_body, ExecuteRequest, body)).code in ("too_deep", "invalid_json")
 
 
-def test_a_body_of_exactly_eight_kibibytes_is_read() -> None:
-    body = b'{"targetUserId": "bob"}'.ljust(8192)
-    assert parse_body(ExecuteRequest, body).targetUserId == "bob"
-
-
-def test_sixteen_levels_are_not_too_deep() -> None:
-    body = b'{"targetUserId": "bob", "x": ' + b"[" * 15 + b"]" * 15 + b"}"
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"targetUserId": "bob"}'.ljust(8192),
+        b'{"targetUserId": "bob", "x": ' + b"[" * 15 + b"]" * 15 + b"}",
+    ],
+)
+def test_a_body_of_exactly_eight_kibibytes_or_sixteen_levels_is_read(body: bytes) -> None:
     assert parse_body(ExecuteRequest, body).targetUserId == "bob"
 
 
@@ -201,22 +180,21 @@ def test_both_selections_together_are_refused() -> None:
     assert only(issues(parse_body, MarkReadRequest, body)).path == ()
 
 
+WRONG_SELECTIONS: dict[str, list[object]] = {
+    "upTo": [None, 7, [CURSOR], False],
+    "notificationIds": [None, CURSOR, {}, ["x"] * 101],
+}
+
+
 @pytest.mark.parametrize(
     ("body", "path"),
     [
-        ({"notificationIds": None}, ("notificationIds",)),
-        ({"upTo": None}, ("upTo",)),
-        ({"notificationIds": CURSOR}, ("notificationIds",)),
-        ({"notificationIds": {}}, ("notificationIds",)),
+        *(({name: wrong}, (name,)) for name, wrong in each_of(WRONG_SELECTIONS)),
         ({"notificationIds": [1.5]}, ("notificationIds", 0)),
-        ({"notificationIds": [CURSOR, 10**20]}, ("notificationIds", 1)),
         ({"notificationIds": [True]}, ("notificationIds", 0)),
         ({"notificationIds": [None]}, ("notificationIds", 0)),
         ({"notificationIds": [["x"]]}, ("notificationIds", 0)),
-        ({"notificationIds": ["x"] * 101}, ("notificationIds",)),
-        ({"upTo": 7}, ("upTo",)),
-        ({"upTo": [CURSOR]}, ("upTo",)),
-        ({"upTo": False}, ("upTo",)),
+        ({"notificationIds": [CURSOR, 10**20]}, ("notificationIds", 1)),
     ],
 )
 def test_a_selection_of_the_wrong_shape_names_its_field(
@@ -260,12 +238,16 @@ def test_a_page_takes_what_the_specification_allows() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [
-        *(("unreadOnly", text) for text in ("TRUE", "True", "1", "0", "", "yes", "true,false")),
-        *(("limit", text) for text in ("0", "101", "-1", "+5", "5.0", "1e1", "", " 5", "5,6", "٥")),
-        *(("limit", text) for text in ("0x10", "50\n", "9" * 400, "NaN")),
-        *(("cursor", text) for text in ("", "x", "12", CURSOR + "0", CURSOR[:-1], "0000000012-")),
-    ],
+    each_of(
+        {
+            "unreadOnly": ("TRUE", "True", "1", "0", "", "yes", "true,false"),
+            "limit": (
+                *("0", "101", "-1", "+5", "5.0", "1e1", "", " 5", "5,6", "٥", "0x10", "50\n"),
+                *("9" * 400, "NaN"),
+            ),
+            "cursor": ("", "x", "12", CURSOR + "0", CURSOR[:-1], "0000000012-"),
+        }
+    ),
 )
 def test_a_parameter_of_the_wrong_shape_names_itself(name: str, value: str) -> None:
     assert only(issues(parse, NotificationsQuery, {name: value})).path == (name,)
@@ -299,16 +281,10 @@ def test_a_key_of_printable_ascii_is_taken_as_it_is(key: str) -> None:
 @pytest.mark.parametrize(
     ("header", "key"),
     [
-        ("k1,k1", "k1"),
-        ("k1, k1", "k1"),
-        ("k1,k1,k1", "k1"),
+        *((header, "k1") for header in ("k1,k1", "k1, k1", "k1,k1,k1")),
         (f"{'x' * 128},{'x' * 128}", "x" * 128),
         ("a b?, c!,a b?, c!", "a b?, c!"),
-        (", ,", ", ,"),
-        (",", ","),
-        ("a,", "a,"),
-        ("k1,k1,", "k1,k1,"),
-        ("what?,k1", "what?,k1"),
+        *((header, header) for header in (", ,", ",", "a,", "k1,k1,", "what?,k1")),
     ],
 )
 def test_a_header_that_is_repeated_is_one_key(header: str, key: str) -> None:
@@ -319,13 +295,9 @@ def test_a_header_that_is_repeated_is_one_key(header: str, key: str) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        "k1,k2",
-        "k1, k2",
-        "k1,k1,k2",
-        "k1,k2,k1,k2",
+        *("k1,k2", "k1, k2", "k1,k1,k2", "k1,k2,k1,k2", "YWJj+/==,ZGVm+/=="),
         '"8e03978e-40d5-43dd-bc93-6894a57f9324","8e03978e-40d5-43dd-bc93-6894a57f9325"',
         "8e03978e-40d5-43dd-bc93-6894a57f9324,order:17",
-        "YWJj+/==,ZGVm+/==",
         f"{'x' * 128},{'y' * 128}",
     ],
 )
@@ -347,6 +319,12 @@ def test_no_key_is_no_key() -> None:
 
 
 # Events in
+
+MODELS: dict[str, type[BaseModel]] = {
+    "award_token": ReferralCompleted,
+    "upsert_player": UserUpserted,
+    "add_points": PointsEarned,
+}
 
 
 def referral(**changes: object) -> dict[str, object]:
@@ -384,29 +362,6 @@ def test_a_self_referral_is_refused_in_whichever_form_the_ids_come() -> None:
     assert "must be different players" in told.message
 
 
-@pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        ({"referralId": ...}, "referralId"),
-        ({"referralId": ""}, "referralId"),
-        ({"referralId": None}, "referralId"),
-        ({"referralId": 1.5}, "referralId"),
-        ({"referralId": True}, "referralId"),
-        ({"referralId": "a\nb"}, "referralId"),
-        ({"referrerUserId": ...}, "referrerUserId"),
-        ({"referrerUserId": "a#b"}, "referrerUserId"),
-        ({"referrerUserId": 7.0}, "referrerUserId"),
-        ({"referredUserId": None}, "referredUserId"),
-        ({"referredUserId": True}, "referredUserId"),
-        ({"referredUserName": 7}, "referredUserName"),
-    ],
-)
-def test_a_referral_of_the_wrong_shape_names_its_field(
-    change: dict[str, object], path: str
-) -> None:
-    assert only(issues(parse, ReferralCompleted, referral(**change))).path == (path,)
-
-
 def test_a_referred_name_is_cleaned_and_may_be_absent_or_null() -> None:
     assert parse(ReferralCompleted, referral(referredUserName="\u202eX\n")).referred_name == "X"
     assert parse(ReferralCompleted, referral(referredUserName=...)).referred_name is None
@@ -419,39 +374,6 @@ NO_LOCALES = (
 )
 
 
-@pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        ({"userId": ...}, "userId"),
-        ({"userId": -1}, "userId"),
-        ({"name": 7}, "name"),
-        ({"name": ["Bob"]}, "name"),
-        ({"email": "nobody"}, "email"),
-        ({"email": "a@b@c"}, "email"),
-        ({"email": "a b@example.com"}, "email"),
-        ({"email": "bob@example.com\nBcc: all@example.com"}, "email"),
-        ({"email": "Bob <bob@example.com>"}, "email"),
-        ({"email": "a@example.com,b@example.com"}, "email"),
-        ({"email": ""}, "email"),
-        ({"email": "é@example.com"}, "email"),
-        ({"email": "x" * 65 + "@example.com"}, "email"),
-        ({"email": "x@" + "y" * 63 + ("." + "y" * 63) * 3}, "email"),
-        ({"email": "bob@-example.com"}, "email"),
-        ({"email": "bob@example..com"}, "email"),
-        ({"emailOptOut": "true"}, "emailOptOut"),
-        ({"emailOptOut": 1}, "emailOptOut"),
-        ({"locale": 7}, "locale"),
-        *(({"locale": locale}, "locale") for locale in NO_LOCALES),
-        ({"updatedAt": "yesterday"}, "updatedAt"),
-        ({"updatedAt": "2026-11-22T12:00:00"}, "updatedAt"),
-        ({"updatedAt": 1795348800}, "updatedAt"),
-        ({"updatedAt": "0001-01-01T00:00:00+01:00"}, "updatedAt"),
-    ],
-)
-def test_a_profile_of_the_wrong_shape_names_its_field(change: dict[str, object], path: str) -> None:
-    assert only(issues(parse, UserUpserted, upsert(**change))).path == (path,)
-
-
 def test_a_profile_distinguishes_absent_from_null() -> None:
     event = parse(UserUpserted, upsert(name=..., email=None))
     assert "name" not in event.model_fields_set
@@ -462,17 +384,8 @@ def test_a_profile_distinguishes_absent_from_null() -> None:
 @pytest.mark.parametrize(
     "locale",
     [
-        *(
-            "de",
-            "DE",
-            "de-CH",
-            "zh-Hant-TW",
-            "es-419",
-            "sl-rozaj-biske",
-            "de-1996",
-            "tlh",
-            "zh-yue",
-        ),
+        *("de", "DE", "de-CH", "zh-Hant-TW", "es-419", "sl-rozaj-biske", "de-1996", "tlh"),
+        "zh-yue",
         *("de-DE-u-co-phonebk", "en-a-bbb-x-a-ccc", "x-whatever", "i-klingon", "sgn-BE-FR"),
     ],
 )
@@ -485,41 +398,47 @@ def test_plain_addresses_are_taken(email: str) -> None:
     assert parse(UserUpserted, upsert(email=email)).email == email
 
 
+WRONG: dict[str, dict[str, tuple[object, ...]]] = {
+    "award_token": {
+        "referralId": (..., "", None, 1.5, True, "a\nb"),
+        "referrerUserId": (..., "a#b", 7.0),
+        "referredUserId": (None, True),
+        "referredUserName": (7,),
+    },
+    "upsert_player": {
+        "userId": (..., -1),
+        "name": (7, ["Bob"]),
+        "email": (
+            *("nobody", "a@b@c", "a b@example.com", "", "é@example.com", "bob@-example.com"),
+            *("bob@example.com\nBcc: all@example.com", "Bob <bob@example.com>"),
+            *("a@example.com,b@example.com", "bob@example..com", "x" * 65 + "@example.com"),
+            "x@" + "y" * 63 + ("." + "y" * 63) * 3,
+        ),
+        "emailOptOut": ("true", 1),
+        "locale": (7, *NO_LOCALES),
+        "updatedAt": (
+            *("yesterday", "2026-11-22T12:00:00", 1795348800, "0001-01-01T00:00:00+01:00"),
+        ),
+    },
+    "add_points": {
+        "eventId": (..., None, "", "x" * 257, "🦊" * 251, "\ud800"),
+        "userId": (None,),
+        "points": (..., 0, -1, 1_000_001, 10**30, 5.0, "5", True, None, float("nan")),
+        "pointEventType": (
+            *(..., "", "lower", "A" * 41, "A B", "ORDER\n", "HEIST_GAIN", "HEIST_", None),
+        ),
+        "occurredAt": ("2026-11-22", 5),
+    },
+}
+
+
 @pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        ({"eventId": ...}, "eventId"),
-        ({"eventId": None}, "eventId"),
-        ({"eventId": ""}, "eventId"),
-        ({"eventId": "x" * 257}, "eventId"),
-        ({"eventId": "🦊" * 251}, "eventId"),
-        ({"eventId": "\ud800"}, "eventId"),
-        ({"userId": None}, "userId"),
-        ({"points": ...}, "points"),
-        ({"points": 0}, "points"),
-        ({"points": -1}, "points"),
-        ({"points": 1_000_001}, "points"),
-        ({"points": 10**30}, "points"),
-        ({"points": 5.0}, "points"),
-        ({"points": "5"}, "points"),
-        ({"points": True}, "points"),
-        ({"points": None}, "points"),
-        ({"points": float("nan")}, "points"),
-        ({"pointEventType": ...}, "pointEventType"),
-        ({"pointEventType": ""}, "pointEventType"),
-        ({"pointEventType": "lower"}, "pointEventType"),
-        ({"pointEventType": "A" * 41}, "pointEventType"),
-        ({"pointEventType": "A B"}, "pointEventType"),
-        ({"pointEventType": "ORDER\n"}, "pointEventType"),
-        ({"pointEventType": "HEIST_GAIN"}, "pointEventType"),
-        ({"pointEventType": "HEIST_"}, "pointEventType"),
-        ({"pointEventType": None}, "pointEventType"),
-        ({"occurredAt": "2026-11-22"}, "occurredAt"),
-        ({"occurredAt": 5}, "occurredAt"),
-    ],
+    ("name", "field", "value"),
+    [(name, *pair) for name, fields in WRONG.items() for pair in each_of(fields)],
 )
-def test_points_of_the_wrong_shape_name_their_field(change: dict[str, object], path: str) -> None:
-    assert only(issues(parse, PointsEarned, points(**change))).path == (path,)
+def test_an_event_of_the_wrong_shape_names_its_field(name: str, field: str, value: object) -> None:
+    change = {field: value}
+    assert only(issues(parse, MODELS[name], _changed(name, change))).path == (field,)
 
 
 def test_the_ends_of_the_range_of_points_are_allowed() -> None:

@@ -64,12 +64,8 @@ def comes_in(method: str, path: str, headers: dict[str, str]) -> bool:
 @pytest.mark.parametrize(
     "host",
     [
-        "localhost:4566",
-        "127.0.0.1:4566",
-        "[::1]:4566",
-        "LocalHost",
-        "host.docker.internal:4566",
-        "bucket.with.dots.localhost:4566",
+        *("localhost:4566", "127.0.0.1:4566", "[::1]:4566", "LocalHost"),
+        *("host.docker.internal:4566", "bucket.with.dots.localhost:4566"),
     ],
 )
 def test_programs_come_in_by_every_name_of_this_machine(host: str) -> None:
@@ -79,16 +75,9 @@ def test_programs_come_in_by_every_name_of_this_machine(host: str) -> None:
 @pytest.mark.parametrize(
     "host",
     [
-        "",
-        "evil.example",
-        "evil.example:4566",
-        "localhost.evil.example",
-        "127.0.0.1.evil.example",
-        "192.168.0.2:4566",
-        "0.0.0.0:4566",
-        "[::]:4566",
-        "evil.example#.localhost",
-        "localhost:4566, evil.example",
+        *("", "evil.example", "evil.example:4566", "localhost.evil.example"),
+        *("127.0.0.1.evil.example", "192.168.0.2:4566", "0.0.0.0:4566", "[::]:4566"),
+        *("evil.example#.localhost", "localhost:4566, evil.example"),
     ],
 )
 def test_nothing_comes_in_by_a_name_that_others_can_give_this_machine(host: str) -> None:

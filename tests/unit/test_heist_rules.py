@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,6 @@ from heist_core.domain.errors import HeistRefused
 from heist_core.domain.heist import plan_heist, steal_amount
 from heist_core.domain.player import Losses, Player, Preferences
 from heist_core.domain.settings import Settings
-from heist_core.domain.times import to_iso
 from tests.builders import HOUR, MILLISECOND, NOW, player, rules
 
 ATTACKER = player("alice", tokens=1, points=100)
@@ -63,58 +63,32 @@ def test_the_first_check_that_refuses_gives_the_code() -> None:
         losses={"2026-11": Losses(1, 5)},
         victims={"bob": just_now},
     )
-    victim = attacker
-    codes = [refusal(attacker, victim, game).code]
-
-    game = replace(game, enabled=True)
-    codes.append(refusal(attacker, victim, game).code)
-    attacker = victim = replace(attacker, blocked_at=None)
-    codes.append(refusal(attacker, victim, game).code)
-    attacker = victim = replace(attacker, preferences=Preferences())
-    codes.append(refusal(attacker, victim, game).code)
-    attacker = victim = replace(attacker, tokens=1)
-    codes.append(refusal(attacker, victim, game).code)
-    attacker = victim = replace(attacker, last_heist_at=None)
-    codes.append(refusal(attacker, victim, game).code)
-    attacker = replace(attacker, first_seen_at=None)
-    victim = replace(victim, preferences=PASSIVE)
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, id="bob")
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, version=1)
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, preferences=Preferences())
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, first_seen_at=None)
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, points={"2026-11": 50})
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, last_robbed_at=None)
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, losses={})
-    codes.append(refusal(attacker, victim, game).code)
-    attacker = replace(attacker, victims={})
-    codes.append(refusal(attacker, victim, game).code)
-    victim = replace(victim, points={"2026-11": 100})
-
-    assert codes == [
-        "FEATURE_DISABLED",
-        "ATTACKER_BLOCKED",
-        "ATTACKER_PASSIVE",
-        "NO_TOKENS",
-        "COOLDOWN_ACTIVE",
-        "ATTACKER_NEW",
-        "SELF_TARGET",
-        "TARGET_NOT_FOUND",
-        "TARGET_PASSIVE",
-        "TARGET_NEW",
-        "TARGET_BELOW_MINIMUM",
-        "TARGET_PROTECTED",
-        "TARGET_LOSS_LIMIT",
-        "PAIR_COOLDOWN",
-        "STEAL_TOO_SMALL",
+    sides: dict[str, Any] = {"game": game, "attacker": attacker, "victim": attacker}
+    both = ("attacker", "victim")
+    first_seen: dict[str, object] = {"first_seen_at": None}
+    stays: dict[str, object] = {"preferences": Preferences()}
+    corrections: list[tuple[str, tuple[str, ...], dict[str, object]]] = [
+        ("FEATURE_DISABLED", ("game",), {"enabled": True}),
+        ("ATTACKER_BLOCKED", both, {"blocked_at": None}),
+        ("ATTACKER_PASSIVE", both, stays),
+        ("NO_TOKENS", both, {"tokens": 1}),
+        ("COOLDOWN_ACTIVE", both, {"last_heist_at": None}),
+        ("ATTACKER_NEW", ("attacker",), first_seen),
+        ("SELF_TARGET", ("victim",), {"id": "bob", "preferences": PASSIVE}),
+        ("TARGET_NOT_FOUND", ("victim",), {"version": 1}),
+        ("TARGET_PASSIVE", ("victim",), stays),
+        ("TARGET_NEW", ("victim",), first_seen),
+        ("TARGET_BELOW_MINIMUM", ("victim",), {"points": {"2026-11": 50}}),
+        ("TARGET_PROTECTED", ("victim",), {"last_robbed_at": None}),
+        ("TARGET_LOSS_LIMIT", ("victim",), {"losses": {}}),
+        ("PAIR_COOLDOWN", ("attacker",), {"victims": {}}),
+        ("STEAL_TOO_SMALL", ("victim",), {"points": {"2026-11": 100}}),
     ]
-    assert plan_heist(attacker, victim, game, NOW).points_stolen == 1
+    for code, whose, change in corrections:
+        assert refusal(**sides).code == code
+        sides |= {name: replace(sides[name], **change) for name in whose}
+    plan = plan_heist(sides["attacker"], sides["victim"], sides["game"], NOW)
+    assert plan.points_stolen == 1
 
 
 def test_the_texts_without_numbers_are_the_guides() -> None:
@@ -178,47 +152,70 @@ HOURS_LEFT = [
 ]
 
 
+WAITS = [
+    ("COOLDOWN_ACTIVE", 24, "You can perform another heist in {}"),
+    ("TARGET_PROTECTED", 48, "This player was recently robbed and is protected for {}"),
+    ("ATTACKER_NEW", 24, "You can perform your first heist in {}"),
+    ("TARGET_NEW", 24, "This player is new and is protected for {}"),
+    ("PAIR_COOLDOWN", 24, "You can rob this player again in {}"),
+]
+
+
+def waiting(code: str, since: datetime, now: datetime = NOW) -> HeistRefused | None:
+    """What is told of the one wait that began then; None if it is over."""
+    attacker, victim = ATTACKER, VICTIM
+    match code:
+        case "COOLDOWN_ACTIVE":
+            attacker = replace(ATTACKER, last_heist_at=since)
+        case "TARGET_PROTECTED":
+            victim = replace(VICTIM, last_robbed_at=since)
+        case "ATTACKER_NEW":
+            attacker = replace(ATTACKER, first_seen_at=since)
+        case "TARGET_NEW":
+            victim = replace(VICTIM, first_seen_at=since)
+        case "PAIR_COOLDOWN":
+            attacker = replace(ATTACKER, victims={"bob": since})
+    try:
+        plan_heist(attacker, victim, rules(pair_cooldown_hours=24, newcomer_hours=24), now)
+    except HeistRefused as refused:
+        return refused
+    return None
+
+
+@pytest.mark.parametrize(("code", "lasts", "message"), WAITS)
 @pytest.mark.parametrize(("left", "hours"), HOURS_LEFT)
-def test_a_cooldown_names_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
-    attacker = replace(ATTACKER, last_heist_at=NOW - 24 * HOUR + left)
-    told = refusal(attacker)
-    noun = "hour" if hours == 1 else "hours"
-    assert told.code == "COOLDOWN_ACTIVE"
-    assert told.message == f"You can perform another heist in {hours} {noun}"
+def test_a_wait_names_the_hours_left_rounded_up(
+    code: str, lasts: int, message: str, left: timedelta, hours: int
+) -> None:
+    told = waiting(code, NOW - lasts * HOUR + left)
+    more = "more " if code.startswith("TARGET") else ""
+    assert told is not None
+    assert told.code == code
+    assert told.message == message.format(f"{hours} {more}hour{'s' if hours > 1 else ''}")
 
 
-@pytest.mark.parametrize(("left", "hours"), HOURS_LEFT)
-def test_a_protection_names_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
-    victim = replace(VICTIM, last_robbed_at=NOW - 48 * HOUR + left)
-    told = refusal(victim=victim)
-    noun = "hour" if hours == 1 else "hours"
-    assert told.code == "TARGET_PROTECTED"
-    assert told.message == (
-        f"This player was recently robbed and is protected for {hours} more {noun}"
-    )
+@pytest.mark.parametrize(("code", "lasts", "_message"), WAITS)
+def test_a_wait_is_over_exactly_at_its_end(code: str, lasts: int, _message: str) -> None:
+    ends_at = NOW + lasts * HOUR
+    assert waiting(code, NOW, ends_at - MILLISECOND)
+    assert waiting(code, NOW, ends_at) is None
+    assert waiting(code, NOW, ends_at + MILLISECOND) is None
 
 
-def test_cooldown_and_protection_say_when_they_end() -> None:
-    cooling = refusal(replace(ATTACKER, last_heist_at=NOW))
-    protected = refusal(victim=replace(VICTIM, last_robbed_at=NOW))
-    assert cooling.details == {"cooldownEndsAt": "2026-11-23T12:00:03.117Z"}
-    assert protected.details == {"protectionEndsAt": "2026-11-24T12:00:03.117Z"}
-
-
-def test_a_cooldown_is_over_exactly_at_its_end() -> None:
-    attacker = replace(ATTACKER, last_heist_at=NOW)
-    ends_at = NOW + 24 * HOUR
-    assert refusal(attacker, now=ends_at - MILLISECOND).code == "COOLDOWN_ACTIVE"
-    assert plan_heist(attacker, VICTIM, rules(), ends_at).at == ends_at
-    assert plan_heist(attacker, VICTIM, rules(), ends_at + MILLISECOND).points_stolen == 40
-
-
-def test_a_protection_is_over_exactly_at_its_end() -> None:
-    victim = replace(VICTIM, last_robbed_at=NOW)
-    ends_at = NOW + 48 * HOUR
-    assert refusal(victim=victim, now=ends_at - MILLISECOND).code == "TARGET_PROTECTED"
-    assert plan_heist(ATTACKER, victim, rules(), ends_at).at == ends_at
-    assert plan_heist(ATTACKER, victim, rules(), ends_at + MILLISECOND).points_stolen == 40
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        ("COOLDOWN_ACTIVE", {"cooldownEndsAt": "2026-11-23T12:00:03.117Z"}),
+        ("TARGET_PROTECTED", {"protectionEndsAt": "2026-11-24T12:00:03.117Z"}),
+        ("ATTACKER_NEW", {"newcomerUntil": "2026-11-23T12:00:03.117Z"}),
+        ("TARGET_NEW", {"newcomerUntil": "2026-11-23T12:00:03.117Z"}),
+        ("PAIR_COOLDOWN", {"pairEndsAt": "2026-11-23T12:00:03.117Z"}),
+    ],
+)
+def test_a_wait_says_when_it_ends(code: str, details: dict[str, str]) -> None:
+    told = waiting(code, NOW)
+    assert told is not None
+    assert told.details == details
 
 
 def test_both_count_by_todays_settings() -> None:
@@ -345,31 +342,6 @@ def test_who_is_hidden_robs_and_is_robbed() -> None:
     hidden = Preferences(hidden=True)
     attacker, victim = (replace(each, preferences=hidden) for each in (ATTACKER, VICTIM))
     assert plan_heist(attacker, victim, rules(), NOW).points_stolen == 40
-
-
-@pytest.mark.parametrize(("left", "hours"), HOURS_LEFT)
-def test_waits_of_fair_play_name_the_hours_left_rounded_up(left: timedelta, hours: int) -> None:
-    game = rules(pair_cooldown_hours=24, newcomer_hours=24)
-    since = NOW - 24 * HOUR + left
-    noun = "hour" if hours == 1 else "hours"
-    ends_at = to_iso(since + 24 * HOUR)
-    new = refusal(replace(ATTACKER, first_seen_at=since), game=game)
-    assert (new.code, new.details) == ("ATTACKER_NEW", {"newcomerUntil": ends_at})
-    assert new.message == f"You can perform your first heist in {hours} {noun}"
-    new = refusal(victim=replace(VICTIM, first_seen_at=since), game=game)
-    assert (new.code, new.details) == ("TARGET_NEW", {"newcomerUntil": ends_at})
-    assert new.message == f"This player is new and is protected for {hours} more {noun}"
-    again = refusal(replace(ATTACKER, victims={"bob": since}), game=game)
-    assert (again.code, again.details) == ("PAIR_COOLDOWN", {"pairEndsAt": ends_at})
-    assert again.message == f"You can rob this player again in {hours} {noun}"
-
-
-def test_waits_of_fair_play_are_over_exactly_at_their_end() -> None:
-    game = rules(pair_cooldown_hours=24, newcomer_hours=24)
-    since = NOW - 24 * HOUR
-    attacker = replace(ATTACKER, first_seen_at=since, victims={"bob": since})
-    victim = replace(VICTIM, first_seen_at=since)
-    assert plan_heist(attacker, victim, game, NOW).points_stolen == 40
 
 
 def test_by_default_nothing_of_fair_play_stands_in_the_way() -> None:

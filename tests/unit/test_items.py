@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from moto.dynamodb.parsing.reserved_keywords import ReservedKeywords
 
+from benchmarks.write_units import size_of
 from heist_core.domain.award import Award
 from heist_core.domain.errors import HeistRefused, Malformed
 from heist_core.domain.facts import Event
@@ -444,19 +445,4 @@ def test_no_item_outgrows_a_write_unit() -> None:
         *items.heist_ledger_items(event),
         *(inbox_items.inbox_item(1, "0" * 8, notice) for notice in notices_of(event)),
     ):
-        assert size_of(item) <= WRITE_UNIT_BYTES, item
-
-
-def size_of(value: object) -> int:
-    """Bytes as DynamoDB counts them: names and values, and a byte for each member of a map."""
-    match value:
-        case dict():
-            return sum(len(name) + size_of(inner) + 1 for name, inner in value.items())
-        case set() | frozenset():
-            return sum(len(str(one)) for one in value)
-        case str():
-            return len(value.encode())
-        case None | bool():
-            return 1
-        case _:
-            return len(str(value)) // 2 + 2
+        assert size_of(wire.to_wire(item)) <= WRITE_UNIT_BYTES, item

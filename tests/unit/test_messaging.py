@@ -9,7 +9,6 @@ from botocore.stub import Stubber
 
 from heist_core.domain.errors import HeistRefused, InvalidInput, Issue, Unavailable
 from heist_core.domain.facts import Event
-from heist_core.domain.notices import notices_of
 from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letters import LARGEST_DEAD_LETTER, DeadLetters, to_text
 from tests.builders import award, heist, reversal
@@ -184,10 +183,6 @@ def test_a_dead_letter_that_the_queue_did_not_take_is_an_error() -> None:
         with pytest.raises(Unavailable):
             DeadLetters(queue.client, "https://queue").put({"reason": "x"})
     assert len(queue) == 0
-
-
-def test_the_notices_of_both_sides_lie_under_the_heists_id() -> None:
-    assert [notice.heist_id for notice in notices_of(heist())] == [heist().attempt.id] * 2
 
 
 def test_errors_say_what_they_are_about() -> None:

@@ -107,13 +107,18 @@ def test_a_number_that_is_none_or_means_nothing_is_wrong_usage(
     assert "\x1b" not in said
 
 
-def test_nothing_to_work_on_is_a_1_and_says_what_to_do(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(target, "LOCAL_OUTPUTS", tmp_path / "outputs.json")
-
+@pytest.mark.usefixtures("outputs")
+def test_nothing_to_work_on_is_a_1_and_says_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert tool.main(["audit"]) == 1
     assert "start it with `make run`" in capsys.readouterr().err
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where a local stack says what it is."""
+    path = tmp_path / "outputs.json"
+    monkeypatch.setattr(target, "LOCAL_OUTPUTS", path)
+    return path
 
 
 class Answered:
@@ -126,13 +131,11 @@ class Answered:
 @pytest.mark.parametrize("answer", ['{"runId": "of another"}', '["ours"]', "ours", "<html>", ""])
 def test_another_checkouts_stack_at_the_same_address_is_not_worked_on(
     answer: str,
+    outputs: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
 ) -> None:
-    outputs = tmp_path / "outputs.json"
     outputs.write_text('{"Endpoint": "http://127.0.0.1:4566", "RunId": "ours"}', "utf-8")
-    monkeypatch.setattr(target, "LOCAL_OUTPUTS", outputs)
     monkeypatch.setattr("urllib3.request", lambda *_, **__: Answered(answer))
 
     assert tool.main(["audit"]) == 1
@@ -140,10 +143,8 @@ def test_another_checkouts_stack_at_the_same_address_is_not_worked_on(
 
 
 def test_outputs_that_cannot_be_read_say_what_to_do(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    outputs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    outputs = tmp_path / "outputs.json"
-    monkeypatch.setattr(target, "LOCAL_OUTPUTS", outputs)
     for content in ("", "{}", "[]", '{"Endpoint": "http://127.0.0.1:4566"}'):
         outputs.write_text(content, "utf-8")
         assert tool.main(["audit"]) == 1
@@ -151,13 +152,11 @@ def test_outputs_that_cannot_be_read_say_what_to_do(
 
 
 def test_this_machines_aws_settings_are_for_aws_and_not_for_the_local_stack(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    outputs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outputs = tmp_path / "outputs.json"
     outputs.write_text(
         '{"Endpoint": "http://127.0.0.1:4566", "Region": "us-east-1", "RunId": "ours"}', "utf-8"
     )
-    monkeypatch.setattr(target, "LOCAL_OUTPUTS", outputs)
     monkeypatch.setattr("urllib3.request", lambda *_, **__: Answered('{"runId": "ours"}'))
     ours = dict(os.environ)
     settings = {

@@ -31,45 +31,11 @@ INTEGERS = {
 }
 SWITCHES = ("HEIST_ENABLED", "HEIST_EMAIL_ENABLED", "HEIST_AWARDS_ENABLED")
 NO_INTEGERS: tuple[object, ...] = (
-    "abc",
-    "",
-    " ",
-    " 5",
-    "5 ",
-    "5\n",
-    "0.5",
-    "5.0",
-    "24h",
-    "-1",
-    "+5",
-    "1e3",
-    "0x10",
-    "1_000",
-    "05",
-    "٥",
-    "NaN",
-    "Infinity",
-    "null",
-    "true",
-    "9" * 50,
-    None,
-    True,
-    5.0,
-    [],
+    *("abc", "", " ", " 5", "5 ", "5\n", "0.5", "5.0", "24h", "-1", "+5", "1e3", "0x10"),
+    *("1_000", "05", "٥", "NaN", "Infinity", "null", "true", "9" * 50, None, True, 5.0, []),
 )
 NO_SWITCHES: tuple[object, ...] = (
-    "",
-    "1",
-    "0",
-    "yes",
-    "on",
-    "tru",
-    " true",
-    "true ",
-    "null",
-    None,
-    1,
-    [],
+    *("", "1", "0", "yes", "on", "tru", " true", "true ", "null", None, 1, []),
 )
 
 
