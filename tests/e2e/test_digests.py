@@ -6,19 +6,22 @@ from heist_core.domain.digests import slot
 from tests.e2e.world import Player, World, address, eventually
 
 
-def player_who_is_due(world: World) -> Player:
-    """From their place in the day's first hour on; almost always the first."""
+def player_with_daily_mail(world: World, email: str, name: str | None = None) -> Player:
+    """With 900 points, and due by now if the day's digests begin at midnight: in the hour after it
+    the first such player."""
     now = datetime.now(UTC)
     players = (world.player() for _ in range(60))
-    return next(player for player in players if slot(player.id, now.date()) < now)
-
-
-def test_daily_notices_come_in_one_mail_and_what_comes_later_does_not(world: World) -> None:
-    player, daisys = player_who_is_due(world), address()
-    world.profile(player.id, name="Daisy", email=daisys)
+    player = next(player for player in players if slot(player.id, now.date()) < now)
+    world.profile(player.id, name=name, email=email)
     world.earn(player.id, 900)
     daily = {"email": {"robbed": "daily", "token": "daily"}}
     assert player.put("/preferences", daily).status == 200
+    return player
+
+
+def test_daily_notices_come_in_one_mail_and_what_comes_later_does_not(world: World) -> None:
+    daisys = address()
+    player = player_with_daily_mail(world, daisys, name="Daisy")
     world.robber(name="Robin").rob(player.id)
     world.award(player.id)
     player.inbox(2)

@@ -4,7 +4,6 @@ What the emulator cannot show is listed with the reason in NOT_SEEN_LOCALLY.
 """
 
 import copy
-import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -16,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from heist_core.domain.digests import slot
 from heist_core.domain.mail_feedback import MailName
 from heist_core.domain.times import season_before, season_of
 from heist_core.storage import keys
 from heist_core.storage.items import heist_item
 from heist_core.storage.wire import Item, to_wire
 from tests.builders import heist, stream_event, stream_record
+from tests.e2e.test_digests import player_with_daily_mail
 from tests.e2e.test_mail_feedback import told
 from tests.e2e.world import (
     Player,
@@ -438,13 +437,10 @@ def damage_is_found(world: World) -> bool:
 
 def digests_are_sent(world: World) -> bool:
     """One of a robbery, and one that was doubtful twice is kept."""
-    now, theirs, doubted = datetime.now(UTC), address(), unique("doubted")
-    ids = (unique("victim") for _ in itertools.count())
-    who = next(one for one in ids if slot(one, now.date()) < now)
-    world.victim(email=theirs, player_id=who)
-    with world.settings(("notify_players",), HEIST_EMAIL_DEFAULT="daily"):
-        world.robber(tokens=1).rob(who)
-        eventually(lambda: world.table.get(keys.digest(who)), bool)
+    theirs, doubted = address(), unique("doubted")
+    who = player_with_daily_mail(world, theirs).id
+    world.robber().rob(who)
+    eventually(lambda: world.table.get(keys.digest(who)), bool)
     long_ago = "2026-01-01T00:00:00.000Z"
     doubtful = {
         **keys.digest(doubted),
@@ -457,8 +453,7 @@ def digests_are_sent(world: World) -> bool:
         "owedSince": long_ago,
     }
     world.table.put({"Item": to_wire(doubtful)})
-    with world.settings(("send_digests",), HEIST_DIGEST_HOUR_UTC="0"):
-        answer = world.invoke("send_digests", {})
+    answer = world.invoke("send_digests", {})
     kept = keys.unsent_digest(doubted, "0000000001")
     try:
         return bool(
@@ -500,6 +495,12 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "seed_point_types": point_types_are_seeded,
     "audit_table": damage_is_found,
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def digests_from_midnight(world: World) -> Iterator[None]:
+    with world.settings(("send_digests",), HEIST_DIGEST_HOUR_UTC="0"):
+        yield
 
 
 @pytest.mark.parametrize("function", WORKS)
