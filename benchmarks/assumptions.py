@@ -6,6 +6,9 @@ is a figure that tests/integration/test_write_units.py holds to an engine.
 
 from typing import NamedTuple
 
+from ops.capacity import READ_UNIT as READ_UNIT
+from ops.capacity import WRITE_UNIT as WRITE_UNIT
+
 # One day of an active player. There is no traffic yet: a sensible guess, to be replaced by yours.
 ACTIVE_ON_A_DAY = 0.10  # of all players; guess
 ACTIVE_IN_A_MONTH = 0.30  # of all players; guess: each of them then plays on ten days
@@ -24,8 +27,6 @@ BUSIEST_HOUR = 0.1  # of the day; guess
 KEPT_MONTHS = 12  # the age of the table whose storage is priced
 
 # Dollars. Pages of AWS: dynamodb, lambda, api-gateway, cognito, ses, eventbridge, cloudwatch, kms.
-WRITE_UNIT = 0.625e-6
-READ_UNIT = 0.125e-6
 STORED_GB = 0.25
 RECOVERY_GB = 0.20  # point-in-time recovery, of the table's size
 API_CALL = 1.0e-6

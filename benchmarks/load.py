@@ -116,7 +116,7 @@ def lost(audit: Audit, heists: Sequence[str]) -> Iterator[str]:
     yield from map(str, audit.violations())
     if audit.owing:
         yield f"{len(audit.owing)} records still owe something"
-    held = sum(points for story in audit.players.values() for points in story.points.values())
+    held = sum(points for each in audit.players.values() for points in each.points.values())
     if held != sum(audit.earned.values()):
         yield f"{held} points are held, {sum(audit.earned.values())} were earned"
     for heist_id in heists:

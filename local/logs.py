@@ -100,7 +100,7 @@ def readable(message: str, function: str, names: dict[str, str]) -> str | None:
     parts = [f"{fields.get('function', function):<23}", f"{outcome(fields):<7}"]
     if "ms" in fields:
         parts.append(f"{fields['ms']:>5} ms")
-    parts.append(story(fields, names))
+    parts.append(summary(fields, names))
     return " ".join(parts).rstrip()
 
 
@@ -111,7 +111,7 @@ def outcome(fields: dict[str, Any]) -> str:
     return str(fields.get("status", "ok"))
 
 
-def story(fields: dict[str, Any], names: dict[str, str]) -> str:
+def summary(fields: dict[str, Any], names: dict[str, str]) -> str:
     """What happened, from the fields that the functions log."""
 
     def name(field: str) -> str:

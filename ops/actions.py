@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from heist_core.storage import keys
-from heist_core.storage.stories import action_document
+from heist_core.storage.timelines import action_document
 from ops.output import Entry, Output, moment
 from ops.target import OperatorError, Target
 

@@ -59,7 +59,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
 
 
 def _show_last(target: Target, out: Output) -> int:
-    found = target.stories.audit()
+    found = target.timelines.audit()
     out.document({"audit": found})
     if found is None:
         out.line("There has been no nightly audit yet.")

@@ -5,7 +5,8 @@ and late events are ignored. When no function can still be at work
 with what it read before, their name, address and network are taken out of every
 record, their inbox is deleted, and a receipt goes into the log. Points, tokens
 and ledger stay under the id: they are sums and histories of others, too. It may
-be interrupted and run again; a second run finds nothing.
+be interrupted and run again; a second run finds nothing. It reads by key what
+there is of the person, however large the table is, and says what that costs.
 """
 
 import argparse
@@ -15,6 +16,8 @@ from datetime import datetime, timedelta
 
 from heist_core.storage import keys, operator
 from heist_core.use_cases.retry import until_uncontended
+from ops import people
+from ops.capacity import Spent, spent_by
 from ops.command import add_change_arguments, agreed, reason_of
 from ops.lookup import player_id_of
 from ops.output import Output
@@ -23,10 +26,12 @@ from ops.target import OperatorError, Target
 
 SETTLING = timedelta(seconds=90)
 """Longer than any function may run: whoever read the player before the freeze has ended by then."""
+_FREEZE_AND_RECEIPT = 8
+"""Write units of two transactions, each of the player and an entry of the log."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("player", help="id, login or e-mail address")
+    people.add_arguments(parser)
     parser.add_argument(
         "--unknown", action="store_true", help="also if nobody is known by this id yet"
     )
@@ -34,13 +39,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
+    with spent_by(target.dynamodb) as spent:
+        return _erase(target, options, out, spent)
+
+
+def _erase(target: Target, options: argparse.Namespace, out: Output, spent: Spent) -> int:
     player_id = player_id_of(target, options.player, out)
     reason = reason_of(options)
     if "@" in player_id:
         out.line("The id itself looks like an address, and it stays: see docs/operations.md.")
     about = [
         item
-        for item in target.table.scan(out.items_read)
+        for item in people.read(target, player_id, out, whole=options.whole)
         if part_of(item, player_id) or operator.forget(item, player_id)
     ]
     if not about and not options.unknown:
@@ -48,20 +58,27 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
             f"Nobody is known by the id {player_id}, so there is nothing to erase. "
             "To have events of such a player ignored from now on: --unknown"
         )
-    found = Counter(one.kind for one in _forgettings(about, player_id))
+    forgettings = _forgettings(about, player_id)
+    found = Counter(one.kind for one in forgettings)
     _list(out, found)
+    indexed = sum("unread" in item for item in about)
+    cost = Spent(2 * spent.reads, _FREEZE_AND_RECEIPT + len(forgettings) + indexed)
+    out.line(f"Costs about {cost}.")
     if not agreed(options, out):
-        out.document({"player": player_id, "found": dict(found), "done": False})
+        expected = {"found": dict(found), "cost": cost.document}
+        out.document({"player": player_id, **expected, "done": False})
         return 0
     frozen_at = until_uncontended(lambda: _freeze(target, player_id, reason), target.clock)
     while (left := frozen_at + SETTLING - target.now()) > timedelta(0):
         out.progress(f"frozen; waiting {left.total_seconds():.0f} s for what is under way")
         target.clock.sleep(min(left.total_seconds(), 1.0))
-    remaining = _forgettings(target.table.scan(out.items_read), player_id)
+    remaining = _forgettings(people.read(target, player_id, out, whole=options.whole), player_id)
     erased = Counter(one.kind for one in remaining if _forget(target, one, player_id))
     receipt = until_uncontended(lambda: _certify(target, player_id, reason, erased), target.clock)
     out.line(f"Erased. Receipt {receipt}: {_in_words(erased)}.")
-    out.document({"player": player_id, "erased": dict(erased), "receipt": receipt, "done": True})
+    out.line(f"It cost {spent}.")
+    done = {"erased": dict(erased), "receipt": receipt, "cost": spent.document}
+    out.document({"player": player_id, **done, "done": True})
     return 0
 
 

@@ -1,25 +1,22 @@
 """Print everything that the table holds about one person, as JSON.
 
-Reads the whole table, since refused attempts and referrals have no index by
-player. Names of others are those that the person was shown; from where others
-struck is left out.
+Reads by key, so it takes as long as there is of the person. Names of others are
+those that the person was shown; from where others struck is left out, and so
+are their refused attempts.
 """
 
 import argparse
 
 from ops.lookup import player_id_of
 from ops.output import Output
-from ops.people import collected
+from ops.people import add_arguments as add_arguments
+from ops.people import collected, read
 from ops.target import OperatorError, Target
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("player", help="id, login or e-mail address")
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     player_id = player_id_of(target, options.player, out)
-    found = collected(target.table.scan(out.items_read), player_id)
+    found = collected(read(target, player_id, out, whole=options.whole), player_id)
     if not found:
         raise OperatorError(f"The table holds nothing about {player_id}.")
     Output(as_json=True).document(

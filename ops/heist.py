@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
-    found = target.stories.heist(options.heist)
+    found = target.timelines.heist(options.heist)
     if found is None:
         raise OperatorError("There is no heist with this id: ./heist heists lists them.")
     heist = cast("Fields", found["heist"])

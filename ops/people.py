@@ -1,15 +1,95 @@
-"""Everything that the table holds about one person."""
+"""Everything that the table holds about one person, and where it names them."""
 
+import argparse
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import assert_never
 
-from heist_core.storage import keys
+from heist_core.storage import inbox_items, keys, player_items
 from heist_core.storage.keys import Kind
+from heist_core.storage.table import Table
+from heist_core.storage.timelines import months_before
+from ops.output import Output
+from ops.target import Target
 
 Item = Mapping[str, object]
 
 _INTERNAL = frozenset({"pk", "sk", "owed", "owedBucket", "owedSince", "unread"})
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("player", help="id, login or e-mail address")
+    parser.add_argument(
+        "--scan",
+        dest="whole",
+        action="store_true",
+        help="read the whole table, for referrals from before the index `about`",
+    )
+
+
+def read(target: Target, player_id: str, out: Output, *, whole: bool) -> Iterable[Item]:
+    """All that an export or an erasure of a person has to look at, and more."""
+    if whole:
+        return target.table.scan(out.items_read)
+    return by_key(target.table, player_id, f"{target.now():%Y-%m}").values()
+
+
+def by_key(table: Table, player_id: str, month: str) -> dict[str, Item]:
+    """What is about a person, and inbox items of others that may name them, by place.
+
+    The ledger leads to heists, the index to referrals, both to notices, and these to where the
+    other side was told. None of what an erasure removes is on these paths, so that one that was
+    interrupted finds the rest. `month` is the last whose log of operators is read.
+    """
+    own = (keys.ledger(player_id), keys.inbox(player_id), keys.grants(player_id))
+    found = _all_in(table, keys.player(player_id)["pk"], *own)
+    known = keys.referral(player_id), *table.about(player_id)
+    found |= table.by_place(chain(known, *map(_records_of, found.values())))
+    notices = list(chain.from_iterable(map(_notices_of, found.values())))
+    found |= table.by_place(key for _, key in notices)
+    told: dict[str, set[int | None]] = defaultdict(set)
+    for who, key in notices:
+        told[who].add(inbox_items.inbox_position_from(found.get(keys.place_of(key), {})))
+    told.pop(player_id, None)
+    # A notice may have expired before its inbox item, or be older than positions on notices.
+    found |= _all_in(table, *(keys.inbox(who) for who in told if None in told[who]))
+    found |= table.by_place(
+        keys.inbox_item(who, inbox_items.position_of(position))
+        for who, positions in told.items()
+        for position in positions
+        if position is not None
+    )
+    log = _all_in(table, *map(keys.actions, months_before(month)))
+    return found | {place: item for place, item in log.items() if part_of(item, player_id)}
+
+
+def _all_in(table: Table, *partitions: str) -> dict[str, Item]:
+    return {keys.place_of(item): item for each in partitions for item in table.partition(each)}
+
+
+def _records_of(item: Item) -> list[keys.Key]:
+    """What happened, by an entry of the ledger; closed boards, by the seasons of a player."""
+    match keys.kind_of(item):
+        case Kind.LEDGER if "heistId" in item:
+            heist_id = str(item["heistId"])
+            return [keys.heist(heist_id), keys.reversal(heist_id)]
+        case Kind.LEDGER if "eventId" in item:
+            return [keys.points_event(str(item["eventId"]))]
+        case Kind.PLAYER | Kind.OLD_SEASONS:
+            return [keys.board_final(season) for season in player_items.points_from(item)]
+        case _:
+            return []
+
+
+def _notices_of(item: Item) -> list[tuple[str, keys.Key]]:
+    """Who was told of a heist, reversal or referral, and the key of their notice."""
+    if keys.kind_of(item) not in (Kind.HEIST, Kind.REVERSAL, Kind.REFERRAL):
+        return []
+    if item.get("status") == "FAILED" or "imported" in item or "heldAt" in item:
+        return []
+    told = (item.get(name) for name in ("attackerId", "victimId", "referrerId"))
+    return [(str(who), keys.notice(keys.key_of(item), str(who))) for who in told if who]
 
 
 def part_of(item: Item, player_id: str) -> str | None:
@@ -26,9 +106,10 @@ def part_of(item: Item, player_id: str) -> str | None:
             part, about = "readCount", (keys.id_of(item),)
         case Kind.INBOX:
             part, about = "inbox", (keys.id_of(item),)
+        case Kind.HEIST if item.get("status") == "SUCCESS":
+            part, about = "heists", (item.get("attackerId"), item.get("victimId"))
         case Kind.HEIST:
-            part = "heists" if item.get("status") == "SUCCESS" else "refused"
-            about = item.get("attackerId"), item.get("victimId")
+            part, about = "refused", (item.get("attackerId"),)
         case Kind.REVERSAL:
             part, about = "reversals", (item.get("attackerId"), item.get("victimId"))
         case Kind.NOTICE:

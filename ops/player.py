@@ -1,8 +1,8 @@
 """Show all about a player: points, ledger, heists, inbox, mails.
 
 Reads by key and by an index, so it is quick on a table of any size. Attempts
-that were refused and referrals from before that index are found by `export`,
-which reads the whole table.
+that were refused and referrals from before that index are found by `export
+--scan`, which reads the whole table.
 """
 
 import argparse
@@ -32,16 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     player_id = player_id_of(target, options.player, out)
-    story = target.stories.player(player_id, target.now(), before=None, limit=EVERYTHING)
-    if story is None:
+    timeline = target.timelines.player(player_id, target.now(), before=None, limit=EVERYTHING)
+    if timeline is None:
         raise nobody(target, player_id)
-    _print_state(out, story.player)
+    _print_state(out, timeline.player)
     limit = options.limit or None
     for title, (kind, columns, entry) in SECTIONS.items():
-        found = [one for one in story.page.entries if one["kind"] == kind]
+        found = [one for one in timeline.page.entries if one["kind"] == kind]
         _title(out, title, len(found), limit)
         out.entries(columns, map(entry, found[:limit]))
-    out.document({"player": story.player, "timeline": story.page.entries})
+    out.document({"player": timeline.player, "timeline": timeline.page.entries})
     return 0
 
 

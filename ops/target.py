@@ -22,8 +22,8 @@ from heist_core.mail.links import SecretsClient
 from heist_core.storage.operator_store import OperatorStore
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
-from heist_core.storage.stories import Stories
 from heist_core.storage.table import Table
+from heist_core.storage.timelines import Timelines
 from heist_core.use_cases.clock import Clock
 
 if TYPE_CHECKING:
@@ -104,8 +104,8 @@ class Target:
         return Store(self.table, ThreadPoolExecutor(_THREADS))
 
     @cached_property
-    def stories(self) -> Stories:
-        return Stories(self.table, ThreadPoolExecutor(_THREADS))
+    def timelines(self) -> Timelines:
+        return Timelines(self.table, ThreadPoolExecutor(_THREADS))
 
     @cached_property
     def operations(self) -> OperatorStore:

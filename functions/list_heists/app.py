@@ -44,16 +44,4 @@ def _one(request: Request) -> Response:
 
 
 def _entry(entry: Entry) -> Body:
-    reversal = entry.reversal
-    return {
-        "heistId": entry.heist.heist_id,
-        "role": entry.role.value,
-        "status": "SUCCESS" if reversal is None else "REVERSED",
-        "otherUserId": entry.other_id,
-        "otherName": entry.other_name,
-        "points": entry.points,
-        "pointsAfter": entry.points_after,
-        "pointsReturned": entry.points_returned,
-        "createdAt": to_iso(entry.heist.at),
-        "reversedAt": None if reversal is None else to_iso(reversal.at),
-    }
+    return {**entry.document, "createdAt": to_iso(entry.heist.at)}

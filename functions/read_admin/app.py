@@ -27,25 +27,25 @@ def handler(request: Request) -> Response:
         case "dead-letters":
             return Response(wiring.dead_letter_queues().shown(wiring.clock().now()))
         case _:
-            return Response(wiring.stories().audit())
+            return Response(wiring.timelines().audit())
 
 
 def _player(request: Request) -> Response:
     player_id = parse(PlayerPath, request.path).userId
     query = parse(PageQuery, request.query)
-    story = wiring.stories().player(
+    timeline = wiring.timelines().player(
         player_id,
         wiring.clock().now(),
         before=_before(request, query.cursor, player_id),
         limit=query.limit,
     )
-    if story is None:
+    if timeline is None:
         raise NotFound("There is no player with this id")
-    following = story.page.last and cursor_of(
-        request.caller_id, request.route, player_id, *story.page.last
+    following = timeline.page.last and cursor_of(
+        request.caller_id, request.route, player_id, *timeline.page.last
     )
     return Response(
-        {"player": story.player, "timeline": story.page.entries, "nextCursor": following},
+        {"player": timeline.player, "timeline": timeline.page.entries, "nextCursor": following},
         log={"player": player_id},
     )
 
@@ -53,7 +53,7 @@ def _player(request: Request) -> Response:
 def _heist(request: Request) -> Response:
     heist_id = request.path["heistId"]
     known = 1 <= len(heist_id) <= _LONGEST_ID
-    found = wiring.stories().heist(heist_id) if known else None
+    found = wiring.timelines().heist(heist_id) if known else None
     if found is None:
         raise NotFound("There is no heist with this id")
     return Response(found)
@@ -61,7 +61,7 @@ def _heist(request: Request) -> Response:
 
 def _actions(request: Request) -> Response:
     query = parse(PageQuery, request.query)
-    page = wiring.stories().actions(
+    page = wiring.timelines().actions(
         wiring.clock().now(), before=_before(request, query.cursor, "all"), limit=query.limit
     )
     following = page.last and cursor_of(request.caller_id, request.route, "all", *page.last)

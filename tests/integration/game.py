@@ -36,8 +36,8 @@ from heist_core.storage.history import History
 from heist_core.storage.operator_store import OperatorStore
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
-from heist_core.storage.stories import Stories
 from heist_core.storage.table import Progress, Table
+from heist_core.storage.timelines import Timelines
 from heist_core.tally import DAY, Tally
 from heist_core.use_cases.add_points import Adding, AddPoints
 from heist_core.use_cases.execute_heist import Outcome
@@ -138,7 +138,7 @@ class Game:
             "new_id": lambda: f"{next(self._ids):012x}".ljust(32, "0"),
             "store": lambda: self.store,
             "history": lambda: History(self.gateway, SameThread()),
-            "stories": lambda: Stories(self.gateway, SameThread()),
+            "timelines": lambda: Timelines(self.gateway, SameThread()),
             "operations": lambda: OperatorStore(self.gateway),
             "dead_letter_queues": lambda: self.letters,
             "boards": lambda: BoardStore(self.gateway, SameThread()),

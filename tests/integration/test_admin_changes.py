@@ -10,6 +10,7 @@ from heist_core.domain.award import TokenGrant
 from heist_core.domain.errors import Contention
 from heist_core.storage import keys, operator
 from heist_core.storage.audit import audit_items
+from ops.target import OperatorError
 from tests.builders import HOUR, Event, action, api_event, stream_event
 from tests.fakes import client_error
 from tests.integration.game import Answer, Game
@@ -376,8 +377,17 @@ def test_nobody_but_operators_changes_anything(played: Game, what: str, groups: 
 
 
 def test_nothing_new_is_stored_about_somebody_erased(played: Game, desk: Desk) -> None:
-    desk("erase", "bob", "--reason", "asked for", "--apply")
-    assert change(played, "tokens").status == 404
+    why = ("--reason", "asked for", "--apply")
+    desk("erase", "bob", *why)
+    before = played.player("bob")
+    for what in ("block", "unblock", "tokens"):
+        for dry in (True, False):
+            answer = change(played, what, {**ROUTES[what][1], "dryRun": dry}, key=what)
+            assert (answer.status, answer.body["error"]) == (404, "NOT_FOUND")
+    for command in (("block", "bob"), ("unblock", "bob"), ("grant", "bob", "2")):
+        with pytest.raises(OperatorError, match="There is no player bob"):
+            desk(*command, *why)
+    assert played.player("bob") == before
 
 
 def test_the_command_grants_as_the_route_does(played: Game, desk: Desk) -> None:

@@ -71,10 +71,10 @@ def heist_of(game: Game) -> str:
     return found
 
 
-def test_a_players_whole_story_is_in_one_answer(played: Game) -> None:
-    story = player(played, "alice")
+def test_a_players_whole_timeline_is_in_one_answer(played: Game) -> None:
+    shown = player(played, "alice")
 
-    assert story["player"] | {"version": 0} == {
+    assert shown["player"] | {"version": 0} == {
         "userId": "alice",
         "name": "Alice",
         "email": "alice@example.com",
@@ -102,7 +102,7 @@ def test_a_players_whole_story_is_in_one_answer(played: Game) -> None:
         "broughtBy": None,
     }
     kinds = [
-        (entry["kind"], entry.get("status", entry.get("state"))) for entry in story["timeline"]
+        (entry["kind"], entry.get("status", entry.get("state"))) for entry in shown["timeline"]
     ]
     assert sorted(kinds, key=str) == [
         ("action", None),
@@ -119,31 +119,31 @@ def test_a_players_whole_story_is_in_one_answer(played: Game) -> None:
         ("mail", "SENT"),
         ("mail", "SUPPRESSED"),
     ]
-    times = [entry["at"] for entry in story["timeline"]]
+    times = [entry["at"] for entry in shown["timeline"]]
     assert times == sorted(times, reverse=True)
-    refused = next(one for one in story["timeline"] if one.get("status") == "FAILED")
+    refused = next(one for one in shown["timeline"] if one.get("status") == "FAILED")
     assert (refused["code"], refused["otherUserId"]) == ("NO_TOKENS", "bob")
-    reversed_by = next(one for one in story["timeline"] if one["kind"] == "action")
+    reversed_by = next(one for one in shown["timeline"] if one["kind"] == "action")
     assert (reversed_by["what"], reversed_by["why"]) == ("reverse", "chargeback")
-    assert "203.0.113" not in str(story)
+    assert "203.0.113" not in str(shown)
 
 
 def test_the_other_side_has_its_own_view(played: Game) -> None:
-    story = player(played, "bob")
+    shown = player(played, "bob")
 
-    assert story["player"]["blocked"]
-    assert story["player"]["name"] == "<script>Bob"
-    robbed = next(one for one in story["timeline"] if one["kind"] == "heist")
+    assert shown["player"]["blocked"]
+    assert shown["player"]["name"] == "<script>Bob"
+    robbed = next(one for one in shown["timeline"] if one["kind"] == "heist")
     assert (robbed["role"], robbed["points"], robbed["pointsReturned"]) == ("victim", -40, 40)
-    assert not [one for one in story["timeline"] if one.get("status") == "FAILED"]
-    assert {one["what"] for one in story["timeline"] if one["kind"] == "action"} == {
+    assert not [one for one in shown["timeline"] if one.get("status") == "FAILED"]
+    assert {one["what"] for one in shown["timeline"] if one["kind"] == "action"} == {
         "block",
         "reverse",
     }
 
 
 @pytest.mark.parametrize("limit", [1, 3, 100])
-def test_pages_together_are_the_story_and_none_repeats(played: Game, limit: int) -> None:
+def test_pages_together_are_the_timeline_and_none_repeats(played: Game, limit: int) -> None:
     whole = player(played, "alice", limit="100")["timeline"]
 
     assert list(itertools.chain.from_iterable(pages(played, "alice", limit))) == whole

@@ -513,7 +513,7 @@ def test_more_mails_waiting_than_a_sweep_has_time_for_do_not_hold_up_awards(game
     assert tokens(game, "bob") == 1
 
 
-# A player's story, and their data
+# A player's timeline, and their data
 
 
 @pytest.fixture
@@ -530,7 +530,7 @@ def played(game: Game, desk: Desk) -> Game:
     return game
 
 
-def test_a_players_whole_story_is_on_one_screen(played: Game, desk: Desk) -> None:
+def test_a_players_whole_timeline_is_on_one_screen(played: Game, desk: Desk) -> None:
     shown = desk.shown("player", "bob")
 
     for fact in (
@@ -553,7 +553,9 @@ def test_a_players_whole_story_is_on_one_screen(played: Game, desk: Desk) -> Non
     assert "brought by   alice" in desk.shown("player", "eve")
 
 
-def test_the_story_as_json_is_complete_and_keeps_anothers_network(played: Game, desk: Desk) -> None:
+def test_the_timeline_as_json_is_complete_and_keeps_anothers_network(
+    played: Game, desk: Desk
+) -> None:
     told = desk("player", "bob")["timeline"]
 
     assert [one["points"] for one in told if one["kind"] == "heist"] == [-40]
@@ -564,7 +566,7 @@ def test_the_story_as_json_is_complete_and_keeps_anothers_network(played: Game, 
     assert desk("player", "eve")["player"]["broughtBy"] == "alice"
 
 
-def test_a_long_story_is_cut_and_says_so(game: Game, desk: Desk) -> None:
+def test_a_long_timeline_is_cut_and_says_so(game: Game, desk: Desk) -> None:
     for _ in range(12):
         game.give("bob", points=1)
 
@@ -572,7 +574,7 @@ def test_a_long_story_is_cut_and_says_so(game: Game, desk: Desk) -> None:
     assert "newest" not in desk.shown("player", "bob", "--limit", "0")
 
 
-def test_nobody_has_no_story_and_no_data(desk: Desk) -> None:
+def test_nobody_has_no_timeline_and_no_data(desk: Desk) -> None:
     with pytest.raises(OperatorError, match="no player nobody"):
         desk("player", "nobody")
     with pytest.raises(OperatorError, match="nothing about nobody"):
@@ -844,13 +846,13 @@ def test_two_erasures_at_once_both_leave_a_closed_board(game: Game, desk: Desk) 
     for name in ("alice", "bob"):
         game.give(name, points=10)
     boards = wiring.boards()
-    boards.close("2026-10", game.time(), 2, [Standing(20, "bob"), Standing(10, "alice")])
-    stored = game.stored(keys.board_final("2026-10"))
+    boards.close("2026-11", game.time(), 2, [Standing(20, "bob"), Standing(10, "alice")])
+    stored = game.stored(keys.board_final("2026-11"))
     bobs = operator.forget(stored, "bob")
     assert isinstance(bobs, operator.Redaction)
     game.once_before("update_item", lambda: game.gateway.update_if(bobs.request))
     assert desk("erase", "alice", *ERASE)["erased"] == {"closed leaderboards": 1}
-    final = boards.final("2026-10")
+    final = boards.final("2026-11")
     assert final is not None
     assert final.standings == [Standing(20, None), Standing(10, None)]
 

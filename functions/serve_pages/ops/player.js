@@ -6,13 +6,13 @@ import { Action, At, Facts, HeistLink, PlayerLink, Shown, usePages } from "./par
 
 export function Player({ id, may }) {
   const path = `/admin/players/${encodeURIComponent(id)}`;
-  const story = usePages(path, "timeline");
+  const timeline = usePages(path, "timeline");
   const [asked, ask] = useState("");
   const [note, setNote] = useState("");
   const changed = (words) => (answer) => {
     ask("");
     setNote(answer.changed ? words(answer) : "It was so already.");
-    story.again();
+    timeline.again();
   };
   const forms = (player) => ({
     block: html`<${Change} key="block" title=${player.blocked ? "Unblock this player" : "Block this player"}
@@ -22,7 +22,7 @@ export function Player({ id, may }) {
       done=${changed((answer) => `Granted: ${count(answer.after.tokens, "token")} now.`)} />`,
   });
   return html`
-    <${Shown} of=${story} what="the player" title="Player" draw=${({ player }) => html`
+    <${Shown} of=${timeline} what="the player" title="Player" draw=${({ player }) => html`
       <h1><${Name} of=${player.name} or="Player without a name" />
         ${player.blocked && html` <span class="tag bad-text">blocked</span>`}
         ${player.erasedAt && html` <span class="tag bad-text">erased</span>`}</h1>
@@ -38,16 +38,16 @@ export function Player({ id, may }) {
           `}
           ${asked && forms(player)[asked]}
         </div>
-        <${Section} id="timeline" title="Timeline" busy=${story.busy}>
+        <${Section} id="timeline" title="Timeline" busy=${timeline.busy}>
           <ol class="timeline">
-            ${story.entries.map((entry, at) => html`
+            ${timeline.entries.map((entry, at) => html`
               <li key=${at} class=${entry.kind}>
                 <p class="when"><${At} at=${entry.at} /> <span class="tag">${KINDS[entry.kind].word}</span></p>
                 <div>${KINDS[entry.kind].draw(entry)}</div>
               </li>
             `)}
           </ol>
-          ${story.trouble}${story.older}
+          ${timeline.trouble}${timeline.older}
         <//>
       </div>
     `} />

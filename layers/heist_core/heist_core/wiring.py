@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from .storage.invariants import Violation
     from .storage.operator_store import OperatorStore
     from .storage.statistics import StatisticsStore
-    from .storage.stories import Stories
     from .storage.table import Progress
+    from .storage.timelines import Timelines
     from .use_cases.add_points import AddPoints
     from .use_cases.answer_once import AnswerOnce
     from .use_cases.award_token import AwardToken
@@ -137,10 +137,10 @@ def boards() -> "BoardStore":
 
 
 @functools.cache
-def stories() -> "Stories":
-    from .storage.stories import Stories
+def timelines() -> "Timelines":
+    from .storage.timelines import Timelines
 
-    return Stories(_table(), ThreadPoolExecutor(_THREADS))
+    return Timelines(_table(), ThreadPoolExecutor(_THREADS))
 
 
 @functools.cache
@@ -254,7 +254,7 @@ def keep_audit(audit: "Audit", violations: "list[Violation]", most: int) -> None
     """Keep what an audit found, and so many of its violations, for operators to see."""
     from .storage.audit import report_of
 
-    stories().keep_audit(report_of(audit, violations, clock().now(), most))
+    timelines().keep_audit(report_of(audit, violations, clock().now(), most))
 
 
 def award_token() -> "AwardToken":
@@ -393,7 +393,7 @@ def show_settings() -> "ShowSettings":
     from .settings import settings_from_variables
     from .use_cases.change_settings import ShowSettings
 
-    return ShowSettings(stories(), settings_from_variables())
+    return ShowSettings(operations(), settings_from_variables())
 
 
 def show_statistics() -> "ShowStatistics":

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 from .heist import Heist
 from .reversal import Reversal
+from .times import to_iso
 
 
 class Role(StrEnum):
@@ -51,3 +52,19 @@ class Entry:
     def points_returned(self) -> int:
         returned = 0 if self.reversal is None else self.reversal.points_returned
         return returned if self._robbed else -returned
+
+    @property
+    def document(self) -> dict[str, object]:
+        """As the API tells it, but for when it was."""
+        reversal = self.reversal
+        return {
+            "heistId": self.heist.heist_id,
+            "role": self.role.value,
+            "status": "SUCCESS" if reversal is None else "REVERSED",
+            "otherUserId": self.other_id,
+            "otherName": self.other_name,
+            "points": self.points,
+            "pointsAfter": self.points_after,
+            "pointsReturned": self.points_returned,
+            "reversedAt": None if reversal is None else to_iso(reversal.at),
+        }

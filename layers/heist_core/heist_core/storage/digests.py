@@ -12,7 +12,7 @@ from heist_core.domain.times import to_iso
 
 from . import inbox_items, keys, transactions
 from .attributes import count, expiry, optional_moment
-from .table import KEYS_AT_ONCE, ConditionFailed, Table
+from .table import ConditionFailed, Table
 from .wire import Item, to_wire
 from .writes import Request, Step, put_new, update
 
@@ -65,12 +65,8 @@ class DigestStore:
 
     def _daily(self, notices: Sequence[keys.Key]) -> set[str]:
         """Where those lie whose mail is a line of a digest."""
-        return {
-            keys.place_of(item)
-            for start in range(0, len(notices), KEYS_AT_ONCE)
-            for item in self._table.get_all(notices[start : start + KEYS_AT_ONCE])
-            if item.get("mailState") == MailState.DAILY
-        }
+        found = self._table.by_place(notices)
+        return {place for place in found if found[place].get("mailState") == MailState.DAILY}
 
     def postpone(self, seen: Digest, to: datetime) -> bool:
         """Look at it again from then on. False: somebody moved it on."""

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from heist_core.domain.action import Action, Receipt
 from heist_core.domain.award import TokenGrant
-from heist_core.domain.errors import AnsweredAlready, SettingsMoved
+from heist_core.domain.errors import AnsweredAlready, NoSuchPlayer, SettingsMoved
 from heist_core.domain.player import Player
 
 from . import keys, operator
@@ -23,8 +23,12 @@ class OperatorStore:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    def player(self, player_id: str) -> Player:
-        return player_from(player_id, self._table.get(keys.player(player_id)))
+    def known(self, player_id: str) -> Player:
+        """Raises NoSuchPlayer, also for an erased one: nothing new is stored about them."""
+        player = player_from(player_id, self._table.get(keys.player(player_id)))
+        if not player.exists or player.erased:
+            raise NoSuchPlayer
+        return player
 
     def block(self, player: Player, at: datetime, action: Action, receipt: Receipt | None) -> None:
         """Raises Contention when the player is no longer at the version seen."""

@@ -12,7 +12,7 @@ Any other error of DynamoDB is a defect and passes through.
 import heapq
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar, cast
@@ -23,7 +23,7 @@ from botocore.parsers import ResponseParserError
 
 from heist_core.domain.errors import Contention, Misconfigured, Unavailable
 
-from .keys import Key
+from .keys import Key, key_of, place_of
 from .wire import Item, from_wire, to_wire
 from .writes import Request, Transaction
 
@@ -139,6 +139,12 @@ class Table:
         """As `get_all`, by partition key, which is different for each of `wanted`."""
         return {str(item["pk"]): item for item in self.get_all(wanted)}
 
+    def by_place(self, wanted: Iterable[Key]) -> dict[str, Item]:
+        """Those items that are there, by place: however many, and each read once."""
+        once = list({place_of(key): key for key in wanted}.values())
+        parts = [once[at : at + KEYS_AT_ONCE] for at in range(0, len(once), KEYS_AT_ONCE)]
+        return {place_of(item): item for part in parts for item in self.get_all(part)}
+
     def query(self, request: Request) -> Iterator[Item]:
         """Every item that a query finds, read page by page as far as asked for."""
         for page in self._pages(self._client.query, request):
@@ -160,6 +166,20 @@ class Table:
             for bucket in buckets
         ]
         yield from heapq.merge(*queues, key=lambda entry: str(entry["owedSince"]))
+
+    def about(self, player_id: str) -> list[Key]:
+        """Keys of a player's refused attempts, and of referrals that they made.
+
+        The index is a moment behind, and has nothing from before it was there.
+        """
+        entries = self.query(
+            {
+                "IndexName": "about",
+                "KeyConditionExpression": "aboutPlayer = :player",
+                "ExpressionAttributeValues": to_wire({":player": player_id}),
+            }
+        )
+        return [key_of(entry) for entry in entries]
 
     def count_items(self, request: Request) -> int:
         """How many items a query finds."""

@@ -4,7 +4,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from heist_core.domain.action import Action, Change, Remember, forget
-from heist_core.domain.errors import NoSuchPlayer
 from heist_core.domain.player import Player
 
 from .clock import Clock
@@ -21,7 +20,7 @@ class BlockPlayer:
 
     def preview(self, player_id: str, *, blocked: bool) -> Change:
         """What would change now. Raises NoSuchPlayer or Unavailable."""
-        return _change(self._known(player_id), blocked=blocked)
+        return _change(self.store.known(player_id), blocked=blocked)
 
     def __call__(
         self, player_id: str, action: Action, *, blocked: bool, remember: Remember = forget
@@ -33,7 +32,7 @@ class BlockPlayer:
         """
 
         def attempt() -> Change:
-            player = self._known(player_id)
+            player = self.store.known(player_id)
             change = _change(player, blocked=blocked)
             if not change.changed:
                 return change
@@ -46,12 +45,6 @@ class BlockPlayer:
             return change
 
         return until_uncontended(attempt, self.clock)
-
-    def _known(self, player_id: str) -> Player:
-        player = self.store.player(player_id)
-        if not player.exists:
-            raise NoSuchPlayer
-        return player
 
 
 def _change(player: Player, *, blocked: bool) -> Change:

@@ -12,7 +12,6 @@ from .clock import Clock
 
 if TYPE_CHECKING:
     from heist_core.storage.operator_store import OperatorStore
-    from heist_core.storage.stories import Stories
 
 NAMES = tuple(DECLARED)
 VERSIONS_SHOWN = 100
@@ -148,13 +147,13 @@ class ChangeSettings:
 
 @dataclass(frozen=True)
 class ShowSettings:
-    stories: "Stories"
+    store: "OperatorStore"
     variables: Settings
 
     def __call__(self) -> dict[str, object]:
         """Raises Unavailable."""
-        current = InEffect(self.variables, self.stories.settings_item())
-        return current.document(self.stories.settings_versions())
+        current = InEffect(self.variables, self.store.settings_item())
+        return current.document(self.store.settings_versions())
 
 
 def as_typed(values: Values) -> dict[str, object]:

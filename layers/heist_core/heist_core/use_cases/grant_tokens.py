@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from heist_core.domain.action import Action, Change, Remember, forget
 from heist_core.domain.award import TokenGrant
-from heist_core.domain.errors import NoSuchPlayer
 from heist_core.domain.player import Player
 
 from .clock import Clock
@@ -22,7 +21,7 @@ class GrantTokens:
 
     def preview(self, player_id: str, tokens: int) -> Change:
         """What would change now. Raises NoSuchPlayer or Unavailable."""
-        return _change(self._known(player_id), tokens)
+        return _change(self.store.known(player_id), tokens)
 
     def __call__(
         self, player_id: str, tokens: int, action: Action, *, remember: Remember = forget
@@ -35,7 +34,7 @@ class GrantTokens:
         """
 
         def attempt() -> Change:
-            player = self._known(player_id)
+            player = self.store.known(player_id)
             change = _change(player, tokens)
             now = self.clock.now()
             logged = replace(action, at=now, before=change.before, after=change.after)
@@ -44,13 +43,6 @@ class GrantTokens:
             return change
 
         return until_uncontended(attempt, self.clock)
-
-    def _known(self, player_id: str) -> Player:
-        """An erased player is nobody any more: nothing new is stored about them."""
-        player = self.store.player(player_id)
-        if not player.exists or player.erased:
-            raise NoSuchPlayer
-        return player
 
 
 def _change(player: Player, tokens: int) -> Change:

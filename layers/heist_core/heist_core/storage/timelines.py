@@ -23,7 +23,7 @@ from . import items, keys
 from .inbox_items import inbox_item_from, inbox_position_from, mail_record_from, position_of
 from .keys import Key, Kind
 from .player_items import player_from, points_from, suppression_attribute
-from .table import KEYS_AT_ONCE, Table
+from .table import Table
 from .wire import Item, as_json, to_wire
 from .writes import put
 
@@ -55,14 +55,14 @@ class Page(NamedTuple):
     last: Position | None
 
 
-class Story(NamedTuple):
+class Timeline(NamedTuple):
     """A player, and a page of all that happened to them."""
 
     player: Document
     page: Page
 
 
-class Stories:
+class Timelines:
     """`executor` runs overlapping calls. Every method may raise Unavailable or Malformed."""
 
     def __init__(self, table: Table, executor: Executor) -> None:
@@ -71,17 +71,17 @@ class Stories:
 
     def player(
         self, player_id: str, now: datetime, *, before: Position | None, limit: int
-    ) -> Story | None:
+    ) -> Timeline | None:
         """A page of a player's timeline, newest first; None for somebody nobody has heard of."""
         state, brought_by, ledger, inbox, grants, about, actions = self._executor.map(
             lambda read: read(),
             (
-                lambda: self._items([keys.player(player_id), keys.old_seasons(player_id)]),
-                lambda: self._items([keys.referral(player_id)]),
+                lambda: self._table.by_place([keys.player(player_id), keys.old_seasons(player_id)]),
+                lambda: self._table.by_place([keys.referral(player_id)]),
                 lambda: list(self._table.partition(keys.ledger(player_id))),
                 lambda: list(self._table.partition(keys.inbox(player_id))),
                 lambda: list(self._table.partition(keys.grants(player_id))),
-                lambda: self._about(player_id),
+                lambda: list(self._table.by_place(self._table.about(player_id)).values()),
                 lambda: self._actions_since(now),
             ),
         )
@@ -99,7 +99,8 @@ class Stories:
             *chain.from_iterable(_of_award(player_id, item) for item in about),
             *(_action_entry(item) for item in actions if item["subject"] in subjects),
         ]
-        return Story(player_document(player_id, state, brought_by), self._page(told, before, limit))
+        player = player_document(player_id, state, brought_by)
+        return Timeline(player, self._page(told, before, limit))
 
     def heist(self, heist_id: str) -> Document | None:
         """A heist or refused attempt, and everything that followed from it."""
@@ -120,7 +121,7 @@ class Stories:
             reversal = items.reversal_from(undone)
             wanted += [keys.key_of(one) for one in items.reversal_ledger_items(reversal)]
             wanted.append(keys.action(reversal.at, reversal.action_id))
-        beside = self._items([key for key in wanted if key is not None])
+        beside = self._table.by_place([key for key in wanted if key is not None])
         return {
             "heist": _heist_document(record, undone),
             "reversal": None if undone is None else _without_keys(undone),
@@ -142,7 +143,7 @@ class Stories:
         """A page of the log of operator actions, newest first."""
         found: list[Item] = []
         month = f"{now:%Y-%m}"
-        months = list(_months_before(month if before is None else min(month, before[0][:7])))
+        months = list(months_before(month if before is None else min(month, before[0][:7])))
         for start in range(0, len(months), _MONTHS_AT_ONCE):
             some = months[start : start + _MONTHS_AT_ONCE]
             pages = self._executor.map(lambda one: self._of_month(one, before, limit + 1), some)
@@ -162,13 +163,6 @@ class Stories:
         """What an audit found, in place of what the one before did."""
         self._table.put(put({**keys.AUDIT, **found}))
 
-    def settings_versions(self) -> list[Item]:
-        """Every version of the settings, oldest first."""
-        return list(self._table.partition(keys.SETTINGS["pk"], keys.SETTINGS_VERSIONS))
-
-    def settings_item(self) -> Item | None:
-        return self._table.get(keys.SETTINGS)
-
     def _page(self, told: Iterable[Told], before: Position | None, limit: int) -> Page:
         older = sorted(
             (one for one in told if before is None or one.position < before),
@@ -182,25 +176,14 @@ class Stories:
     def _entries(self, told: Sequence[Told]) -> Iterator[tuple[Position, Document]]:
         for start in range(0, len(told), _ENTRIES_AT_ONCE):
             some = told[start : start + _ENTRIES_AT_ONCE]
-            found = self._items([key for one in some for key in one.keys])
+            found = self._table.by_place([key for one in some for key in one.keys])
             for one in some:
                 document = one.document(found)
                 if document is not None:
                     yield one.position, document
 
-    def _about(self, player_id: str) -> list[Item]:
-        """Refused attempts of a player, and referrals that they made."""
-        entries = self._table.query(
-            {
-                "IndexName": "about",
-                "KeyConditionExpression": "aboutPlayer = :player",
-                "ExpressionAttributeValues": to_wire({":player": player_id}),
-            }
-        )
-        return list(self._items([keys.key_of(entry) for entry in entries]).values())
-
     def _actions_since(self, now: datetime) -> list[Item]:
-        months = islice(_months_before(f"{now:%Y-%m}"), MONTHS_OF_ACTIONS)
+        months = islice(months_before(f"{now:%Y-%m}"), MONTHS_OF_ACTIONS)
         found = (self._table.partition(keys.actions(month)) for month in months)
         return list(chain.from_iterable(found))
 
@@ -216,13 +199,8 @@ class Stories:
         }
         return list(islice(self._table.query(request), limit))
 
-    def _items(self, wanted: Sequence[Key]) -> dict[str, Item]:
-        once = list({keys.place_of(key): key for key in wanted}.values())
-        parts = [once[at : at + KEYS_AT_ONCE] for at in range(0, len(once), KEYS_AT_ONCE)]
-        return {keys.place_of(item): item for part in parts for item in self._table.get_all(part)}
 
-
-def _months_before(month: str) -> Iterator[str]:
+def months_before(month: str) -> Iterator[str]:
     """That month and every one before it, newest first."""
     at = date.fromisoformat(f"{month}-01")
     while f"{at:%Y-%m}" >= ACTIONS_SINCE:
@@ -335,8 +313,11 @@ def _of_heist(player_id: str, entry: Item) -> Iterator[Told]:
         record = found.get(keys.place_of(heist))
         if record is None:
             return None
-        facts = _from_their_side(player_id, record, found.get(keys.place_of(undone)))
-        return _is("heist", at, facts)
+        fact, reversal = items.heist_from(record), found.get(keys.place_of(undone))
+        if not isinstance(fact, Heist):
+            return _is("heist", at, _refused_document(record))
+        then = None if reversal is None else items.reversal_from(reversal)
+        return _is("heist", at, Entry(player_id, fact, then).document)
 
     if about is heist:
         yield Told(_position(at, "heist", heist), (heist, undone), entry_of)
@@ -358,25 +339,6 @@ def _mail_entry(notice: Key, at: object, heist_id: str | None) -> Told:
         return _is("mail", at, {"heistId": heist_id, **_mail_document(item)})
 
     return Told(_position(at, "mail", notice), (notice,), mail_of)
-
-
-def _from_their_side(player_id: str, record: Item, undone: Item | None) -> Document:
-    heist = items.heist_from(record)
-    reversal = None if undone is None else items.reversal_from(undone)
-    if not isinstance(heist, Heist):
-        return _refused_document(record)
-    entry = Entry(player_id, heist, reversal)
-    return {
-        "heistId": heist.heist_id,
-        "role": entry.role.value,
-        "status": "SUCCESS" if reversal is None else "REVERSED",
-        "otherUserId": entry.other_id,
-        "otherName": entry.other_name,
-        "points": entry.points,
-        "pointsAfter": entry.points_after,
-        "pointsReturned": entry.points_returned,
-        "reversedAt": None if reversal is None else to_iso(reversal.at),
-    }
 
 
 def _refused_document(record: Item) -> Document:
