@@ -87,6 +87,7 @@ class Emulator:
             "MINISTACK_REGION": REGION,
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "SFN_WAIT_SCALE": "0.1",  # Step Functions waits for exports, which are there at once
             "LAMBDA_ACCOUNT_CONCURRENCY": "1000",  # AWS's; those that wait for a worker count too
             "DOCKER_HOST": "unix:///nowhere",  # it would tidy up other MiniStacks' containers
         }

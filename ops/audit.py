@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import cast
 
-from heist_core.storage.audit import Audit, audit_table, report_of
+from heist_core.storage.audit import Findings, audit_table, report_of
 from heist_core.storage.invariants import Violation
 from heist_core.storage.table import Progress, Table
 from ops.command import whole
@@ -35,23 +35,23 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
     cut: list[Violation] = []
     if options.table:
         copy = Table(target.dynamodb, options.table)
-        audit, violations, cut = audit_copy(copy, target.table, progress=out.items_read)
+        findings, violations, cut = audit_copy(copy, target.table, progress=out.items_read)
     else:
-        audit, violations = audit_table(
+        findings, violations = audit_table(
             target.table, rounds=options.rounds, progress=out.items_read
         )
     for violation in violations:
         out.line(str(violation))
     tell_cut(cut, out)
-    seasons = ", ".join(f"{season}: {points}" for season, points in sorted(audit.earned.items()))
+    seasons = ", ".join(f"{season}: {points}" for season, points in sorted(findings.earned.items()))
     out.line(
-        f"{audit.items} items, {len(audit.players)} players, {len(audit.heists)} heists, "
-        f"{len(audit.owing)} still owing; points earned by season: {seasons or 'none'}"
+        f"{findings.items} items, {findings.players} players, {findings.heists} heists, "
+        f"{findings.owing} still owing; points earned by season: {seasons or 'none'}"
     )
     out.line(f"{len(violations)} violations")
     out.document(
         {
-            **report_of(audit, violations, target.now()),
+            **report_of(findings, violations, target.now()),
             "inTheCopyAlone": [asdict(violation) for violation in cut],
         }
     )
@@ -77,20 +77,20 @@ def _show_last(target: Target, out: Output) -> int:
 
 def audit_copy(
     copy: Table, live: Table, *, progress: Progress = lambda _read: None
-) -> tuple[Audit, list[Violation], list[Violation]]:
+) -> tuple[Findings, list[Violation], list[Violation]]:
     """Audit a restored or exported copy: what is wrong there, and what in the copy alone.
 
     A copy may hold a part of a transaction of its last moment, as AWS says of restores and exports.
     What is wrong in the copy is therefore looked for in the table that it was made from: a
     violation does not go away by itself, so what is right there was cut in two by the copying.
     """
-    audit, found = audit_table(copy, rounds=1, progress=progress)
+    findings, found = audit_table(copy, rounds=1, progress=progress)
     if not found:
-        return audit, [], []
+        return findings, [], []
     _, lasting = audit_table(live, rounds=3, progress=progress)
     wrong = {(one.subject, one.invariant) for one in lasting}
     violations = [one for one in found if (one.subject, one.invariant) in wrong]
-    return audit, violations, [one for one in found if one not in violations]
+    return findings, violations, [one for one in found if one not in violations]
 
 
 def tell_cut(cut: Sequence[Violation], out: Output) -> None:

@@ -70,7 +70,7 @@ def drill(client: "DynamoDBClient", source: str, out: Output, *, keep: bool) -> 
     for violation in violations:
         out.line(str(violation))
     tell_cut(cut, out)
-    out.line(f"{audit.items} items, {len(audit.players)} players, {len(audit.heists)} heists")
+    out.line(f"{audit.items} items, {audit.players} players, {audit.heists} heists")
     out.line(f"{len(violations)} violations")
     out.line(f"{'kept' if kept else 'deleted'} {copy}")
     out.document(

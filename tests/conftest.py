@@ -82,7 +82,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stack"]:
     if path := os.environ.get("E2E_OUTPUTS"):
         yield Stack.running(Path(path))
         return
-    with running_stack(tmp_path_factory.mktemp("stack"), demo_players=POINTS) as stack:
+    home, parameters = tmp_path_factory.mktemp("stack"), {"NightlyAudit": "export"}
+    with running_stack(home, parameters=parameters, demo_players=POINTS) as stack:
         yield stack
 
 

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, cast
 from botocore.exceptions import ClientError, ReadTimeoutError
 from mypy_boto3_dynamodb import DynamoDBClient
 from mypy_boto3_events import EventBridgeClient
+from mypy_boto3_s3 import S3Client
 from mypy_boto3_sesv2 import SESV2Client
 from mypy_boto3_sqs import SQSClient
 
@@ -366,6 +367,10 @@ class Tapped:
     @property
     def as_secrets(self) -> SecretsClient:
         return cast("SecretsClient", self)
+
+    @property
+    def as_s3(self) -> S3Client:
+        return cast("S3Client", self)
 
     @property
     def as_sqs(self) -> SQSClient:

@@ -82,6 +82,7 @@ def _like(value: str, pattern: str) -> bool:
 
 _OPERATORS: Mapping[str, Callable[[str, str], bool]] = {
     "ForAllValues:StringLike": _like,
+    "StringLike": _like,
     "StringEquals": str.__eq__,
 }
 
@@ -113,7 +114,10 @@ def _on_aws() -> Any:
     chosen = next(
         each
         for each in combinations(template)
-        if each["Stage"] != "local" and each["SenderEmail"] and each["Tracing"] == "on"
+        if each["Stage"] != "local"
+        and each["SenderEmail"]
+        and each["Tracing"] == "on"
+        and each["NightlyAudit"] == "export"
     )
     return decided(template, chosen)
 
@@ -185,6 +189,12 @@ def accesses(operation: str, request: Mapping[str, Any]) -> Iterator[Access]:
             name = next(each for each in QUEUES if each.lower()[:6] in request["QueueUrl"])
             action = operation.removesuffix("_batch").title().replace("_", "")
             yield Access(f"sqs:{action}", f"${{{name}.Arn}}", {})
+        case "get_object" | "put_object":
+            action = operation.title().replace("_", "")
+            yield Access(f"s3:{action}", f"${{AuditBucket.Arn}}/{request['Key']}", {})
+        case "list_objects_v2":
+            prefix = {"s3:prefix": [request["Prefix"]]}
+            yield Access("s3:ListBucket", "${AuditBucket.Arn}", prefix)
         case "close":
             return
         case "get_secret_value":

@@ -50,6 +50,7 @@ OPERATIONS = {
         "UpdateItem",
     },
     "events": {"PutEvents"},
+    "s3": {"GetObject", "ListObjectsV2", "PutObject"},
     "secretsmanager": {"GetSecretValue"},
     "sesv2": {"SendEmail"},
     "sqs": {
@@ -62,7 +63,8 @@ OPERATIONS = {
 }
 
 # Evaluated again at each call, a twelfth of a warm execute. Without them botocore takes a service's
-# endpoint from its list (endpoints.json), once for each client: the same in every region.
+# endpoint from its list (endpoints.json), once for each client: the same in every region. Those of
+# S3 stay: a bucket's name is in its address.
 ENDPOINT_RULES = "endpoint-rule-set-1.json.gz"
 
 # Those of Amazon Trust Services, one of which signs for every endpoint of AWS. Each connection
@@ -151,7 +153,8 @@ def trim(target: Path) -> None:
         for model in (data / service).rglob("service-2.json.gz"):
             prefixes.add(trim_model(model, operations))
         for rules in (data / service).rglob(ENDPOINT_RULES):
-            rules.unlink()
+            if service != "s3":
+                rules.unlink()
     trim_endpoints(data / "endpoints.json", prefixes)
     trim_certificates(target / "botocore" / "cacert.pem")
 

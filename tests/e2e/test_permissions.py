@@ -7,9 +7,10 @@ import copy
 import json
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.e2e.world import (
     referral,
     unique,
 )
+from tests.exports import audit_exports
 from tests.template.processed import Processed, as_list, every_combination
 from tests.template.test_template import FUNCTIONS, folder, role_of
 
@@ -70,7 +72,9 @@ def grants() -> Iterator[Grant]:
     deployed = next(
         each
         for each in every_combination()
-        if each.parameters["Stage"] == "local" and each.parameters["SenderEmail"]
+        if each.parameters["Stage"] == "local"
+        and each.parameters["SenderEmail"]
+        and each.parameters["NightlyAudit"] == "export"
     )
     for logical_id in sorted(FUNCTIONS - {"ServePagesFunction"}):  # which may only log
         for policy, position, statement in statements(deployed, role_of(logical_id)):
@@ -426,11 +430,17 @@ def leaderboard_is_kept(world: World) -> bool:
 
 
 def damage_is_found(world: World) -> bool:
-    """Scan finds a suspect, whose state and ledger are then read at one moment."""
+    """Scan and export find a suspect, whose state and ledger are then read at one moment."""
     damaged = {**keys.player(unique("damaged")), "version": 1, "points#2026-11": 5}
     world.table.put({"Item": to_wire(damaged)})
+    audit_table = partial(world.invoke, "audit_table")
+    bucket, s3 = world.resource("AuditBucket"), world.client("s3")
     try:
-        return bool(world.invoke("audit_table", {}).get("violations", 0) > 0)
+        scanned = audit_table({})
+        with suppress(KeyError):  # of an answer that tells of an error
+            in_steps = audit_exports(audit_table, s3, [damaged], [damaged], bucket=bucket)
+            return bool(scanned["violations"] and in_steps["violations"])
+        return False
     finally:
         world.table.delete(keys.key_of(damaged))
 

@@ -453,6 +453,12 @@ class World:
 
     # Configuration
 
+    def resource(self, logical_id: str) -> str:
+        """The name or address that a resource of the stack was given."""
+        client, stack = self.client("cloudformation"), self.outputs["EventBusName"]
+        found = client.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+        return str(found["StackResourceDetail"]["PhysicalResourceId"])
+
     def function(self, folder: str) -> str:
         """The deployed name of a function: that of `execute_heist` ends in `-execute-heist`."""
         if not self._functions:

@@ -29,20 +29,22 @@ from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letter_queues import DeadLetterQueues
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
-from heist_core.storage import audit, invariants, keys, wire
+from heist_core.storage import audit, keys, wire
+from heist_core.storage.audit_export import Bucket, ExportAudit
 from heist_core.storage.board import BoardStore
 from heist_core.storage.digests import DigestStore
 from heist_core.storage.history import History
 from heist_core.storage.operator_store import OperatorStore
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
-from heist_core.storage.table import Progress, Table
+from heist_core.storage.table import Table
 from heist_core.storage.timelines import Timelines
 from heist_core.tally import DAY, Tally
 from heist_core.use_cases.add_points import Adding, AddPoints
 from heist_core.use_cases.execute_heist import Outcome
 from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
 from tests.builders import Event, action, api_event, award, earned, execute_event
+from tests.exports import BUCKET, FakeS3, audit_exports
 from tests.fakes import (
     EVENTS,
     NOTIFIER,
@@ -109,6 +111,7 @@ class Game:
         self.record_executor: Executor = SameThread()
         self.ses = FakeSes()
         self.secrets = FakeSecrets()
+        self.exports = FakeS3()
         self.events_queue = FakeQueue()
         self.notifier_queue = FakeQueue()
         self.queues = Queues()
@@ -156,14 +159,23 @@ class Game:
             "unsubscribe_links": lambda: self.links,
             "statistics_store": lambda: self.statistics_store,
             "digest_store": lambda: DigestStore(self.gateway),
-            "audit_table": self.audited,
+            "audit_table": lambda progress: audit.audit_table(
+                self._audited(), rounds=wiring.AUDIT_ROUNDS, progress=progress
+            ),
+            "export_audit": lambda: ExportAudit(
+                Bucket(Tapped(self.exports, self.tap, self.guard).as_s3, BUCKET),
+                self._audited(),
+            ),
         }.items():
             monkeypatch.setattr(wiring, name, make)
 
-    def audited(self, progress: Progress) -> tuple[audit.Audit, list[invariants.Violation]]:
-        """The audit of the live table."""
-        table = Table(Tapped(self.client, Tap(), self.guard).as_dynamodb, self.table)
-        return audit.audit_table(table, rounds=wiring.AUDIT_ROUNDS, progress=progress)
+    def _audited(self) -> Table:
+        return Table(Tapped(self.client, Tap(), self.guard).as_dynamodb, self.table)
+
+    def audit_exports(self, *tables: Iterable[wire.Item]) -> Mapping[str, object]:
+        """The audit in steps, on exports of these tables, as far as it asks for another."""
+        audit_table = partial(self.call, "audit_table")
+        return audit_exports(audit_table, self.exports.as_client, *tables)
 
     def restart(self, **variables: object) -> None:
         """A new instance: nothing is remembered, and these variables are set."""

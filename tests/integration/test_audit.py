@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from heist_core.storage import audit, keys, table
+from heist_core.storage import audit, audit_export, keys, table
 from heist_core.storage.audit import audit_table
 from heist_core.storage.table import Table
 from ops.audit import audit_copy
@@ -75,6 +75,54 @@ def test_heists_older_than_their_notices_are_not_missing_them(game: Game) -> Non
         for item in game.everything():
             look.take(item)
         assert len(list(look.violations())) == missing, days
+
+
+# --- In steps, on exports ------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few items each."""
+    monkeypatch.setattr(audit_export, "ITEMS_IN_A_SHARE", 3)
+
+
+@pytest.fixture
+def played(game: Game, in_shares: None) -> Game:
+    """A table with a heist, all told."""
+    game.give("alice", tokens=1)
+    game.give("bob", points=100)
+    assert game.rob("alice", "bob").status == 200
+    game.sweep()
+    return game
+
+
+def test_an_audit_of_an_export_tells_what_an_audit_of_the_table_tells(played: Game) -> None:
+    state = played.item(keys.player("bob"))
+    assert state is not None
+    for points in (state["points#2026-11"], 7):
+        played.put({**state, "points#2026-11": points})
+        there = played.everything()
+        found = played.call("audit_table", {})
+        report = played.item(keys.AUDIT)
+        assert played.audit_exports(there, there) == {"settled": True, **found}
+        assert played.item(keys.AUDIT) == report
+
+
+def test_part_of_a_transaction_in_an_export_accuses_nobody(played: Game) -> None:
+    whole = played.everything()
+    for missing in range(len(whole)):
+        cut = whole[:missing] + whole[missing + 1 :]
+        assert played.audit_exports(cut, whole)["violations"] == 0, whole[missing]
+
+
+def test_a_player_who_is_right_by_now_is_not_accused_by_two_exports(played: Game) -> None:
+    state = played.item(keys.player("bob"))
+    assert state is not None
+    wrong = {**state, "points#2026-11": 7}
+    there = [
+        wrong if keys.key_of(one) == keys.player("bob") else one for one in played.everything()
+    ]
+    assert played.audit_exports(there, there)["violations"] == 0
 
 
 # --- A restored or exported copy -----------------------------------------------------------------

@@ -133,6 +133,7 @@ def every_function_does_all_it_can(game: Game) -> None:
         asked["routeKey"] = f"GET /api/heist/admin/stats/{report}"
         assert game.request("show_statistics", asked).status == 200
     game.call("audit_table", sample("audit_table"))
+    game.audit_exports(*[game.everything()] * 2)
     for queue in (EVENTS, NOTIFIER):
         game.queues.put({"what": "ever"}, queue)
     game.put(poisoned)

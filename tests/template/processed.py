@@ -177,6 +177,7 @@ def combinations(template: Mapping[str, Any]) -> list[dict[str, str]]:
     for chosen in itertools.product(*SWITCHES.values()):
         values = {**defaults, **dict(zip(SWITCHES, chosen, strict=True))}
         values["JwtAudience"] = "game" if values["JwtIssuer"] else ""
+        values["NightlyAudit"] = "export" if values["Pages"] == "both" else "scan"
         sets.append(values)
     return sets
 
@@ -215,12 +216,21 @@ def decided(template: Mapping[str, Any], parameters: Mapping[str, str]) -> Proce
         for name, each in template["Resources"].items()
         if "Condition" not in each or decide.condition(each["Condition"])
     }
+    for each in resources.values():
+        _substitute_in_definition(each.get("Properties", {}))
     outputs = {
         name: decide.value(each)["Value"]
         for name, each in template["Outputs"].items()
         if "Condition" not in each or decide.condition(each["Condition"])
     }
     return Processed(parameters, resources, outputs)
+
+
+def _substitute_in_definition(properties: dict[str, Any]) -> None:
+    """What SAM takes out of a state machine's definition goes back to its place."""
+    for name, value in properties.pop("DefinitionSubstitutions", {}).items():
+        definition = properties["DefinitionString"]
+        properties["DefinitionString"] = definition.replace(f"${{{name}}}", value)
 
 
 class _Decider:

@@ -36,7 +36,7 @@ for folder in functions:
 import botocore.session
 session = botocore.session.get_session()
 made = {}
-for service in ("dynamodb", "events", "secretsmanager", "sesv2", "sqs"):
+for service in ("dynamodb", "events", "s3", "secretsmanager", "sesv2", "sqs"):
     keys = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
     client = session.create_client(service, "eu-west-1", **keys)
     made[service] = [client.meta.endpoint_url, sorted(client.meta.service_model.operation_names)]
@@ -64,6 +64,7 @@ found = {}
 for service, method, parameters in (
     ("dynamodb", "get_item", {"TableName": "table", "Key": {}}),
     ("events", "put_events", {"Entries": []}),
+    ("s3", "get_object", {"Bucket": "exports", "Key": "a/b.json.gz"}),
     ("secretsmanager", "get_secret_value", {"SecretId": "key"}),
     ("sesv2", "send_email", {"Content": {}}),
     ("sqs", "send_message", {"QueueUrl": "https://queue", "MessageBody": ""}),

@@ -217,13 +217,76 @@ def test_nobody_may_delete_and_only_the_audit_may_scan(on_aws: Processed) -> Non
 def test_the_audit_may_read_and_write_nothing_but_what_it_found(on_aws: Processed) -> None:
     actions = {action for action, _, _ in on_aws.grants("AuditTableRole")}
     reads = {"dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan"}
-    assert actions == reads | {"dynamodb:PutItem"} | LOGS | XRAY
-    (written,) = (
-        condition
-        for action, _, condition in on_aws.grants("AuditTableRole")
-        if action == "dynamodb:PutItem"
-    )
-    assert json.loads(written) == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["AUDIT"]}}
+    exports = {"s3:GetObject", "s3:ListBucket", "s3:PutObject"}
+    assert actions == reads | exports | {"dynamodb:PutItem"} | LOGS | XRAY
+    written = {
+        action: (resource, json.loads(condition))
+        for action, resource, condition in on_aws.grants("AuditTableRole")
+        if "Put" in action and action not in LOGS | XRAY
+    }
+    its_own_item = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["AUDIT"]}}
+    assert written == {
+        "dynamodb:PutItem": ("${Table.Arn}", its_own_item),
+        "s3:PutObject": ("${AuditBucket.Arn}/audits/*", {}),
+    }
+
+
+def test_the_audit_runs_once_a_night_in_one_run_or_in_steps(combinations: list[Processed]) -> None:
+    for processed in combinations:
+        schedules = {
+            target["Arn"]
+            for rule in processed.of_type("AWS::Events::Rule").values()
+            for target in rule["Targets"]
+            if "17 3" in rule.get("ScheduleExpression", "") and rule.get("State") != "DISABLED"
+        }
+        in_steps = processed.parameters["NightlyAudit"] == "export"
+        assert schedules == {"${AuditMachine}" if in_steps else "${AuditTableFunction.Arn}"}
+        for name in ("AuditMachine", "AuditBucket", "AuditFailedAlarm"):
+            assert (name in processed.resources) == in_steps
+
+
+def test_the_audits_machine_may_do_what_its_states_do_and_no_more(on_aws: Processed) -> None:
+    machine = json.loads(on_aws.resources["AuditMachine"]["Properties"]["DefinitionString"])
+    split = machine["States"]["SplitFiles"]
+    states = [
+        *machine["States"].values(),
+        *split["ItemProcessor"]["States"].values(),
+        *machine["States"]["AuditShares"]["ItemProcessor"]["States"].values(),
+    ]
+    tasks = {state["Resource"] for state in states if state["Type"] == "Task"}
+    calls = "arn:${AWS::Partition}:states:::"
+    assert tasks == {
+        "${AuditTableFunction.Arn}",
+        f"{calls}aws-sdk:dynamodb:exportTableToPointInTime",
+        f"{calls}aws-sdk:dynamodb:describeExport",
+    }
+    assert split["ItemReader"]["Resource"] == f"{calls}s3:getObject"
+    here = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+    assert {(action, place) for action, place, _ in on_aws.grants("AuditMachineRole")} == {
+        ("lambda:InvokeFunction", "${AuditTableFunction.Arn}"),
+        ("dynamodb:ExportTableToPointInTime", "${Table.Arn}"),
+        ("dynamodb:DescribeExport", "${Table.Arn}/export/*"),
+        *(
+            (f"s3:{action}", "${AuditBucket.Arn}/AWSDynamoDB/*")
+            for action in ("GetObject", "PutObject", "PutObjectAcl", "AbortMultipartUpload")
+        ),
+        ("states:StartExecution", f"{here}:stateMachine:${{AWS::StackName}}-audit"),
+        ("states:DescribeExecution", f"{here}:execution:${{AWS::StackName}}-audit*"),
+        ("states:StopExecution", f"{here}:execution:${{AWS::StackName}}-audit*"),
+    }
+
+
+def test_exports_are_private_encrypted_and_gone_after_two_days(on_aws: Processed) -> None:
+    bucket = on_aws.resources["AuditBucket"]["Properties"]
+    assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
+    (rule,) = bucket["LifecycleConfiguration"]["Rules"]
+    assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 2)
+    (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+    assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
+    policy = on_aws.resources["AuditBucketPolicy"]["Properties"]["PolicyDocument"]
+    (refusal,) = policy["Statement"]
+    assert refusal["Effect"] == "Deny"
+    assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
 
 
 def test_what_shows_operators_the_game_may_change_none_of_it(on_aws: Processed) -> None:
@@ -653,6 +716,7 @@ def test_missing_data_is_good_only_where_a_metric_is_told_when_it_happens(
         *("Errors", "Throttles", "5xx", "DestinationDeliveryFailures"),
         *("ApproximateNumberOfMessagesVisible", "ApproximateAgeOfOldestMessage"),
         "NothingDeliveredAlarm",  # no heist
+        "ExecutionsFailed",  # AuditMissing tells of silence
         *("MailsBouncedAlarm", "MailsComplainedAlarm"),  # no mail
     }
 

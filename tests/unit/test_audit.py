@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -13,13 +14,20 @@ from heist_core.domain.notices import notices_of
 from heist_core.domain.player import Player
 from heist_core.domain.reversal import plan_reversal
 from heist_core.domain.settings import Settings
-from heist_core.storage import inbox_items, items, keys, player_items, wire
+from heist_core.storage import audit_export, inbox_items, items, keys, player_items, wire
 from heist_core.storage.audit import audit_items
+from heist_core.storage.audit_export import BrokenExport, ExportAudit
 from heist_core.storage.wire import from_wire, to_wire
+from tests.exports import EXPORT, FakeS3, bucket_of, export, files_of, split_and_audit
+
+if TYPE_CHECKING:
+    from heist_core.storage.table import Table as LiveTable
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = "2026-11-22T12:00:00.000Z"
 RULES = Settings()
+NO_TABLE = cast("LiveTable", None)
+"""An export is looked into without one."""
 
 Table = dict[str, dict[str, object]]
 Damage = Callable[[Table], None]
@@ -103,7 +111,22 @@ def as_table(written: list[wire.Item]) -> Table:
 
 
 def found_in(table: Table) -> set[str]:
-    return {violation.invariant for violation in audit_items(table.values()).violations()}
+    """What an audit of all of it finds, and one of an export, in shares, by the same figures."""
+    found = audit_items(from_wire(to_wire(item)) for item in table.values()).findings()
+    s3 = FakeS3()
+    audit = ExportAudit(bucket_of(s3), NO_TABLE)
+    export(s3.as_client, table.values())
+    plan = split_and_audit(audit, s3)
+    assert audit.look(plan) == found
+    assert len(plan["shares"]) > 3
+    return {violation.invariant for violation in found.violations()}
+
+
+@pytest.fixture(autouse=True)
+def small_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Several of a few items each, written in several parts."""
+    monkeypatch.setattr(audit_export, "ITEMS_IN_A_SHARE", 4)
+    monkeypatch.setattr(audit_export, "PENDING_BYTES", 2000)
 
 
 def change(place: str, name: str, value: object) -> Damage:
@@ -246,3 +269,54 @@ def test_points_kept_though_the_attacker_had_them_are_damage() -> None:
     }
 
     assert RETURNED in found_in(table)
+
+
+# --- An export that is not whole -----------------------------------------------------------------
+
+
+@pytest.fixture
+def exported() -> tuple[FakeS3, ExportAudit]:
+    s3 = FakeS3()
+    export(s3.as_client, played().values())
+    return s3, ExportAudit(bucket_of(s3), NO_TABLE)
+
+
+def test_a_data_file_that_breaks_off_or_lacks_items_ends_the_audit(
+    exported: tuple[FakeS3, ExportAudit],
+) -> None:
+    s3, audit = exported
+    plan = audit.plan(EXPORT)
+    file = files_of(s3.as_client, plan)[0]
+    whole = s3.objects[file["dataFileS3Key"]]
+
+    s3.objects[file["dataFileS3Key"]] = whole[:-20]
+    with pytest.raises(EOFError):
+        audit.split(file, plan)
+    s3.objects[file["dataFileS3Key"]] = whole
+    with pytest.raises(BrokenExport, match=r"file0 has [0-9]+ items, its manifest 99"):
+        audit.split({**file, "itemCount": 99}, plan)
+
+
+def test_a_file_that_was_not_split_or_a_share_not_looked_into_ends_the_audit(
+    exported: tuple[FakeS3, ExportAudit],
+) -> None:
+    s3, audit = exported
+    plan = audit.plan(EXPORT)
+    audit.split(files_of(s3.as_client, plan)[0], plan)
+    for share in plan["shares"][:-1]:
+        audit.audit(share, plan)
+    with pytest.raises(KeyError, match="found/"):
+        audit.look(plan)
+    audit.audit(plan["shares"][-1], plan)
+    with pytest.raises(BrokenExport, match="items, its manifest"):
+        audit.look(plan)
+
+
+def test_a_step_that_is_repeated_changes_nothing(
+    exported: tuple[FakeS3, ExportAudit],
+) -> None:
+    s3, audit = exported
+    plan = split_and_audit(audit, s3)
+    written = dict(s3.objects)
+    assert split_and_audit(audit, s3) == plan
+    assert s3.objects == written

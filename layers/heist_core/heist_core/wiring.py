@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from .messaging.dead_letter_queues import DeadLetterQueues
     from .messaging.dead_letters import DeadLetters
     from .settings import LiveSettings
-    from .storage.audit import Audit
+    from .storage.audit import Findings
+    from .storage.audit_export import ExportAudit
     from .storage.board import BoardStore
     from .storage.digests import DigestStore
     from .storage.history import History
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 _THREADS = 8
 _RECORDS_AT_ONCE = 12  # measured: docs/performance.md, "The notifier"
 AUDIT_ROUNDS = 3
+VIOLATIONS_TOLD = 100
 _USER_AGENT = f"Botocore/{botocore.__version__} heist-core"
 """Fixed: botocore otherwise builds one twice in each call, a seventh of a warm execute."""
 
@@ -241,20 +243,35 @@ def add_points() -> "AddPoints":
     return AddPoints(store(), bus(), clock())
 
 
-def audit_table(progress: "Progress") -> "tuple[Audit, list[Violation]]":
-    """Audit the live table. Its pages are large, so its reads may take longer than others."""
+def _audited_table() -> Table:
+    """The live table. An audit's pages are large, so its reads may take longer than others."""
+    return Table(_client("dynamodb", _config(attempts=5, read_timeout=10)), variable("TABLE_NAME"))
+
+
+def audit_table(progress: "Progress") -> "tuple[Findings, list[Violation]]":
+    """Audit the live table."""
     from .storage.audit import audit_table
 
-    client = _client("dynamodb", _config(attempts=5, read_timeout=10))
-    table = Table(client, variable("TABLE_NAME"))
-    return audit_table(table, rounds=AUDIT_ROUNDS, progress=progress)
+    return audit_table(_audited_table(), rounds=AUDIT_ROUNDS, progress=progress)
 
 
-def keep_audit(audit: "Audit", violations: "list[Violation]", most: int) -> None:
-    """Keep what an audit found, and so many of its violations, for operators to see."""
+def export_audit() -> "ExportAudit":
+    from .storage.audit_export import Bucket, ExportAudit
+
+    client = _client("s3", _config(attempts=5, read_timeout=10))
+    return ExportAudit(Bucket(client, variable("AUDIT_BUCKET")), _audited_table())
+
+
+def keep_audit(findings: "Findings", violations: "list[Violation]") -> dict[str, int]:
+    """Tell what an audit found: in the log, as metrics, and in the table for operators to see."""
     from .storage.audit import report_of
 
-    timelines().keep_audit(report_of(audit, violations, clock().now(), most))
+    for violation in violations[:VIOLATIONS_TOLD]:
+        telemetry.violation("audit_table", str(violation))
+    timelines().keep_audit(report_of(findings, violations, clock().now(), VIOLATIONS_TOLD))
+    telemetry.count("InvariantViolations", len(violations))
+    telemetry.count("AuditsFinished")
+    return {"items": findings.items, "violations": len(violations)}
 
 
 def award_token() -> "AwardToken":

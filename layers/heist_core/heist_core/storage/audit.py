@@ -1,11 +1,14 @@
 """Every invariant of points, tokens, ledger and inbox, checked on the items of a table.
 
-Reads only. On a live table the scan is no snapshot, so what looks wrong is looked at again before
-it is called a violation. `./heist audit` and the function audit_table both use this.
+Reads only. On a live table the scan is no snapshot, and an export may hold part of a transaction,
+so what looks wrong is looked at again before it is called a violation. `./heist audit` and the
+function audit_table both use this; audit_export.py takes a large table share by share.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+import zlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import assert_never
@@ -32,12 +35,76 @@ LOOKS = 10
 """A player is read so many times until two reads in a row agree."""
 _NOTICES_SURE = NOTICES_KEPT - timedelta(days=1)
 """Younger heists and referrals still have their notices."""
+_NAMED = ("attackerId", "victimId", "referrerId", "recipientId")
+
+
+def share_of(subject_id: str, shares: int) -> int:
+    """Which share of an audit looks into a player, heist, referral or points event."""
+    return zlib.crc32(subject_id.encode()) % shares
+
+
+def subjects_of(item: Item) -> set[str]:
+    """The ids of all that an item says something about: itself, and whom and what it names.
+
+    All items on one subject are enough to tell what is wrong with it.
+    """
+    subjects = {keys.id_of(item), *(str(item[name]) for name in _NAMED if name in item)}
+    if keys.kind_of(item) is Kind.LEDGER:
+        with suppress(ValueError):
+            _, _, source_id = keys.ledger_entry_of(item)
+            subjects.add(source_id)
+    return subjects
+
+
+@dataclass
+class Findings:
+    """What an audit came to; those of the shares of a table add up to those of the table."""
+
+    items: int = 0
+    players: int = 0
+    heists: int = 0
+    owing: int = 0
+    earned: Counter[str] = field(default_factory=Counter)
+    """Points by season, by the ledger; and those that the players have."""
+    held: Counter[str] = field(default_factory=Counter)
+    of_one: set[Violation] = field(default_factory=set)
+    """What is wrong with one player, heist, referral, event or inbox."""
+
+    def add(self, share: "Findings") -> None:
+        self.items += share.items
+        self.players += share.players
+        self.heists += share.heists
+        self.owing += share.owing
+        self.earned.update(share.earned)
+        self.held.update(share.held)
+        self.of_one |= share.of_one
+
+    def violations(self) -> set[Violation]:
+        """Everything that does not add up, the sums of the seasons too."""
+        return self.of_one | {
+            Violation(
+                f"season {season}",
+                "points are conserved",
+                f"{self.held[season]} held, {self.earned[season]} earned",
+            )
+            for season in self.held.keys() | self.earned.keys()
+            if self.held[season] != self.earned[season]
+        }
+
+
+def _everything(_subject_id: str) -> bool:
+    return True
 
 
 @dataclass
 class Audit:
-    """Takes items in any order; then lists what does not add up."""
+    """Takes items in any order; then lists what does not add up.
 
+    `owns` tells of the id of a player, heist, referral or event whether this audit, of a share of
+    the table, looks into it; it must then be given all items on that.
+    """
+
+    owns: Callable[[str], bool] = _everything
     players: dict[str, Account] = field(default_factory=lambda: defaultdict(Account))
     earned: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     heists: dict[str, Item] = field(default_factory=dict)
@@ -54,26 +121,25 @@ class Audit:
     owing: set[str] = field(default_factory=set)
     told: set[str] = field(default_factory=set)
     to_be_told: dict[str, set[str]] = field(default_factory=dict)
-    held: int = 0
     unreadable: list[Violation] = field(default_factory=list)
     items: int = 0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def take(self, item: Item) -> None:
         """Take one item into account."""
-        self.items += 1
         key, which = keys.key_of(item), keys.id_of(item)
+        self.items += self.owns(which)
         try:
             match keys.kind_of(item):
                 case Kind.PLAYER:
-                    account = self.players[which]
+                    account = self._account(which)
                     account.state = item
                     account.points.update(points_of(item))
                     # Tokens of the old system have no records of their own here.
                     account.heists += number(item, "importedSpent")
                     account.referrals += number(item, "importedEarned")
                 case Kind.OLD_SEASONS:
-                    self.players[which].points.update(points_of(item))
+                    self._account(which).points.update(points_of(item))
                 case Kind.LEDGER:
                     self._take_entry(which, item)
                 case Kind.HEIST:
@@ -85,11 +151,12 @@ class Audit:
                 case Kind.POINTS_EVENT:
                     self.points_events[which] = number(item, "points")
                 case Kind.GRANT:
-                    self.players[which].granted += number(item, "tokens")
+                    self._account(which).granted += number(item, "tokens")
                 case Kind.NOTICE:
                     self.told.add(keys.place_of(key))
-                    in_inbox = f"{item['recipientId']}/{keys.inbox_tag(key)}"
-                    self.notices[in_inbox] = keys.place_of(key)
+                    if self.owns(recipient := str(item["recipientId"])):
+                        in_inbox = f"{recipient}/{keys.inbox_tag(key)}"
+                        self.notices[in_inbox] = keys.place_of(key)
                 case Kind.INBOX:
                     if self._still_noticed(item):
                         self.inbox[f"{which}/{item['tag']}"] += 1
@@ -120,25 +187,34 @@ class Audit:
                 case unknown:
                     assert_never(unknown)
         except (KeyError, ValueError) as error:
-            self.unreadable.append(Violation(keys.place_of(key), "can be read", repr(error)))
+            if self.owns(which):
+                violation = Violation(keys.place_of(key), "can be read", repr(error))
+                self.unreadable.append(violation)
+
+    def _account(self, player_id: str) -> Account:
+        """What there is of a player; of another share's, nothing is kept."""
+        return self.players[player_id] if self.owns(player_id) else Account()
 
     def _take_entry(self, player_id: str, item: Item) -> None:
         season, source, source_id = keys.ledger_entry_of(item)
         points = number(item, "points")
-        self.players[player_id].ledger[season] += points
+        account = self._account(player_id)
+        account.ledger[season] += points
         match source:
             case Source.GAIN | Source.LOSS:
-                self.heist_entries[source_id][player_id] = points
+                if self.owns(source_id):
+                    self.heist_entries[source_id][player_id] = points
                 if source is Source.LOSS:
-                    self.players[player_id].robbed[season][source_id] = -points
+                    account.robbed[season][source_id] = -points
             case Source.REVERSAL:
-                self.players[player_id].returned[source_id] = points
-                self.reversal_entries[source_id][player_id] = points
-            case Source.EVENT:
-                self.earned[season] += points
-                self.event_entries[source_id] = points
-            case Source.IMPORT:
-                self.earned[season] += points
+                account.returned[source_id] = points
+                if self.owns(source_id):
+                    self.reversal_entries[source_id][player_id] = points
+            case Source.EVENT | Source.IMPORT:
+                if self.owns(player_id):
+                    self.earned[season] += points
+                if source is Source.EVENT and self.owns(source_id):
+                    self.event_entries[source_id] = points
 
     def _take_heist(self, heist_id: str, item: Item) -> None:
         if item["status"] != "SUCCESS":
@@ -146,7 +222,7 @@ class Audit:
         self.heists[heist_id] = item
         attacker, victim = str(item["attackerId"]), str(item["victimId"])
         at = str(item["createdAt"])
-        robber, robbed = self.players[attacker], self.players[victim]
+        robber, robbed = self._account(attacker), self._account(victim)
         robbed.last_robbed_at = max(robbed.last_robbed_at, at)
         robber.victims[victim] = max(robber.victims[victim], at)
         if "imported" not in item:
@@ -156,20 +232,20 @@ class Audit:
     def _take_reversal(self, heist_id: str, item: Item) -> None:
         attacker, victim = str(item["attackerId"]), str(item["victimId"])
         self.reversals[heist_id] = item
-        self.players[attacker].refunds += item["tokenRefunded"] is True
+        self._account(attacker).refunds += item["tokenRefunded"] is True
         self._take_owed(keys.reversal(heist_id), item, attacker, victim)
 
     def _take_referral(self, key: keys.Key, item: Item) -> None:
-        if items.is_held(item):
-            self.held += 1
-        elif "imported" not in item:
-            self.players[str(item["referrerId"])].referrals += 1
+        if not items.is_held(item) and "imported" not in item:
+            self._account(str(item["referrerId"])).referrals += 1
             self._take_owed(key, item, str(item["referrerId"]))
 
     def _still_noticed(self, item: Item) -> bool:
         return datetime.fromisoformat(str(item["createdAt"])) > self.now - _NOTICES_SURE
 
     def _take_owed(self, key: keys.Key, item: Item, *recipients: str) -> None:
+        if not self.owns(keys.id_of(key)):
+            return
         if self._still_noticed(item):
             self.to_be_told[keys.place_of(key)] = {
                 keys.place_of(keys.notice(key, who)) for who in recipients
@@ -177,8 +253,25 @@ class Audit:
         if "owedBucket" in item:
             self.owing.add(keys.place_of(key))
 
-    def violations(self) -> Iterator[Violation]:
+    def findings(self) -> Findings:
+        held: Counter[str] = Counter()
+        for account in self.players.values():
+            held.update(account.points)
+        return Findings(
+            items=self.items,
+            players=len(self.players),
+            heists=sum(map(self.owns, self.heists)),
+            owing=len(self.owing),
+            earned=Counter(self.earned),
+            held=held,
+            of_one=set(self._of_one()),
+        )
+
+    def violations(self) -> set[Violation]:
         """Everything that does not add up."""
+        return self.findings().violations()
+
+    def _of_one(self) -> Iterator[Violation]:
         yield from self.unreadable
         yield from self._reversal_violations()
         self._date_last_heists()
@@ -186,7 +279,9 @@ class Audit:
             yield from player_violations(player_id, account)
             yield from history_violations(player_id, account)
         for heist_id, heist in self.heists.items():
-            yield from heist_violations(heist_id, heist, self.heist_entries.get(heist_id, {}))
+            if self.owns(heist_id):
+                entries = self.heist_entries.get(heist_id, {})
+                yield from heist_violations(heist_id, heist, entries)
         for heist_id in self.heist_entries.keys() - self.heists.keys():
             yield Violation(f"heist {heist_id}", "a ledger entry has its heist", "no record")
         for event_id in self.points_events.keys() | self.event_entries.keys():
@@ -195,11 +290,10 @@ class Audit:
                 yield Violation(f"event {event_id}", "has one ledger entry", f"{event} and {entry}")
         yield from self._notice_violations()
         yield from self._inbox_violations()
-        yield from self._season_violations()
 
     def _date_last_heists(self) -> None:
         for heist_id, heist in self.heists.items():
-            robber, at = self.players[str(heist["attackerId"])], str(heist["createdAt"])
+            robber, at = self._account(str(heist["attackerId"])), str(heist["createdAt"])
             if self.reversals.get(heist_id, {}).get("cooldownLifted") is True:
                 robber.lifted_at = max(robber.lifted_at, at)
             else:
@@ -207,6 +301,8 @@ class Audit:
 
     def _reversal_violations(self) -> Iterator[Violation]:
         for heist_id, reversal in self.reversals.items():
+            if not self.owns(heist_id):
+                continue
             heist = self.heists.get(heist_id)
             if heist is None:
                 yield Violation(f"heist {heist_id}", "a reversal has its heist", "no record")
@@ -237,36 +333,26 @@ class Audit:
                 figures = f"{came} came, {read} read, {unread} unread"
                 yield Violation(f"inbox {player_id}", "what was not read is unread", figures)
 
-    def _season_violations(self) -> Iterator[Violation]:
-        held: dict[str, int] = defaultdict(int)
-        for account in self.players.values():
-            for season, points in account.points.items():
-                held[season] += points
-        for season in held.keys() | self.earned.keys():
-            if held[season] != self.earned[season]:
-                figures = f"{held[season]} held, {self.earned[season]} earned"
-                yield Violation(f"season {season}", "points are conserved", figures)
-
 
 def report_of(
-    audit: Audit, violations: Sequence[Violation], at: datetime, most: int | None = None
+    findings: Findings, violations: Sequence[Violation], at: datetime, most: int | None = None
 ) -> dict[str, object]:
     """What an audit found, in figures, and `most` of its violations: no names, no addresses."""
     return {
         "at": to_iso(at),
-        "items": audit.items,
-        "players": len(audit.players),
-        "heists": len(audit.heists),
-        "owing": len(audit.owing),
-        "pointsEarned": dict(sorted(audit.earned.items())),
+        "items": findings.items,
+        "players": findings.players,
+        "heists": findings.heists,
+        "owing": findings.owing,
+        "pointsEarned": dict(sorted(findings.earned.items())),
         "violationCount": len(violations),
         "violations": [asdict(violation) for violation in violations[:most]],
     }
 
 
-def audit_items(found: Iterable[Item]) -> Audit:
+def audit_items(found: Iterable[Item], owns: Callable[[str], bool] = _everything) -> Audit:
     """An audit over a set of items."""
-    audit = Audit()
+    audit = Audit(owns=owns)
     for item in found:
         audit.take(item)
     return audit
@@ -274,30 +360,33 @@ def audit_items(found: Iterable[Item]) -> Audit:
 
 def audit_table(
     table: Table, *, rounds: int, progress: Progress = lambda _read: None
-) -> tuple[Audit, list[Violation]]:
-    """Audit a table: in one round if nobody writes to it, else in several.
+) -> tuple[Findings, list[Violation]]:
+    """Audit a table: in one round if nobody writes to it, else in several while anything is wrong.
 
-    A live table is never seen at one moment. What is wrong in every scan, by the same figures, is a
+    The findings are those of the last round.
+    """
+    looks = [audit_items(table.scan(progress)).findings()]
+    if rounds == 1 or not looks[0].violations():
+        return looks[0], sorted(looks[0].violations())
+    while len(looks) < rounds:
+        looks.append(audit_items(table.scan(progress)).findings())
+    return looks[-1], lasting(table, [look.violations() for look in looks])
+
+
+def lasting(table: Table, looks: Sequence[set[Violation]]) -> list[Violation]:
+    """Which of the violations found in several looks at a live table are true.
+
+    A live table is never seen at one moment. What is wrong in every look, by the same figures, is a
     violation; but a player who moved on meanwhile may look wrong, or right, in any of them. So
     a player who looked wrong is read again at one moment, points and ledger, and that decides. The
     sums of a season follow from the players' and are not held against it by themselves.
     """
-    audit = audit_items(table.scan(progress))
-    found = lasting = set(audit.violations())
-    if rounds == 1 or not found:
-        return audit, sorted(found)
-    players = _players(found)
-    for _ in range(rounds - 1):
-        audit = audit_items(table.scan(progress))
-        found = set(audit.violations())
-        players |= _players(found)
-        lasting = lasting & found
-    violations = {one for one in lasting if one.kind not in ("player", "season")}
-    for player_id in players:
-        violations |= set(_at_one_moment(table, player_id))
-    if violations:
-        violations |= {one for one in found if one.kind == "season"}
-    return audit, sorted(violations)
+    found = {one for one in set.intersection(*looks) if one.kind not in ("player", "season")}
+    for player_id in _players(set().union(*looks)):
+        found |= set(_at_one_moment(table, player_id))
+    if found:
+        found |= {one for one in looks[-1] if one.kind == "season"}
+    return sorted(found)
 
 
 def _at_one_moment(table: Table, player_id: str) -> Iterator[Violation]:
