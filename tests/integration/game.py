@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -16,6 +16,7 @@ import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core import wiring
+from heist_core.domain.action import Action
 from heist_core.domain.award import EarnedPoints
 from heist_core.domain.heist import Attempt, Heist, RefusedHeist
 from heist_core.domain.notices import InboxItem
@@ -29,7 +30,7 @@ from heist_core.messaging.bus import Bus
 from heist_core.messaging.dead_letter_queues import DeadLetterQueues
 from heist_core.messaging.dead_letters import DeadLetters
 from heist_core.settings import LiveSettings, parse_settings
-from heist_core.storage import audit, keys, wire
+from heist_core.storage import audit, keys, operator, wire
 from heist_core.storage.audit_export import Bucket, ExportAudit
 from heist_core.storage.board import BoardStore
 from heist_core.storage.digests import DigestStore
@@ -219,9 +220,25 @@ class Game:
 
     def reverse(self, heist_id: str, *, refund: bool = False) -> Reversed:
         """What an operator asks for, each time as an action of its own."""
-        wanted = replace(action("reverse", f"heist {heist_id}"), id=f"action-{next(self._ids)}")
+        wanted = replace(self._action(), what="reverse", subject=f"heist {heist_id}")
         reverse = ReverseHeist(self.store, self.time.clock)
         return reverse(heist_id, wanted, refund_token=refund)
+
+    def block(self, player_id: str) -> None:
+        self.gateway.transact(operator.block(self.player(player_id), self.time(), self._action()))
+
+    def freeze(self, player_id: str, at: datetime | None = None) -> None:
+        """The beginning of an erasure."""
+        player = self.player(player_id)
+        self.gateway.transact(operator.freeze(player, at or self.time(), self._action()))
+
+    def _action(self) -> Action:
+        return replace(action(), id=f"action-{next(self._ids)}")
+
+    def prefer(self, player_id: str, **preferences: Any) -> None:
+        seen = self.player(player_id)
+        chosen = replace(seen.preferences, **preferences)
+        self.store.save_preferences(seen, chosen, self.time())
 
     def sweep(self) -> Any:
         """The schedule's tick, once the stream's grace is over."""
@@ -316,9 +333,16 @@ class Game:
     def put(self, item: Mapping[str, object]) -> None:
         self.client.put_item(TableName=self.table, Item=wire.to_wire(item))
 
+    def change(self, key: keys.Key, attributes: Mapping[str, object]) -> None:
+        """By hand, of an item that is there."""
+        self.put({**self.stored(key), **attributes})
+
+    def delete(self, key: keys.Key) -> None:
+        self.client.delete_item(TableName=self.table, Key=wire.to_wire(key))
+
     def set_settings(self, **values: object) -> None:
         """What an operator writes; nothing removes the item. In effect at the next reading."""
-        self.client.delete_item(TableName=self.table, Key=wire.to_wire(keys.SETTINGS))
+        self.delete(keys.SETTINGS)
         if values:
             self.put({**keys.SETTINGS, **values})
 

@@ -295,8 +295,7 @@ def test_the_last_audit_is_null_before_the_first_and_then_what_it_found(game: Ga
     game.give("alice", points=10)
     game.call("audit_table", sample("audit_table"))
     sound = show(game, "audit").body
-    state = game.stored(keys.player("alice"))
-    game.put({**state, "tokens": 99})
+    game.change(keys.player("alice"), {"tokens": 99})
     game.call("audit_table", sample("audit_table"))
     unsound = show(game, "audit").body
 

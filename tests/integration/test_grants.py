@@ -98,8 +98,7 @@ def every_function_does_all_it_can(game: Game) -> None:
     for about, subject in (("heist", heist_id), ("referral", friend)):
         bounced = sample("record_mail_feedback")
         tags = tags_of(MailName(about, subject, "alice"))
-        notice = game.stored(keys.notice(keys.SUBJECTS[about](subject), "alice"))
-        game.put({**notice, "mailState": "SENT"})
+        game.change(keys.notice(keys.SUBJECTS[about](subject), "alice"), {"mailState": "SENT"})
         bounced["detail"]["mail"] |= {
             "destination": ["alice@example.com"],
             "tags": {name: [value] for name, value in tags.items()},
@@ -170,8 +169,7 @@ def every_function_does_all_it_can(game: Game) -> None:
     closed = api_event("show_leaderboard", query={"season": "2026-11"})
     assert game.request("show_leaderboard", closed).body["final"]
 
-    state = game.stored(keys.player("alice"))
-    game.put({**state, "tokens": 99})
+    game.change(keys.player("alice"), {"tokens": 99})
     assert game.call("audit_table", sample("audit_table"))["violations"]
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from heist_core.storage import keys
 from tests.builders import Event, api_event
 from tests.integration.game import Answer, Game
 
@@ -191,8 +192,7 @@ def test_a_heist_of_others_is_as_unknown_as_one_that_never_was(game: Game, heist
 
 def test_whoever_was_erased_has_no_history(game: Game) -> None:
     (heist_id,) = feuding(game, 1)
-    state = game.stored({"pk": "PLAYER#alice", "sk": "STATE"})
-    game.put({**state, "erasedAt": "2026-11-23T00:00:00.000Z"})
+    game.change(keys.player("alice"), {"erasedAt": "2026-11-23T00:00:00.000Z"})
     assert listed(game, "alice").body == {"heists": [], "nextCursor": None}
     assert one(game, "alice", heist_id).status == 404
     assert one(game, "bob", heist_id).status == 200

@@ -19,7 +19,7 @@ from ops.importer import loading
 from ops.importer.pace import FIRST, Pace
 from ops.output import Output
 from ops.target import OperatorError
-from tests.builders import HOUR, NOW, bus_event
+from tests.builders import HOUR, bus_event
 from tests.engines import Engine
 from tests.fakes import LOST, client_error
 from tests.integration.game import Game
@@ -343,23 +343,6 @@ def test_an_imported_cooldown_and_protection_go_on(desk: Desk, game: Game, expor
     answer = game.rob(fresh, last["victimId"])
     assert answer.body["code"] == "TARGET_PROTECTED"
     assert answer.body["details"] == {"protectionEndsAt": to_iso(at + 48 * HOUR)}
-
-
-def test_imported_players_rob_each_other(desk: Desk, game: Game, export: Path) -> None:
-    desk("import", str(export), *APPLY)
-    attacker = next(
-        row["userId"] for row in rows_of(export, "HeistToken") if int(row["balance"]) > 0
-    )
-    victim = max(
-        (row for row in rows_of(export, "User") if row["id"] != attacker),
-        key=lambda row: int(row["monthlyPoints"]),
-    )
-    game.time.at = NOW.replace(day=29)
-    answer = game.rob(attacker, victim["id"])
-    assert answer.body["pointsStolen"] == min(int(victim["monthlyPoints"]) * 5 // 100, 100)
-    game.sweep()
-    assert len(game.inbox(victim["id"])) == 1
-    game.assert_sound()
 
 
 def test_players_who_play_during_the_import_lose_nothing(

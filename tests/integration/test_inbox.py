@@ -14,7 +14,6 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import NoticeType, notices_of
 from heist_core.storage import inbox_items, keys
 from heist_core.storage.inbox_items import INBOX_KEPT
-from heist_core.storage.wire import to_wire
 from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, api_event, award, heist
 from tests.fakes import LOST, Crash, FakeClock
@@ -150,9 +149,7 @@ def test_of_two_writers_of_one_notice_only_one_puts_its_item(game: Game) -> None
 
 def test_a_notice_of_long_ago_is_not_put_again_when_its_item_is_gone(game: Game) -> None:
     deliver(game, 1)
-    game.client.delete_item(
-        TableName=game.table, Key=to_wire(keys.inbox_item("alice", "0000000001"))
-    )
+    game.delete(keys.inbox_item("alice", "0000000001"))
     game.time.pass_(days=181)
     event = friend(1)
     assert not game.store.deliver_notice(event, notices_of(event)[0], game.time()).put
@@ -299,7 +296,7 @@ def expire(game: Game, *numbers: int) -> None:
     for number in numbers:
         key = keys.inbox_item("alice", f"{number:010d}")
         assert "expiresAt" in (game.item(key) or {})
-        game.client.delete_item(TableName=game.table, Key=to_wire(key))
+        game.delete(key)
 
 
 def before_there_were_counts(game: Game, *numbers: int, expires_at: int) -> None:
@@ -378,10 +375,8 @@ def test_an_inbox_from_before_there_were_counts_is_counted_from_its_first_mark_o
 def test_half_an_erased_inbox_is_counted_by_what_is_left(game: Game) -> None:
     deliver(game, 1, 2, 3)
     marked(game, {"upTo": listed(game)["notifications"][2]["id"]})
-    key = to_wire(keys.read_count("alice"))
-    game.client.delete_item(TableName=game.table, Key=key)
-    key = to_wire(keys.inbox_item("alice", "0000000003"))
-    game.client.delete_item(TableName=game.table, Key=key)
+    game.delete(keys.read_count("alice"))
+    game.delete(keys.inbox_item("alice", "0000000003"))
     assert count(game) == 1
 
 

@@ -47,12 +47,6 @@ def later(game: Game) -> None:
     game.time.pass_(seconds=show_leaderboard.VIEW_LASTS.total_seconds())
 
 
-def preferring(game: Game, player_id: str, *, hidden: bool) -> None:
-    seen = game.player(player_id)
-    preferences = replace(seen.preferences, hidden=hidden)
-    game.store.save_preferences(seen, preferences, game.time())
-
-
 def test_the_board_has_everybody_with_points_in_order(game: Game) -> None:
     playing(game, alice=10, bob=30, carol=20, dora=20)
     game.give("eve", tokens=1, name="Eve")
@@ -159,20 +153,20 @@ def test_a_season_without_a_board_is_not_found(game: Game, season: str) -> None:
 
 def test_whoever_hides_is_gone_and_comes_back_with_their_points(game: Game) -> None:
     playing(game, alice=10, bob=20)
-    preferring(game, "bob", hidden=True)
+    game.prefer("bob", hidden=True)
     assert ranks(board(game).body) == [(1, "alice", 10)]
     assert around(game, "bob")["me"] is None
     playing(game, bob=5)
     later(game)
     assert ranks(board(game).body) == [(1, "alice", 10)]
-    preferring(game, "bob", hidden=False)
+    game.prefer("bob", hidden=False)
     later(game)
     assert ranks(board(game).body) == [(1, "bob", 25), (2, "alice", 10)]
 
 
 def test_whoever_is_blocked_is_gone_until_the_block_ends(game: Game) -> None:
     playing(game, alice=10, bob=20)
-    game.gateway.transact(operator.block(game.player("bob"), game.time(), action("block", "b")))
+    game.block("bob")
     assert ranks(board(game).body) == [(1, "alice", 10)]
     unblocked = replace(action("unblock", "b"), id="another")
     game.gateway.transact(operator.unblock(game.player("bob"), unblocked))
@@ -182,7 +176,7 @@ def test_whoever_is_blocked_is_gone_until_the_block_ends(game: Game) -> None:
 
 def test_whoever_is_erased_is_gone(game: Game) -> None:
     playing(game, alice=10, bob=20)
-    game.gateway.transact(operator.freeze(game.player("bob"), game.time(), action("erase", "b")))
+    game.freeze("bob")
     assert ranks(board(game).body) == [(1, "alice", 10)]
     assert around(game, "bob")["me"] is None
 
@@ -357,7 +351,7 @@ def test_an_erased_player_leaves_a_place_without_a_name_on_closed_boards(game: G
     playing(game, alice=10, bob=20)
     game.time.pass_(days=9)
     keep(game)
-    game.gateway.transact(operator.freeze(game.player("bob"), game.time(), action("erase", "b")))
+    game.freeze("bob")
     nameless = {"rank": 1, "userId": None, "name": None, "points": 20}
     assert board(game, season="2026-11").body["entries"][0] == nameless
     stored = game.stored(keys.board_final("2026-11"))

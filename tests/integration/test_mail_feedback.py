@@ -3,7 +3,6 @@
 import copy
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from io import StringIO
 from itertools import permutations
 from typing import Any
@@ -285,9 +284,7 @@ def test_a_mail_in_doubt_went_out_if_it_came_back(sent: Game) -> None:
 
 def test_tokens_and_reversals_have_mails_of_their_own_name(sent: Game) -> None:
     sent.settings_are_due()
-    seen = sent.player("alice")
-    chosen = replace(seen.preferences, email={"token": "instant", "success": "off"})
-    sent.store.save_preferences(seen, chosen, sent.time())
+    sent.prefer("alice", email={"token": "instant", "success": "off"})
     sent.call("award_token", bus_event("award_token", sent.time(), referrerUserId="alice"))
     sent.sweep()
     mail = [*sent.ses][-1]

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from heist_core.storage import operator
-from tests.builders import action, api_event, sample
+from tests.builders import api_event, sample
 from tests.integration.game import Game
 
 
@@ -97,14 +96,14 @@ def test_a_rank_is_by_the_points_of_now_on_the_board_of_the_last_minute(game: Ga
 
 def test_whoever_is_blocked_is_told_so_and_has_no_rank(game: Game) -> None:
     game.give("alice", points=10)
-    game.gateway.transact(operator.block(game.player("alice"), game.time(), action("block", "a")))
+    game.block("alice")
     body = me(game)
     assert (body["blocked"], body["rank"], body["points"]) == (True, None, 10)
 
 
 def test_whoever_was_erased_looks_never_seen(game: Game) -> None:
     game.give("alice", points=10, tokens=1)
-    game.gateway.transact(operator.freeze(game.player("alice"), game.time(), action("erase", "a")))
+    game.freeze("alice")
     assert me(game) == NEVER_SEEN
 
 

@@ -169,8 +169,7 @@ def test_a_rehearsal_of_reversals_counts_old_seasons_as_they_would_be(
 def test_a_season_in_both_places_counts_with_its_sum_and_comes_together(game: Game) -> None:
     """As code from before leaves it, if it runs once more: it knows only the player's item."""
     late(game, "alice", "2026-08", 800, "e1")
-    state = game.stored(keys.player("alice"))
-    game.put({**state, "points#2026-08": 5})
+    game.change(keys.player("alice"), {"points#2026-08": 5})
     entry = keys.ledger_entry("alice", "2026-08", Source.IMPORT, "OPENING")
     game.put({**entry, "points": 5, "pointEventType": "IMPORTED"})
     late(game, "alice", "2026-08", 1, "e2")

@@ -36,8 +36,7 @@ OF_EACH_KIND = pytest.mark.parametrize(
 def owes_again(game: Game, fact: Fact) -> None:
     """As if a mail had been asked for again."""
     key = items.subject_key(fact)
-    record = game.stored(key)
-    game.put({**record, **items.owing(key, game.time()), "owed": {"mail#1"}})
+    game.change(key, {**items.owing(key, game.time()), "owed": {"mail#1"}})
 
 
 @pytest.fixture
@@ -317,8 +316,7 @@ def test_a_record_that_cannot_be_read_is_set_aside_as_a_letter_for_each_consumer
 
 
 def test_what_cannot_be_parked_stays_where_it_is(game: Game, committed: Heist) -> None:
-    item = game.stored(items.subject_key(committed))
-    game.put({**item, "status": "PENDING"})
+    game.change(items.subject_key(committed), {"status": "PENDING"})
     game.notifier_queue.fails(client_error("AccessDenied", 403))
     assert game.sweep()["parked"] == 0
     assert game.sweep()["parked"] == 1

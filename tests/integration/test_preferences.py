@@ -251,8 +251,7 @@ def test_a_blocked_player_may_choose(game: Game) -> None:
 def test_of_an_erased_player_nothing_is_shown_or_kept(game: Game) -> None:
     playing(game)
     chosen(game, passive=True, hidden=True)
-    state = game.stored(keys.player("alice"))
-    game.put({**state, "erasedAt": NOON})
+    game.change(keys.player("alice"), {"erasedAt": NOON})
     before = game.item(keys.player("alice"))
     assert chosen(game, hidden=True, passive=True, email={"robbed": "off"}) == DEFAULTS
     assert game.item(keys.player("alice")) == before

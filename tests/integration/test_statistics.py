@@ -396,10 +396,7 @@ def test_a_refusal_that_goes_while_it_is_counted_does_not_come_back(game: Game) 
     item = items.refused_heist_item(refusal)
     put_owing_statistics(game, item)
     key = keys.heist(refusal.attempt.id)
-    game.once_before(
-        "transact_write_items",
-        lambda: game.client.delete_item(TableName=game.table, Key=wire.to_wire(key)),
-    )
+    game.once_before("transact_write_items", lambda: game.delete(key))
     wiring.keep_statistics().count([refusal], 1)
     assert game.item(key) is None
 

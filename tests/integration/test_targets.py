@@ -1,15 +1,13 @@
 """Whom a player could rob: found without a scan, by the rules of now, and spread over many."""
 
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from heist_core.domain.player import Preferences
-from heist_core.storage import keys, operator
+from heist_core.storage import keys
 from heist_core.use_cases import list_targets
-from tests.builders import action, api_event, sample
+from tests.builders import api_event, sample
 from tests.integration.game import Answer, Game
 
 
@@ -55,20 +53,15 @@ def test_only_those_whom_the_rules_let_the_caller_rob_are_targets(game: Game) ->
     game.give("robbed", points=100)
     game.give("blocked", points=100)
     game.give("erased", points=100)
-    for name, chosen in {
-        "hidden": Preferences(hidden=True),
-        "passive": Preferences(passive=True),
-    }.items():
+    for name in ("hidden", "passive"):
         game.give(name, points=100)
-        game.store.save_preferences(game.player(name), chosen, game.time())
+        game.prefer(name, **{name: True})
     game.give("bob", points=100)
     game.give("poor", points=19)
     game.time.pass_(days=1)
     game.give("new", points=100)
-    now = game.time()
-    game.gateway.transact(operator.block(game.player("blocked"), now, action("block", "b")))
-    erase = replace(action("erase", "b"), id="another")
-    game.gateway.transact(operator.freeze(game.player("erased"), now, erase))
+    game.block("blocked")
+    game.freeze("erased")
     assert game.rob("alice", "robbed").status == 200
     assert ids(targets(game)) == {"bob"}
 
@@ -146,8 +139,7 @@ def test_a_hidden_robber_is_no_target_of_revenge(game: Game) -> None:
     robber(game)
     game.give("mallory", points=100, tokens=1)
     game.rob("mallory", "alice")
-    seen = game.player("mallory")
-    game.store.save_preferences(seen, replace(seen.preferences, hidden=True), game.time())
+    game.prefer("mallory", hidden=True)
     assert targets(game) == []
 
 

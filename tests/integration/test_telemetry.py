@@ -261,8 +261,7 @@ def test_every_ready_made_query_asks_for_fields_and_values_that_log_lines_have(
     game.rob("alice", "bob")
     for consumer in ("notify_players", "publish_and_count"):
         game.call(consumer, stream_event(record))
-    item = game.stored(keys.player("alice"))
-    game.put({**item, "tokens": 7})
+    game.change(keys.player("alice"), {"tokens": 7})
     game.call("audit_table", sample("audit_table"))
     game.fails(EndpointConnectionError(endpoint_url="https://dynamodb"))
     game.rob("alice", "bob")
@@ -291,8 +290,7 @@ def test_the_audit_finds_nothing_wrong_with_what_was_played(game: Game, log: Str
 
 def test_the_audit_names_and_counts_damage_and_mends_nothing(game: Game, log: StringIO) -> None:
     game.give("alice", points=1000)
-    item = game.stored(keys.player("alice"))
-    game.put({**item, "points#2026-11": 1001})
+    game.change(keys.player("alice"), {"points#2026-11": 1001})
 
     assert game.call("audit_table", sample("audit_table"))["violations"] == 3
 

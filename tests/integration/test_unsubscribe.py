@@ -17,9 +17,9 @@ from heist_core.domain.player import Dated
 from heist_core.domain.preferences import MAIL_KINDS
 from heist_core.domain.unsubscribing import key_id
 from heist_core.http.page import HEADERS
-from heist_core.storage import keys, operator
+from heist_core.storage import keys
 from ops.target import OperatorError
-from tests.builders import action, sample
+from tests.builders import sample
 from tests.fakes import client_error, lines_of
 from tests.integration.game import Game
 from tests.integration.operators import Desk
@@ -99,8 +99,7 @@ def test_only_all_1_means_all(playing: Game, query: dict[str, str]) -> None:
 
 def test_the_link_of_a_digest_ends_what_comes_in_it(playing: Game) -> None:
     chosen = {"robbed": "daily", "success": "instant", "reversed": "daily"}
-    seen = playing.player("alice")
-    playing.store.save_preferences(seen, replace(seen.preferences, email=chosen), playing.time())
+    playing.prefer("alice", email=chosen)
     press(playing, token_for(playing, "digest"))
     assert choices(playing) == {"robbed": "off", "success": "instant", "reversed": "off"}
 
@@ -137,12 +136,7 @@ def test_the_body_is_not_looked_at(playing: Game, body: str | None) -> None:
 
 
 def test_a_change_at_the_same_moment_is_kept(playing: Game) -> None:
-    def hide() -> None:
-        seen = playing.player("alice")
-        preferences = replace(seen.preferences, hidden=True)
-        playing.store.save_preferences(seen, preferences, playing.time())
-
-    playing.once_before("update_item", hide)
+    playing.once_before("update_item", lambda: playing.prefer("alice", hidden=True))
     press(playing, token_for(playing, "robbed"))
     assert playing.player("alice").preferences.hidden
     assert choices(playing) == {"robbed": "off"}
@@ -223,9 +217,7 @@ def wrong_tokens(game: Game) -> Mapping[str, str]:
     right = token_for(game, "robbed")
     other = token_for(game, "success")
     game.store.save_profile(game.player("gone"), game.player("gone").profile, game.time())
-    gone = game.player("gone")
-    erased = operator.freeze(gone, game.time(), action("erase", "player gone"))
-    game.gateway.transact(erased)
+    game.freeze("gone")
     return {
         "none": "",
         "garbage": "garbage",
