@@ -19,8 +19,9 @@ from tests.proxies import Conflicts
 HERE = Path(__file__).parent
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leaves each test to the engines that are asked for and can bear it."""
+    """Leaves each test to the engines that are asked for and can bear it; starts each once."""
     asked = os.environ.get("ENGINES", "").split()
     engines = set(ENGINES if asked == ["all"] else asked or [most_like_aws()])
     if unknown := engines - set(ENGINES):
@@ -28,19 +29,23 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if not _runs(item, engines, every=not asked)]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if _runs(item, engines, every=not asked)]
+    items.sort(key=_engine)
+
+
+def _engine(test: pytest.Item) -> str:
+    """Empty for tests that need none, and those of other folders."""
+    if not isinstance(test, pytest.Function) or not test.path.is_relative_to(HERE):
+        return ""
+    return str(test.callspec.params["engine"]) if "engine" in test.fixturenames else ""
 
 
 def _runs(test: pytest.Item, engines: set[str], *, every: bool) -> bool:
-    if not isinstance(test, pytest.Function) or not test.path.is_relative_to(HERE):
-        return True
-    if "engine" not in test.fixturenames:
-        return True
-    engine = test.callspec.params["engine"]
-    marks = {mark.name for mark in test.iter_markers()}
-    if engine == "moto" and ("crowd" in test.fixturenames or "not_on_moto" in marks):
+    engine = _engine(test)
+    needs = {mark.name for mark in test.iter_markers()} | {*getattr(test, "fixturenames", ())}
+    if engine == "moto" and needs & {"crowd", "not_on_moto"}:
         return False
     its_own = any(mark.args[0] == "engine" for mark in test.iter_markers("parametrize"))
-    return engine in engines or (every and (its_own or "every_engine" in marks))
+    return engine in {"", *engines} or (every and (its_own or "every_engine" in needs))
 
 
 @pytest.fixture(scope="session", params=ENGINES)
