@@ -119,6 +119,7 @@ def _client(endpoint: str | None) -> DynamoDBClient:
             read_timeout=20,
             retries={"total_max_attempts": 1},
             max_pool_connections=LARGEST_CROWD,
+            parameter_validation=False,  # tests/aws_models.py does that
         ),
     )
 

@@ -18,7 +18,6 @@ from tests.builders import HOUR, MILLISECOND, NOW, award, bus_event, earned, sam
 from tests.fakes import FakeClock
 from tests.integration.game import Game
 
-pytestmark = pytest.mark.every_engine
 OK = {"status": "ok"}
 REFUSED = {"status": "refused"}
 
