@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 from heist_core import wiring
-from heist_core.contracts import invalid, parse, parse_body, parse_idempotency_key
+from heist_core.contracts import parse, parse_body
 from heist_core.domain.action import Action, Change, Remember
 from heist_core.domain.errors import (
     Conflict,
@@ -34,6 +34,7 @@ from heist_core.operator_contracts import (
     ReverseRequest,
     SettingsRequest,
 )
+from heist_core.parsing import invalid, parse_idempotency_key
 from heist_core.settings import InvalidSettings
 from heist_core.use_cases.answer_once import Outcome
 from heist_core.use_cases.change_settings import NAMES, InEffect, SettingsChange
@@ -64,7 +65,7 @@ def handler(request: Request) -> Response:
             change = task.preview()
         return Response(_body(change, None))
     if key is None:
-        raise invalid("missing", "Idempotency-Key", "is required for a change")
+        raise invalid("missing", "Idempotency-Key", "is required")
     return _once(request, task, key)
 
 

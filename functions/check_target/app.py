@@ -1,14 +1,14 @@
 """GET /api/heist/can-rob/{targetUserId}"""
 
 from heist_core import wiring
-from heist_core.contracts import TargetPath, parse
 from heist_core.domain.heist import HeistPlan
 from heist_core.http.api import Request, Response, api_handler
+from heist_core.parsing import parse_target
 
 
 @api_handler("check_target", wiring.rate_limit)
 def handler(request: Request) -> Response:
-    target_id = parse(TargetPath, request.path).targetUserId
+    target_id = parse_target(request.path)
     verdict = wiring.check_target()(request.caller_id, target_id)
     if isinstance(verdict, HeistPlan):
         return Response(

@@ -1,17 +1,17 @@
 """POST /api/heist/execute"""
 
 from heist_core import telemetry, wiring
-from heist_core.contracts import ExecuteRequest, parse_body, parse_idempotency_key
 from heist_core.domain.heist import Attempt, Heist
 from heist_core.domain.times import to_iso
 from heist_core.http.api import Request, Response, api_handler, error_response
+from heist_core.parsing import parse_idempotency_key, parse_json, parse_target
 from heist_core.use_cases.execute_heist import heist_id_of
 
 
 @api_handler("execute_heist", wiring.rate_limit)
 def handler(request: Request) -> Response:
     key = parse_idempotency_key(request.headers.get("idempotency-key"))
-    target_id = parse_body(ExecuteRequest, request.body).targetUserId
+    target_id = parse_target(parse_json(request.body))
     attempt = Attempt(
         id=heist_id_of(request.caller_id, key, wiring.new_id),
         attacker_id=request.caller_id,

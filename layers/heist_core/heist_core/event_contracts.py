@@ -6,11 +6,12 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from .contracts import PlayerId, Wire, invalid
+from .contracts import PlayerId, Wire
 from .domain.mail_feedback import Feedback, MailName
 from .domain.mails import MailState
 from .domain.names import clean_name
 from .domain.times import CLOCKS_DIFFER, from_rfc3339
+from .parsing import invalid
 
 EARNED_BEFORE = timedelta(days=400)
 """How old earned points may be when their event arrives."""

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
-from .contracts import Wire, parse_notification_id
+from .contracts import Wire
 from .domain.player import Preferences
 from .domain.preferences import EMAIL_CHOICES
+from .parsing import parse_notification_id
 
 
 def _email_choice(value: object) -> str:

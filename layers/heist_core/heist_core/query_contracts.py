@@ -5,7 +5,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field
 
-from .contracts import NOTIFICATION_ID, Wire
+from .contracts import Wire
+from .parsing import NOTIFICATION_ID
 
 DEFAULT_PAGE = 50
 DEFAULT_SPAN = 5

@@ -7,8 +7,8 @@ caller has not seen, and every read begins with the caller's own key.
 import base64
 import hashlib
 
-from heist_core.contracts import invalid
 from heist_core.domain.errors import InvalidInput
+from heist_core.parsing import invalid
 
 _SEAL_BYTES = 8
 
