@@ -127,7 +127,7 @@ def _measure(artifact: Artifact, scratch: Path) -> tuple[list[Figure], dict[str,
             0.25,
             0.125,
         ),
-        Figure("10 cost at 10,000 players / at 1,000, of whatever grew most", units.growth, FLAT),
+        Figure("10 cost at 10,000 players / at 1,200, of whatever grew most", units.growth, FLAT),
         *(
             Figure(f"11 $ for 1,000 active players / of 2026-11-25, {mails}", dollars, 0.5, 0.3)
             for mails, dollars in _dollars().items()
