@@ -96,7 +96,7 @@ def _session() -> botocore.session.Session:
 def _client(service: str, config: Config) -> Any:
     """Of one of the services and with the operations in layers/heist_core/build_layer.py."""
     client = _session().create_client(service, config=config)
-    # Two headers of eight, for AWS's statistics: to sign and send them is 5 % of a warm execute.
+    # Two headers of eight, for AWS's statistics: signing and sending them costs 3 % of a call.
     client.meta.events.unregister("request-created", add_retry_headers)
     return client
 
