@@ -104,19 +104,6 @@ def test_a_success_is_replayed_to_the_byte_and_its_key_is_good_for_nothing_else(
     assert (mismatch.status, mismatch.body["error"]) == (422, "IDEMPOTENCY_MISMATCH")
 
 
-def test_a_refusal_is_remembered_although_the_heist_would_now_succeed(world: World) -> None:
-    player, victim, key = world.player(), world.victim(points=100), unique("k")
-    first = player.execute(victim, key)
-    assert (first.status, first.code, first.replayed) == (400, "NO_TOKENS", False)
-    world.award(player.id)
-
-    second = player.execute(victim, key)
-
-    assert (second.status, second.replayed) == (400, True)
-    assert second.content == first.content
-    assert player.execute(victim, unique("k")).status == 200
-
-
 def test_a_key_that_is_sent_twice_is_one_key_and_two_keys_are_none(world: World) -> None:
     """The gateway joins headers of one name."""
     robber, victim, key = world.robber(tokens=2), world.victim(points=100), unique("k")

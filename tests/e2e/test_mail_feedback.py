@@ -52,17 +52,6 @@ def test_an_address_that_bounced_gets_no_more_mail_until_it_is_another(
     world.first_mail_to(new)
 
 
-def test_an_operator_lets_an_address_get_mail_again(world: World, desk: Desk) -> None:
-    recipient = address()
-    victim = world.victim(email=recipient)
-    heist = world.robber().rob(victim)
-    world.first_mail_to(recipient)
-    bounce(world, heist["heistId"], victim, recipient)
-    assert desk("unsuppress", victim, "--reason", "a test", "--apply")["done"]
-    bounce(world, heist["heistId"], victim, recipient)
-    assert desk("player", victim)["player"]["suppressed"] is None
-
-
 def test_the_rule_takes_what_ses_tells_of_this_stack_and_nobody_else_may_tell_it(
     world: World,
 ) -> None:

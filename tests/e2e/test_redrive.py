@@ -9,7 +9,7 @@ from heist_core.storage import keys
 from heist_core.storage.wire import to_wire
 from tests.builders import stream_event, stream_record
 from tests.desk import Desk
-from tests.e2e.world import World, address, bus_event, earned, referral, unique
+from tests.e2e.world import World, address, bus_event, earned, unique
 
 
 @pytest.fixture(autouse=True)
@@ -64,18 +64,6 @@ def test_an_event_whose_function_fails_is_tried_again_and_then_a_dead_letter(
     assert redo(desk) == []
 
     assert world.points_of(player_id) == 500
-
-
-def test_a_refused_event_stays_unless_asked_for(world: World, desk: Desk) -> None:
-    player_id = unique("self")
-    world.stack.send("referrals", "ReferralCompleted", referral(player_id, player_id))
-    world.refused_event(player_id)
-
-    assert redo(desk) == []
-    assert len(world.dead_letters("EventsDeadLetterQueueUrl", player_id)) == 1
-
-    assert redo(desk, "--refused")
-    assert len(world.dead_letters("EventsDeadLetterQueueUrl", player_id)) == 1
 
 
 def test_a_damaged_record_is_redone_from_the_table(world: World, desk: Desk) -> None:

@@ -45,11 +45,8 @@ def test_a_sound_stack_passes_and_keeps_no_account(
 
 def test_without_apply_it_only_asks(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(target, apply=False) == 0
-    assert list(notes(capsys)) == [
-        "401 without a token",
-        "401 with a made-up token",
-        "404 elsewhere",
-    ]
+    asked = ["401 without a token", "401 with a made-up token", "404 elsewhere"]
+    assert [*notes(capsys)] == asked
 
 
 @pytest.fixture
