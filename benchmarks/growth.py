@@ -257,11 +257,11 @@ def game_on(
     """An engine, started for the length of the block, and the application on a table of it."""
     with (
         tempfile.TemporaryDirectory() as home,
-        pytest.MonkeyPatch.context() as patch,
         engines(Path(home)) as engine,
         engine.table() as table,
+        Game(engine.client, table).wired() as game,
     ):
-        yield engine, Game(engine.client, table, patch)
+        yield engine, game
 
 
 def grow_to(

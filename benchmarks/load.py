@@ -173,7 +173,6 @@ def in_threads(seconds: float) -> Iterator[str]:
     """
     with (
         tempfile.TemporaryDirectory() as home,
-        pytest.MonkeyPatch.context() as patch,
         dynamodb_local(Path(home)) as engine,
         engine.table() as table,
         ThreadPoolExecutor(2 * CLIENTS) as calls,
@@ -213,11 +212,11 @@ def in_threads(seconds: float) -> Iterator[str]:
         clients = [client() for _ in range(CLIENTS)]
         loads = [put_under_load(clients[:1], seconds), put_under_load(clients, seconds)]
         yield from figures("DynamoDB Local, threads", loads)
-        game = Game(engine.client, table, patch)
-        game.time.at = datetime.now(UTC)
-        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
-            while game.owed():
-                game.sweep()
+        with Game(engine.client, table).wired() as game:
+            game.time.at = datetime.now(UTC)
+            with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+                while game.owed():
+                    game.sweep()
         yield from verdict(audit_items(game.everything()), loads)
 
 

@@ -59,10 +59,15 @@ def engine(
 
 
 @pytest.fixture
-def new_game(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Game]]:
+def new_game(engine: Engine) -> Iterator[Callable[[], Game]]:
     """Makes the whole application anew on a table of its own, with its clock stopped."""
-    with ExitStack() as tables:
-        yield lambda: Game(engine.client, tables.enter_context(engine.table()), monkeypatch)
+    with ExitStack() as stack:
+
+        def make() -> Game:
+            table = stack.enter_context(engine.table())
+            return stack.enter_context(Game(engine.client, table).wired())
+
+        yield make
 
 
 @pytest.fixture

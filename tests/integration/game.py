@@ -1,18 +1,18 @@
 """The application as its handlers see it: the real code and storage, a stopped clock, fake mail."""
 
-import importlib
 import itertools
-import json
-from collections.abc import Callable, Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
+from unittest.mock import patch
 
-import pytest
 from mypy_boto3_dynamodb import DynamoDBClient
 
 from heist_core import wiring
@@ -25,25 +25,17 @@ from heist_core.domain.reversal import Reversal
 from heist_core.http import api
 from heist_core.http.ceiling import Ceiling
 from heist_core.mail.links import UnsubscribeLinks
-from heist_core.mail.mailer import Mailer
 from heist_core.messaging.bus import Bus
-from heist_core.messaging.dead_letter_queues import DeadLetterQueues
-from heist_core.messaging.dead_letters import DeadLetters
-from heist_core.settings import LiveSettings, parse_settings
+from heist_core.settings import DECLARED, LiveSettings
 from heist_core.storage import audit, keys, operator, wire
-from heist_core.storage.audit_export import Bucket, ExportAudit
-from heist_core.storage.board import BoardStore
-from heist_core.storage.digests import DigestStore
-from heist_core.storage.history import History
-from heist_core.storage.operator_store import OperatorStore
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
-from heist_core.storage.timelines import Timelines
-from heist_core.tally import DAY, Tally
 from heist_core.use_cases.add_points import Adding, AddPoints
 from heist_core.use_cases.execute_heist import Outcome
 from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
+from tests.application import Answer as Answer
+from tests.application import Instance, call, wired
 from tests.builders import Event, action, api_event, award, earned, execute_event
 from tests.exports import BUCKET, FakeS3, audit_exports
 from tests.fakes import (
@@ -51,19 +43,14 @@ from tests.fakes import (
     NOTIFIER,
     FakeClock,
     FakeEventBridge,
-    FakeQueue,
     FakeSecrets,
     FakeSes,
     LambdaContext,
     Queues,
-    SameThread,
     Tap,
     Tapped,
 )
 from tests.policies import Guard
-
-if TYPE_CHECKING:
-    from concurrent.futures import Executor
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -80,98 +67,52 @@ FUNCTIONS = (
 PLENTY = 29.0
 
 
-class Answer:
-    """What a route answered, as the client sees it."""
-
-    def __init__(self, answer: Mapping[str, Any]) -> None:
-        self.status: int = answer["statusCode"]
-        self.text: str = answer["body"]
-        self.body: Any = json.loads(self.text)
-        self.headers: dict[str, str] = answer["headers"]
-
-    @property
-    def replayed(self) -> bool:
-        return self.headers.get("Idempotent-Replay") == "true"
-
-    def __repr__(self) -> str:
-        return f"{self.status} {self.text}"
-
-
 class Game:
     """Calls functions through their `app.handler`; what they reach are its attributes."""
 
-    def __init__(self, client: DynamoDBClient, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
         self.client = client
         self.table = table
         self.tap = Tap()
         self.guard = Guard()
         self.time = FakeClock()
-        self.gateway = Table(Tapped(client, self.tap, self.guard).as_dynamodb, table)
-        self.store = Store(self.gateway, SameThread())
-        self.statistics_store = StatisticsStore(self.gateway)
-        self.record_executor: Executor = SameThread()
         self.ses = FakeSes()
         self.secrets = FakeSecrets()
         self.exports = FakeS3()
-        self.events_queue = FakeQueue()
-        self.notifier_queue = FakeQueue()
         self.queues = Queues()
-        self.letters = DeadLetterQueues(
-            Tapped(self.queues, self.tap, self.guard).as_sqs, [EVENTS, NOTIFIER]
-        )
+        self.events_queue = self.queues.sent[EVENTS]
+        self.notifier_queue = self.queues.sent[NOTIFIER]
         self.bridge = FakeEventBridge()
-        self.invalid_settings = 0
-        self.sender = "heists@example.com"
+        self.gateway = Table(self._client("dynamodb"), table)
+        self.instance = Instance()
         self._ids = itertools.count(1)
-        self.restart()
-        self._wire(monkeypatch)
 
-    def _wire(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The application's own wiring, with the clients and the clock exchanged."""
-        queues = {
-            "EVENTS_DLQ_URL": DeadLetters(
-                Tapped(self.events_queue, self.tap, self.guard).as_sqs, "https://events"
-            ),
-            "NOTIFIER_DLQ_URL": DeadLetters(
-                Tapped(self.notifier_queue, self.tap, self.guard).as_sqs, "https://notifier"
-            ),
+    def _client(self, service: str, _: object = None) -> Any:
+        clients = {
+            "dynamodb": self.client,
+            "sesv2": self.ses,
+            "secretsmanager": self.secrets,
+            "sqs": self.queues,
+            "events": self.bridge,
+            "s3": self.exports,
         }
-        monkeypatch.setattr(api, "ceiling", Ceiling())
-        for name, make in {
-            "clock": lambda: self.time.clock,
-            "new_id": lambda: f"{next(self._ids):012x}".ljust(32, "0"),
-            "store": lambda: self.store,
-            "history": lambda: History(self.gateway, SameThread()),
-            "timelines": lambda: Timelines(self.gateway, SameThread()),
-            "operations": lambda: OperatorStore(self.gateway),
-            "dead_letter_queues": lambda: self.letters,
-            "boards": lambda: BoardStore(self.gateway, SameThread()),
-            "settings": lambda: self.settings,
-            "refusals": lambda: self.refusals,
-            "dead_letters": lambda variable: queues[variable],
-            "record_executor": lambda: self.record_executor,
-            "bus": lambda: Bus(Tapped(self.bridge, self.tap, self.guard).as_events, "heist-core"),
-            "mailer": lambda: Mailer(
-                Tapped(self.ses, self.tap, self.guard).as_ses,
-                self.sender,
-                self.links,
-                "${MailConfiguration}",
-            ),
-            "unsubscribe_links": lambda: self.links,
-            "statistics_store": lambda: self.statistics_store,
-            "digest_store": lambda: DigestStore(self.gateway),
-            "audit_table": lambda progress: audit.audit_table(
-                self._audited(), rounds=wiring.AUDIT_ROUNDS, progress=progress
-            ),
-            "export_audit": lambda: ExportAudit(
-                Bucket(Tapped(self.exports, self.tap, self.guard).as_s3, BUCKET),
-                self._audited(),
-            ),
-        }.items():
-            monkeypatch.setattr(wiring, name, make)
+        return Tapped(clients[service], self.tap, self.guard)
 
-    def _audited(self) -> Table:
-        return Table(Tapped(self.client, Tap(), self.guard).as_dynamodb, self.table)
+    @contextmanager
+    def wired(self) -> "Iterator[Game]":
+        """The functions of this process are those of this game."""
+        with (
+            patch.object(api, "ceiling", Ceiling()),
+            wired(
+                lambda: self.instance,
+                self._client,
+                self.time.clock,
+                lambda: f"{next(self._ids):012x}".ljust(32, "0"),
+                TABLE_NAME=self.table,
+                AUDIT_BUCKET=BUCKET,
+            ),
+        ):
+            yield self
 
     def audit_exports(self, *tables: Iterable[wire.Item]) -> Mapping[str, object]:
         """The audit in steps, on exports of these tables, as far as it asks for another."""
@@ -179,21 +120,27 @@ class Game:
         return audit_exports(audit_table, self.exports.as_client, *tables)
 
     def restart(self, **variables: object) -> None:
-        """A new instance: nothing is remembered, and these variables are set."""
-        self.refusals = Tally(DAY, lambda: self.time().timestamp())
-        self.links = UnsubscribeLinks(
-            Tapped(self.secrets, self.tap, self.guard).as_secrets,
-            "${UnsubscribeKey.Id}",
-            "https://api.example.com",
-            self.time,
-            self.time.monotonic,
-        )
-        self.settings = LiveSettings(
-            parse_settings(variables), self.time.monotonic, self._count_invalid
-        )
+        """A new instance: nothing is remembered, and these settings are its variables."""
+        for name in DECLARED:
+            os.environ.pop(name, None)
+        os.environ.update({name: str(value) for name, value in variables.items()})
+        self.instance = Instance()
 
-    def _count_invalid(self) -> None:
-        self.invalid_settings += 1
+    @property
+    def store(self) -> Store:
+        return wiring.store()
+
+    @property
+    def statistics_store(self) -> StatisticsStore:
+        return wiring.statistics_store()
+
+    @property
+    def settings(self) -> LiveSettings:
+        return wiring.settings()
+
+    @property
+    def links(self) -> UnsubscribeLinks:
+        return wiring.unsubscribe_links()
 
     # Calls
 
@@ -201,12 +148,10 @@ class Game:
         """A function through its handler, as Lambda calls it, and under its role."""
         assert function in FUNCTIONS
         with self.guard.calling(function):
-            return importlib.import_module(f"functions.{function}.app").handler(
-                event, LambdaContext()
-            )
+            return call(function, event, LambdaContext())
 
     def request(self, function: str, event: Event) -> Answer:
-        return Answer(self.call(function, event))
+        return Answer.of(self.call(function, event))
 
     def rob(self, attacker: str, victim: str, key: str | None = None) -> Answer:
         return self.request("execute_heist", execute_event(attacker, victim, key))

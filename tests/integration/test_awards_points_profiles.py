@@ -392,7 +392,6 @@ def test_the_settings_item_is_in_effect_on_a_warm_instance_within_a_minute(game:
     game.set_settings(HEIST_STEAL_PERCENTAGE="10", HEIST_MAX_STEAL_POINTS=Decimal(50))
     game.settings_are_due()
     assert game.rob("alice", "bob").body["pointsStolen"] == 50
-    assert game.invalid_settings == 0
 
 
 def test_the_settings_item_stays_in_effect_between_its_readings(game: Game) -> None:
@@ -408,9 +407,7 @@ def test_the_settings_item_stays_in_effect_between_its_readings(game: Game) -> N
     assert game.player("carol").tokens == 0
 
 
-def test_an_invalid_item_is_counted_and_changes_nothing_and_its_removal_goes_back(
-    game: Game,
-) -> None:
+def test_an_invalid_item_changes_nothing_and_its_removal_goes_back(game: Game) -> None:
     game.restart(HEIST_MIN_TARGET_POINTS="30")
     game.give("bob", points=25)
     game.give("alice", tokens=1)
@@ -424,7 +421,6 @@ def test_an_invalid_item_is_counted_and_changes_nothing_and_its_removal_goes_bac
     assert minimum() == "Target must have at least 40 points"
     game.set_settings(HEIST_MIN_TARGET_POINTS="lots")
     assert minimum() == "Target must have at least 40 points"
-    assert game.invalid_settings == 1
     game.set_settings()
     assert minimum() == "Target must have at least 30 points"
 

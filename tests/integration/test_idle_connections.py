@@ -80,9 +80,7 @@ def test_the_first_mail_after_a_freeze_is_not_doubtful(
 
 @pytest.mark.parametrize("engine", ["dynamodb-local"], indirect=True)
 def test_the_first_heist_after_a_freeze_succeeds(
-    engine: Engine,
-    behind: Callable[[str, int], IdleConnections],
-    monkeypatch: pytest.MonkeyPatch,
+    engine: Engine, behind: Callable[[str, int], IdleConnections]
 ) -> None:
     place = urlsplit(engine.client.meta.endpoint_url)
     connections = behind(str(place.hostname), int(place.port or 0))
@@ -91,8 +89,7 @@ def test_the_first_heist_after_a_freeze_succeeds(
         endpoint_url=f"http://127.0.0.1:{connections.port}",
         config=wiring._config(attempts=2),
     )
-    with engine.table() as table, closing(client):
-        game = Game(client, table, monkeypatch)
+    with closing(client), engine.table() as table, Game(client, table).wired() as game:
         game.give("alice", tokens=1)
         game.give("bob", points=800)
         connections.forget()

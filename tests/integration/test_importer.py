@@ -171,10 +171,9 @@ def test_importing_again_changes_nothing_and_succeeds(desk: Desk, game: Game, ex
 
 
 def test_a_killed_import_goes_on_and_ends_the_same(
-    desk: Desk, game: Game, engine: Engine, export: Path, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, game: Game, engine: Engine, export: Path
 ) -> None:
-    with engine.table() as other:
-        untroubled = Game(engine.client, other, monkeypatch)
+    with engine.table() as other, Game(engine.client, other).wired() as untroubled:
         desk_of(untroubled, desk.capsys)("import", str(export), *APPLY)
         expected = everything(untroubled)
     for commits in (1, 1, 1, 2):

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.builders import sample
-from tests.integration.game import FUNCTIONS, Answer, Game
+from tests.integration.game import FUNCTIONS, Game
 
 ALICE = "1c7f6c0e-6a53-4b0c-9f57-6a2b8a7f4c22"
 BOB = "9f0c2a4e-8f5b-4f8e-9d6a-0c6d4f1f7b11"
@@ -15,11 +15,11 @@ def test_a_game_can_be_played_with_nothing_but_the_samples(game: Game) -> None:
     assert game.call("sweep_notifications", sample("sweep_notifications"))["settled"] == 1
     assert game.call("upsert_player", sample("upsert_player")) == {"status": "ok"}
     assert game.call("add_points", sample("add_points")) == {"status": "ok"}
-    tokens = Answer(game.call("get_tokens", sample("get_tokens")))
+    tokens = game.request("get_tokens", sample("get_tokens"))
     assert (tokens.status, tokens.body["balance"]) == (200, 1)
-    check = Answer(game.call("check_target", sample("check_target")))
+    check = game.request("check_target", sample("check_target"))
     assert check.body == {"eligible": True, "potentialSteal": 40, "targetPoints": 800}
-    robbery = Answer(game.call("execute_heist", sample("execute_heist")))
+    robbery = game.request("execute_heist", sample("execute_heist"))
     assert (robbery.status, robbery.body["pointsStolen"]) == (200, 40)
     assert game.call("sweep_notifications", sample("sweep_notifications")) == {
         "settled": 0,
@@ -28,13 +28,13 @@ def test_a_game_can_be_played_with_nothing_but_the_samples(game: Game) -> None:
     }
     game.time.pass_(minutes=2)
     assert game.call("sweep_notifications", sample("sweep_notifications"))["settled"] == 1
-    listed = Answer(game.call("list_notifications", sample("list_notifications")))
+    listed = game.request("list_notifications", sample("list_notifications"))
     assert listed.status == 200
-    counted = Answer(game.call("count_unread", sample("count_unread")))
+    counted = game.request("count_unread", sample("count_unread"))
     assert (counted.status, counted.body) == (200, {"unreadCount": 2})
-    marked = Answer(game.call("mark_notifications_read", sample("mark_notifications_read")))
+    marked = game.request("mark_notifications_read", sample("mark_notifications_read"))
     assert (marked.status, marked.body["updated"]) == (200, 1)
-    chosen = Answer(game.call("manage_preferences", sample("manage_preferences")))
+    chosen = game.request("manage_preferences", sample("manage_preferences"))
     assert (chosen.status, chosen.body["email"]["robbed"]) == (200, "daily")
     game.assert_sound()
 
@@ -59,7 +59,7 @@ def test_an_operator_sees_what_the_stream_brought(game: Game) -> None:
     for name in ("heists-per-day", "token-distribution", "top-robbers"):
         event = sample("show_statistics")
         event["routeKey"] = f"GET /api/heist/admin/stats/{name}"
-        answer = Answer(game.call("show_statistics", event))
+        answer = game.request("show_statistics", event)
         assert answer.status == 200, answer
         reports[name] = answer.body
     assert reports == {
@@ -86,7 +86,7 @@ def test_an_operator_sees_what_the_stream_brought(game: Game) -> None:
 def test_nobody_else_does(game: Game, groups: str | None) -> None:
     event = sample("show_statistics")
     event["requestContext"]["authorizer"]["jwt"]["claims"]["cognito:groups"] = groups
-    answer = Answer(game.call("show_statistics", event))
+    answer = game.request("show_statistics", event)
     assert (answer.status, answer.body["error"]) == (403, "FORBIDDEN")
 
 

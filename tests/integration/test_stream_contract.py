@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from heist_core import wiring
 from heist_core.domain.heist import Heist
 from heist_core.domain.mails import MailState
 from heist_core.domain.notices import NoticeType
@@ -78,9 +79,9 @@ def test_however_often_a_batch_is_delivered_everyone_is_notified_once(
 
 
 def test_a_batch_done_in_parallel_notifies_everyone_once_and_each_player_in_order(
-    game: Game, crowd: ThreadPoolExecutor
+    game: Game, crowd: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    game.record_executor = crowd
+    monkeypatch.setattr(wiring, "record_executor", lambda: crowd)
     records = robberies(game, 4)
     awards = [award("victim-1", f"friend-{number}", name=f"No {number}") for number in range(6)]
     records += [stream_record(items.award_item(one), 100 + n) for n, one in enumerate(awards)]

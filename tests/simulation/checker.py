@@ -4,7 +4,6 @@ Works on what the engine stored, never on what was asked of it: a request that l
 condition, or forgets a player, leaves an image behind that the model does not.
 """
 
-import json
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from heist_core.storage.keys import inbox_tag
+from tests.application import Answer
 
 from .engine import Wire
 from .model import Game, Player, Rules, locked_until, loot, remembered, season_of, verdict
@@ -53,28 +53,6 @@ class Attempt:
     victims: set[str]
     since: datetime
     situations: list[tuple[str, Player, Player]] | None
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    headers: Mapping[str, str]
-    text: str
-
-    @property
-    def body(self) -> dict[str, object]:
-        parsed: dict[str, object] = json.loads(self.text)
-        return parsed
-
-    @property
-    def replayed(self) -> bool:
-        return self.headers.get("Idempotent-Replay") == "true"
-
-    @property
-    def code(self) -> str:
-        """One word for what was said."""
-        body = self.body
-        return "SUCCESS" if self.status == 200 else str(body.get("code") or body.get("error"))
 
 
 @dataclass(frozen=True)
@@ -215,7 +193,7 @@ class Checker:
         _whole_seconds(answer, 60, what)
         minutes = (_minute(asked.at), _minute(until))
         most = max(len(self._tries[asked.attacker, one] - {asked.heist_id}) for one in minutes)
-        limit = min(rules.attempts_a_minute for rules in self.rules_of(until))
+        limit = min(rules.rate_limit_per_minute for rules in self.rules_of(until))
         if most < limit:
             raise Deviation(f"{what}: only {most} other attempts, and the limit is {limit}")
 
@@ -230,7 +208,7 @@ class Checker:
         for (attacker, minute), count in decided.items():
             end = minute + _MINUTE
             allowed = self.rules_of(minute), self.rules_of(end)
-            limit = max(rules.attempts_a_minute for some in allowed for rules in some)
+            limit = max(rules.rate_limit_per_minute for some in allowed for rules in some)
             if count > limit:
                 raise Deviation(f"{attacker} had {count} attempts decided at {minute} of {limit}")
 

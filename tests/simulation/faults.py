@@ -25,7 +25,7 @@ from .scheduler import Crashed
 
 Send = Callable[[AWSPreparedRequest], AWSResponse]
 
-READS = frozenset({"GetItem", "BatchGetItem", "Query"})
+READS = frozenset({"GetItem", "BatchGetItem", "Query", "GetSecretValue"})
 MAILS = "SendEmail"
 
 

@@ -33,18 +33,20 @@ REFUSALS = frozenset(
 
 @dataclass(frozen=True)
 class Rules:
+    """Settings, under their names without HEIST_."""
+
     enabled: bool = True
     cooldown_hours: int = 24
-    protection_hours: int = 48
-    percentage: int = 5
-    most: int = 100
-    least: int = 20
-    attempts_a_minute: int = 10
-    robberies: int = 0
-    share: int = 100
-    pair_hours: int = 0
+    target_cooldown_hours: int = 48
+    steal_percentage: int = 5
+    max_steal_points: int = 100
+    min_target_points: int = 20
+    rate_limit_per_minute: int = 10
+    max_robberies_per_season: int = 0
+    max_loss_percentage: int = 100
+    pair_cooldown_hours: int = 0
     newcomer_hours: int = 0
-    lock_hours: int = 24
+    passive_lock_hours: int = 24
 
 
 @dataclass(frozen=True)
@@ -86,28 +88,28 @@ def season_end(at: datetime) -> datetime:
 
 def left_to_lose(robbed: Player, rules: Rules, at: datetime) -> int:
     """Of all that they would have if nobody had robbed them; all that they have, without limit."""
-    points, (_, lost) = (
-        robbed.points.get(season_of(at), 0),
-        robbed.losses.get(season_of(at), (0, 0)),
-    )
-    return points if rules.share == 100 else (points + lost) * rules.share // 100 - lost
+    points = robbed.points.get(season_of(at), 0)
+    if rules.max_loss_percentage == 100:
+        return points
+    _, lost = robbed.losses.get(season_of(at), (0, 0))
+    return (points + lost) * rules.max_loss_percentage // 100 - lost
 
 
 def loot(robbed: Player, rules: Rules, at: datetime) -> int:
-    share = robbed.points.get(season_of(at), 0) * rules.percentage // 100
-    return min(share, rules.most, left_to_lose(robbed, rules, at))
+    share = robbed.points.get(season_of(at), 0) * rules.steal_percentage // 100
+    return min(share, rules.max_steal_points, left_to_lose(robbed, rules, at))
 
 
 def robbed_enough(robbed: Player, rules: Rules, at: datetime) -> bool:
     robberies, _ = robbed.losses.get(season_of(at), (0, 0))
-    often = 0 < rules.robberies <= robberies
-    return often or (rules.share < 100 and left_to_lose(robbed, rules, at) < 1)
+    often = 0 < rules.max_robberies_per_season <= robberies
+    return often or (rules.max_loss_percentage < 100 and left_to_lose(robbed, rules, at) < 1)
 
 
 def locked_until(player: Player, rules: Rules, at: datetime) -> datetime | None:
     """Until when passive mode cannot be switched; None: it can."""
     since = [player.switched] if player.passive else [player.switched, player.last_spent]
-    ends = [_after(moment, rules.lock_hours) for moment in since if moment is not None]
+    ends = [_after(moment, rules.passive_lock_hours) for moment in since if moment is not None]
     return max((end for end in ends if at < end), default=None)
 
 
@@ -116,7 +118,7 @@ def remembered(robber: Player, victim: str, rules: Rules, at: datetime) -> dict[
     return {
         one: when
         for one, when in {**robber.victims, victim: at}.items()
-        if at < _after(when, rules.pair_hours)
+        if at < _after(when, rules.pair_cooldown_hours)
     }
 
 
@@ -129,10 +131,11 @@ def verdict(
         return at if since is None else _after(since, hours)
 
     free = end(robber.last_heist, rules.cooldown_hours)
-    safe = end(robbed.last_robbed, rules.protection_hours)
+    safe = end(robbed.last_robbed, rules.target_cooldown_hours)
     grown_up = end(robber.first_seen, rules.newcomer_hours)
     known_long = end(robbed.first_seen, rules.newcomer_hours)
-    again = end(robber.victims.get(victim), rules.pair_hours)
+    again = end(robber.victims.get(victim), rules.pair_cooldown_hours)
+    points = robbed.points.get(season_of(at), 0)
     checks = (
         ("FEATURE_DISABLED", not rules.enabled, None),
         ("ATTACKER_BLOCKED", robber.blocked, None),
@@ -144,7 +147,7 @@ def verdict(
         ("TARGET_NOT_FOUND", not robbed.known or robbed.blocked or robbed.erased, None),
         ("TARGET_PASSIVE", robbed.passive, None),
         ("TARGET_NEW", at < known_long, known_long),
-        ("TARGET_BELOW_MINIMUM", robbed.points.get(season_of(at), 0) < rules.least, None),
+        ("TARGET_BELOW_MINIMUM", points < rules.min_target_points, None),
         ("TARGET_PROTECTED", at < safe, safe),
         ("TARGET_LOSS_LIMIT", robbed_enough(robbed, rules, at), season_end(at)),
         ("PAIR_COOLDOWN", at < again, again),

@@ -11,6 +11,7 @@ from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from heist_core import wiring
 from heist_core.domain.action import Action, Remember
 from heist_core.domain.errors import (
     IdempotencyMismatch,
@@ -20,25 +21,14 @@ from heist_core.domain.errors import (
 )
 from heist_core.storage import keys, operator
 from heist_core.storage.audit import audit_items
-from heist_core.storage.operator_store import OperatorStore
-from heist_core.use_cases.answer_once import AnswerOnce, Outcome, digest
-from heist_core.use_cases.grant_tokens import GrantTokens
+from heist_core.use_cases.answer_once import Outcome, digest
 from heist_core.use_cases.reverse_heist import ReverseHeist
-from heist_core.use_cases.show_statistics import ShowStatistics
+from tests.application import Answer
+from tests.fakes import FakeClock
 from tests.proxies import body_of
 
-from .application import (
-    CONSUMERS,
-    START,
-    Application,
-    Clients,
-    MovableClock,
-    heist_id,
-    notices_in_digest,
-    send_digests,
-    sweep,
-)
-from .checker import REVERSAL, Answer, Checker, iso, plain
+from .application import CONSUMERS, START, Application, Clients, heist_id, notices_in_digest
+from .checker import REVERSAL, Checker, iso, plain
 from .engine import MotoEngine, Wire
 from .faults import MAILS, FaultInjector
 from .model import Player, locked_until, loot, season_of, verdict
@@ -66,7 +56,7 @@ class Simulator:
 
     def __init__(self) -> None:
         self.engine = MotoEngine()
-        self.clients = Clients.make(self._answer)
+        self.clients = Clients(self._answer)
         self.simulation: Simulation | None = None
 
     def run(self, seed: int, trace: Callable[[str], None] = lambda _: None) -> "Simulation":
@@ -105,7 +95,7 @@ class Simulation:
         random.seed(seed)
         self.lines: list[str] = []
         self.engine = simulator.engine
-        self.clock = MovableClock(self._start())
+        self.clock = FakeClock(self._start()).clock
         self.settings = {**self._some_settings(), "HEIST_AWARDS_ENABLED": True}
         self.app = Application(simulator.clients, self.clock, variables=self.settings)
         self.checker = Checker(self.app.rules_of, self.clock.now)
@@ -115,7 +105,7 @@ class Simulation:
         if (
             rng.random() < 0.7
         ):  # else time stands still but for the leaps, some of them to the moment
-            self.faults.advance = self.clock.advance
+            self.faults.advance = self.clock.sleep
         self.faults.faulted = self._doubt
         self.engine.changed = self.checker.changed
         self.engine.committed = self.checker.committed
@@ -223,7 +213,7 @@ class Simulation:
         """No request is under way: time may leap, and the operator may change the settings."""
         chance = self.rng.random()
         if chance < 0.45:
-            self.clock.advance(self._leap())
+            self.clock.sleep(self._leap())
             self._log(f"it is {iso(self.clock.now())}")
         elif chance < 0.55:
             self.settings = self._some_settings()
@@ -343,7 +333,7 @@ class Simulation:
         if chance < 0.3 and self._ended_mails():
             subject, who = self.rng.choice(self._ended_mails())
             again = [self.records_of[subject]]
-            deliver = partial(CONSUMERS["notify_players"], {"Records": again}, self.app.context())
+            deliver = partial(self.app.call, "notify_players", {"Records": again})
             return [self._again(subject, who), partial(self._unless_crashed, deliver)]
         if chance < 0.5:
             newest = self.rng.random() < 0.6
@@ -371,9 +361,7 @@ class Simulation:
             self._log(f"{attacker} robs {victim} under {key}: {heist}")
             asked = self.checker.asks(heist, attacker, victim)
             try:
-                answer = self.app.api(
-                    "execute", attacker, body={"targetUserId": victim}, key=key, new_id=new_id
-                )
+                answer = self.app.rob(attacker, victim, key, new_id)
             except Crashed:
                 self._log(f"no answer to {attacker} on {victim} under {key}")
                 return
@@ -389,7 +377,7 @@ class Simulation:
     def _award(self, who: str, referred: str = "") -> Work:
         referred = referred or f"friend-{self.rng.randrange(9)}"
         return self.event(
-            "ReferralCompleted",
+            "award_token",
             {
                 "referralId": self._number(),
                 "referrerUserId": who,
@@ -408,7 +396,7 @@ class Simulation:
             "pointEventType": "ORDER_COMPLETED",
             "occurredAt": iso(occurred),
         }
-        return self.event("PointsEarned", detail)
+        return self.event("add_points", detail)
 
     def _profile(self, who: str) -> Work:
         at = iso(self.clock.now() + timedelta(seconds=self.rng.choice((-60, 0, 0, 60))))
@@ -419,30 +407,30 @@ class Simulation:
             detail["email"] = f"{who}@example.com"
         for name in detail.keys() & {"name", "email"}:
             self.profiles[who, name].append((at, detail[name]))
-        return self.event("UserUpserted", detail)
+        return self.event("upsert_player", detail)
 
     def _event_again(self) -> Work:
         if not self.events:
             return self._earn(self.rng.choice(PLAYERS))
-        detail_type, detail = self.rng.choice(self.events)
-        if detail_type == "ReferralCompleted" and self.rng.random() < 0.5:
+        function, detail = self.rng.choice(self.events)
+        if function == "award_token" and self.rng.random() < 0.5:
             detail = {**detail, "referrerUserId": self.rng.choice(PLAYERS)}
-        return self.event(detail_type, detail)
+        return self.event(function, detail)
 
-    def event(self, detail_type: str, detail: dict[str, object]) -> Work:
+    def event(self, function: str, detail: dict[str, object]) -> Work:
         """Delivered at least once: what failed, or once in a while what did not, comes again."""
-        event = (detail_type, detail)
+        event = (function, detail)
         self.events.append(event)
-        if detail_type == "ReferralCompleted":
+        if function == "award_token":
             self.referrers[str(detail["referredUserId"])].add(str(detail["referrerUserId"]))
 
         def work() -> None:
-            self.operations[detail_type] += 1
-            self._log(f"{detail_type} {detail}")
+            self.operations[function] += 1
+            self._log(f"{function} {detail}")
             try:
-                self.app.event(detail_type, detail)
+                self.app.event(function, detail)
             except (Crashed, Unavailable) as error:
-                self._log(f"{detail_type} failed: {error!r}")
+                self._log(f"{function} failed: {error!r}")
                 return
             if self.rng.random() < 0.7 and event in self.events:
                 self.events.remove(event)
@@ -466,10 +454,11 @@ class Simulation:
         body = body_of(request)
         if operation == MAILS:
             address = body["Destination"]["ToAddresses"][0].partition("@")[0]
-            if notices_in_digest(body) is not None:
+            mail = body["Content"]["Simple"]
+            if notices_in_digest(mail["Subject"]["Data"]) is not None:
                 self.doubtful_digests.add(address)
                 return
-            text = body["Content"]["Simple"]["Body"]["Text"]["Data"]
+            text = mail["Body"]["Text"]["Data"]
             heist = next(one for one in self.checker.heists if one in text)
             self.doubtful.add(f"HEIST#{heist}{REVERSAL * (UNDONE in text)}/{address}")
         elif operation == "UpdateItem" and body["Key"]["sk"]["S"].startswith("NOTICE#"):
@@ -479,7 +468,7 @@ class Simulation:
             self.doubtful_digests.add(body["Key"]["pk"]["S"].removeprefix("DIGEST#"))
 
     def _deliver(self) -> Work:
-        consumer = self.rng.choice(list(CONSUMERS))
+        consumer = self.rng.choice(CONSUMERS)
         return partial(self.deliver_to, consumer, self.rng.randint(1, 4))
 
     def deliver_to(self, consumer: str, count: int, *, newest: bool = False) -> None:
@@ -489,7 +478,7 @@ class Simulation:
         self.operations["batches"] += 1
         self._log(f"{len(batch)} records to {consumer}")
         try:
-            answer = CONSUMERS[consumer]({"Records": batch}, self.app.context())
+            answer = self.app.call(consumer, {"Records": batch})
         except Crashed:
             return
         failures = [failure["itemIdentifier"] for failure in answer["batchItemFailures"]]
@@ -507,7 +496,8 @@ class Simulation:
         def work() -> None:
             self.operations["sweeps"] += 1
             try:
-                sweep({"graceSeconds": self.rng.choice((0, 60))}, self.app.context())
+                grace = self.rng.choice((0, 60))
+                self.app.call("sweep_notifications", {"graceSeconds": grace})
             except (Crashed, Unavailable) as error:
                 self._log(f"the sweep failed: {error!r}")
 
@@ -517,7 +507,7 @@ class Simulation:
         def work() -> None:
             self.operations["runs of digests"] += 1
             try:
-                send_digests({}, self.app.context())
+                self.app.call("send_digests", {})
             except (Crashed, Unavailable) as error:
                 self._log(f"the run of digests failed: {error!r}")
 
@@ -542,7 +532,7 @@ class Simulation:
             wanted["type"] = "HEIST_REVERSED" if subject.endswith(REVERSAL) else "HEIST"
             self._log(f"{subject}'s mail to {who} is asked for again")
             try:
-                sweep({"resend": wanted}, self.app.context())
+                self.app.call("sweep_notifications", {"resend": wanted})
             except (Crashed, Unavailable) as error:
                 self._log(f"that failed: {error!r}")
 
@@ -559,7 +549,7 @@ class Simulation:
         heist, refund = self.rng.choice(happened), self.rng.random() < 0.5
 
         def work() -> None:
-            store, clock = self.app.instance.store, self.app.time
+            store, clock = wiring.store(), self.clock
             ReverseHeist(store, clock)(heist, self._action("reverse"), refund_token=refund)
 
         return partial(self._operate, f"reverse {heist}, refund {refund}", work)
@@ -568,12 +558,9 @@ class Simulation:
         who = self.rng.choice(PLAYERS)
 
         def work() -> None:
-            instance, action = self.app.instance, self._action("block")
-            player = instance.store.player(who)
-            if player.blocked:
-                instance.table.transact(operator.unblock(player, action))
-            elif player.exists:
-                instance.table.transact(operator.block(player, action.at, action))
+            block = wiring.block_player()
+            change = block.preview(who, blocked=True)
+            block(who, self._action("block"), blocked=change.changed)
 
         return partial(self._operate, f"block {who}, or no longer", work)
 
@@ -583,20 +570,18 @@ class Simulation:
         key = self.rng.choice(("first", "second", "third"))
 
         def work() -> None:
-            store = OperatorStore(self.app.instance.table)
-            use_case = GrantTokens(store, self.app.time)
+            grant = wiring.grant_tokens()
             action, content = self._action("grant"), f"{who} {tokens}"
             self.checker.asked_for[action.id] = digest(content)
 
             def act(remember: Remember) -> Outcome:
                 try:
-                    use_case(who, tokens, action, remember=remember)
+                    grant(who, tokens, action, remember=remember)
                 except NoSuchPlayer:
                     return Outcome(404, "nobody", kept=False)
                 return Outcome(200, content, kept=True)
 
-            once = AnswerOnce(store, self.app.time)
-            answer = once("somebody", key, content, act, lambda _: content)
+            answer = wiring.answer_once()("somebody", key, content, act, lambda _: content)
             if answer.status == 200 and answer.body != content:
                 raise Deviation(f"{content} was answered {answer}")
             self.operations["answered grants"] += 1
@@ -607,10 +592,10 @@ class Simulation:
         """The freeze, after which nobody robs, credits or tells them."""
 
         def work() -> None:
-            instance, action = self.app.instance, self._action("erase")
-            player = instance.store.player(who)
+            store, action = wiring.store(), self._action("erase")
+            player = store.player(who)
             if not player.erased:
-                instance.table.transact(operator.freeze(player, action.at, action))
+                wiring._table().transact(operator.freeze(player, action.at, action))
 
         return partial(self._operate, f"erase {who}", work)
 
@@ -619,7 +604,7 @@ class Simulation:
         self._log(what)
         try:
             work()
-        except (Crashed, Unavailable, NotReversible, IdempotencyMismatch) as error:
+        except (Crashed, IdempotencyMismatch, NoSuchPlayer, NotReversible, Unavailable) as error:
             self._log(f"{what}: {error!r}")
 
     def _action(self, what: str) -> Action:
@@ -634,7 +619,7 @@ class Simulation:
         def work() -> None:
             self.operations["tokens"] += 1
             since, states = self._states(who)
-            answer = self.get("tokens", who)
+            answer = self.get("get_tokens", who)
             if answer is None:
                 return
             body = answer.body
@@ -669,7 +654,7 @@ class Simulation:
             started = self.clock.now()
             since, states = self._states(who)
             try:
-                answer = self.app.api("preferences", who, body=asked)
+                answer = self.app.request("manage_preferences", who, body=asked)
             except Crashed:
                 return
             self._log(f"{who} chooses {asked}: {answer.status} {answer.text}")
@@ -715,7 +700,7 @@ class Simulation:
             self.operations["checks"] += 1
             started = self.clock.now()
             (since, robbers), (later, robbed) = self._states(attacker), self._states(victim)
-            answer = self.get("can-rob", attacker, target=victim)
+            answer = self.get("check_target", attacker, path={"targetUserId": victim})
             if answer is None or answer.status == 429:
                 return
             body = answer.body
@@ -743,19 +728,20 @@ class Simulation:
 
         def work() -> None:
             self.operations["reads"] += 1
-            self.get("read", who, body=body)
-            self.get("notifications", who)
+            self.get("mark_notifications_read", who, body=body)
+            self.get("list_notifications", who)
 
         return work
 
     def get(self, route: str, who: str, **more: Any) -> Answer | None:
         """None: there was no answer, or 503."""
         try:
-            answer = self.app.api(route, who, **more)
+            answer = self.app.request(route, who, **more)
         except Crashed:
             return None
         self._log(f"{route} for {who}: {answer.status} {answer.text}")
-        if answer.status not in (200, 429, 503) or (answer.status == 429 and route != "can-rob"):
+        expected = (200, 429, 503) if route == "check_target" else (200, 503)
+        if answer.status not in expected:
             raise Deviation(f"{route} for {who}: {answer.status} {answer.text}")
         return None if answer.status == 503 else answer
 
@@ -765,17 +751,17 @@ class Simulation:
         """Everything that is under way arrives, everything is repeated; then all must add up."""
         self._log("the end begins")
         self.faults.calm_down()
-        for detail_type, detail in list(self.events):
-            self.app.event(detail_type, detail)
-        self.clock.advance(120)
+        for function, detail in list(self.events):
+            self.app.event(function, detail)
+        self.clock.sleep(120)
         for attacker, victim, key in self.undecided:
             asked = self.checker.asks(heist_id(attacker, key, ""), attacker, victim)
-            answer = self.app.api("execute", attacker, body={"targetUserId": victim}, key=key)
+            answer = self.app.rob(attacker, victim, key)
             self._log(f"{attacker} on {victim} under {key}: {answer.status} {answer.text}")
             self.checker.hears(asked, answer)
             if answer.status == 503:
                 raise Deviation("503 without any fault")
-            self.clock.advance(60)
+            self.clock.sleep(60)
         self.no_defects()
         self.checker.final()
         self._check_profiles()
@@ -795,8 +781,8 @@ class Simulation:
                 self.deliver_to(consumer, len(records))
         for _ in range(3):
             if checker.owing or checker.held:
-                self.clock.advance(LEASE_AND_MORE)
-                sweep({}, self.app.context())
+                self.clock.sleep(LEASE_AND_MORE)
+                self.app.call("sweep_notifications", {})
         self.no_defects()
         if checker.owing:
             raise Deviation(f"still owing after three sweeps: {checker.owing}")
@@ -822,8 +808,8 @@ class Simulation:
         self._check_statistics()
         for who in PLAYERS:
             unread = sum("unread" in item for item in checker.inboxes[who])
-            for route in ("notifications", "count"):
-                answer = self.app.api(route, who)
+            for route in ("list_notifications", "count_unread"):
+                answer = self.app.request(route, who)
                 if answer.body["unreadCount"] != unread:
                     raise Deviation(f"{who} has {unread} unread, told {answer.text}")
 
@@ -833,9 +819,9 @@ class Simulation:
         Never were there two on a day.
         """
         for _ in range(3):
-            self.clock.advance(86_400 - self.clock.now().timestamp() % 86_400 + 10 * 3600)
+            self.clock.sleep(86_400 - self.clock.now().timestamp() % 86_400 + 10 * 3600)
             for _ in range(2):
-                send_digests({}, self.app.context())
+                self.app.call("send_digests", {})
         self.no_defects()
         checker, digests = self.checker, self.app.outside.digests
         days = Counter((address, day) for address, day, _ in digests)
@@ -886,7 +872,7 @@ class Simulation:
 
     def _check_statistics(self) -> None:
         """The reports count every attempt once, and every token where it is."""
-        report = ShowStatistics(self.app.instance.statistics_store, self.app.time)
+        report = wiring.show_statistics()
         days, robbers = report.heists_per_day(), report.top_robbers()
         heists = self.checker.heists.values()
         recent = [one for one in heists if one["createdAt"] >= days["since"]]
@@ -935,10 +921,10 @@ class Simulation:
                 heist = subject.removeprefix("HEIST#").removesuffix(REVERSAL)
                 of_reversal = subject.endswith(REVERSAL)
                 mails = sum(
-                    address == f"{who}@example.com"
-                    and heist in text
-                    and (UNDONE in text) == of_reversal
-                    for address, text in outside.mails
+                    mail.to == f"{who}@example.com"
+                    and heist in mail.text
+                    and (UNDONE in mail.text) == of_reversal
+                    for mail in outside.mails
                 )
                 letters = [
                     letter

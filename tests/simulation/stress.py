@@ -19,8 +19,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import boto3
 import pytest
@@ -29,15 +31,17 @@ from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ClientError
 from botocore.httpsession import URLLib3Session
 
+from heist_core import settings, wiring
 from heist_core.domain.action import Action
 from heist_core.domain.errors import Unavailable
-from heist_core.storage import operator
 from heist_core.storage.audit import audit_items
+from heist_core.use_cases.clock import Clock
 from heist_core.use_cases.reverse_heist import ReverseHeist
+from tests.application import Answer
 from tests.engines import ENGINES, Engine
 
 from .application import START, Application, Clients, heist_id
-from .checker import Answer, Asked, Checker, iso, plain
+from .checker import Asked, Checker, iso, plain
 from .faults import FaultInjector
 from .model import REFUSALS, Rules
 from .scheduler import Crashed, Deviation
@@ -49,8 +53,10 @@ WORKERS = 16
 REPEATS = 5
 """A client repeats so often at most, with the same key: when told to, or without an answer."""
 FAULTS = 0.25
-LONGEST_SLEEP = 0.05
-SETTINGS_AGE_FASTER = 60.0
+BRIEF = 0.05
+"""Seconds that anything sleeps at most."""
+SETTINGS_SECONDS = 0.5
+"""How long instances go by the settings that they read: a run is short."""
 _SETTINGS: dict[str, object] = {
     "HEIST_ENABLED": True,
     "HEIST_COOLDOWN_HOURS": 1,
@@ -89,17 +95,12 @@ class RunningClock:
         passed = time.monotonic() - self._began + self._ahead
         return START + timedelta(milliseconds=int(passed * 1000))
 
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def advance(self, seconds: float) -> None:
-        time.sleep(min(seconds, LONGEST_SLEEP))
+    @property
+    def clock(self) -> Clock:
+        return Clock(self.now, time.monotonic, lambda seconds: time.sleep(min(seconds, BRIEF)))
 
     def leap(self, seconds: float) -> None:
         self._ahead += seconds
-
-    def settings_age(self) -> float:
-        return time.monotonic() * SETTINGS_AGE_FASTER
 
 
 @dataclass
@@ -230,13 +231,12 @@ class StressRun:
         self._calls = ThreadPoolExecutor(2 * WORKERS)
         endpoint = str(engine.client.meta.endpoint_url)
         self.app = Application(
-            Clients.make(self._answer, endpoint),
-            self.clock,
+            Clients(self._answer, endpoint),
+            self.clock.clock,
             variables={**_SETTINGS, **(variables or {})},
             instances=WORKERS,
             executor=self._calls,
             table=table,
-            settings_age=self.clock.settings_age,
         )
         self.checker = Checker(self._rules_of, self.clock.now)
         self.heard: list[tuple[Asked, Answer, datetime]] = []
@@ -274,7 +274,7 @@ class StressRun:
 
     def run(self, operations: int, progress: Callable[[str], None] = lambda _: None) -> Report:
         started = time.monotonic()
-        with self.app.wired():
+        with self.app.wired(), patch.object(settings, "SETTINGS_ITEM_SECONDS", SETTINGS_SECONDS):
             self._open()
             self.faults.rate = FAULTS
             over = threading.Event()
@@ -369,9 +369,9 @@ class StressRun:
             self._meet_a_newcomer(rng)
         elif chance < 0.97:
             at = iso(self.clock.now())
-            self._event("UserUpserted", {"userId": who, "name": f"{who} at {at}", "updatedAt": at})
+            self._event("upsert_player", {"userId": who, "name": f"{who} at {at}", "updatedAt": at})
         else:
-            route, target = rng.choice((("tokens", ""), ("can-rob", rng.choice(PLAYERS))))
+            route, target = rng.choice((("get_tokens", ""), ("check_target", rng.choice(PLAYERS))))
             self._read(route, who, target)
 
     # What clients ask
@@ -407,9 +407,8 @@ class StressRun:
         heist = heist_id(attacker, key, new_id)
         asked = self.checker.asks(heist, attacker, victim, exact=False)
         asked = replace(asked, decided=heist in self._definite)
-        body = {"targetUserId": victim}
         try:
-            answer = self.app.api("execute", attacker, body=body, key=key, new_id=new_id)
+            answer = self.app.rob(attacker, victim, key, new_id)
         except Crashed:
             self.report.counts["crashed clients' calls"] += 1
             return None
@@ -424,7 +423,7 @@ class StressRun:
         number = next(self._numbers)
         referred = referred or f"friend-{number}"
         detail = {"referralId": f"{number}", "referrerUserId": who, "referredUserId": referred}
-        self._event("ReferralCompleted", detail)
+        self._event("award_token", detail)
 
     def earn(self, who: str, points: int, *, again: bool = False) -> None:
         number = next(self._numbers)
@@ -436,28 +435,19 @@ class StressRun:
         }
         with self._lock:
             self._points_sent += points
-        self._event("PointsEarned", detail)
+        self._event("add_points", detail)
         if again:
-            self._event("PointsEarned", detail)
+            self._event("add_points", detail)
         with self._lock:
             self._points_known += points
 
     def _block_for_a_moment(self, who: str) -> None:
         """Some of the others' requests come in between."""
 
-        def change(*, blocked: bool) -> None:
-            instance, action = self.app.instance, self._action("block")
-            player = instance.store.player(who)
-            if player.blocked == blocked:
-                return
-            if blocked:
-                instance.table.transact(operator.block(player, action.at, action))
-            else:
-                instance.table.transact(operator.unblock(player, action))
-
-        self._until_done(lambda: change(blocked=True))
-        self.clock.advance(LONGEST_SLEEP)
-        self._until_done(lambda: change(blocked=False))
+        for blocked in (True, False):
+            block = partial(wiring.block_player(), who, self._action("block"), blocked=blocked)
+            self._until_done(block)
+            time.sleep(BRIEF)
 
     def _be_passive_for_a_moment(self, rng: random.Random, who: str) -> None:
         """Who robbed lately may not; others try to rob them meanwhile, and they others."""
@@ -474,7 +464,7 @@ class StressRun:
         """The status of an answer, for which a client asks until it comes."""
         while True:
             try:
-                answer = self.app.api("preferences", who, body={"passive": passive})
+                answer = self.app.request("manage_preferences", who, body={"passive": passive})
             except Crashed:
                 continue
             if answer.status in (200, 409):
@@ -498,7 +488,7 @@ class StressRun:
         if not heists:
             return
         heist, action = rng.choice(heists), self._action("reverse")
-        store, clock = self.app.instance.store, self.app.time
+        store, clock = wiring.store(), self.app.clock
         self._until_done(lambda: ReverseHeist(store, clock)(heist, action, refund_token=False))
 
     def _action(self, what: str) -> Action:
@@ -514,13 +504,13 @@ class StressRun:
                 continue
             return
 
-    def _event(self, detail_type: str, detail: Mapping[str, object]) -> None:
+    def _event(self, function: str, detail: Mapping[str, object]) -> None:
         detail = {"occurredAt": iso(self.clock.now()), **detail}
-        self._until_done(lambda: self.app.event(detail_type, detail))
+        self._until_done(lambda: self.app.event(function, detail))
 
     def _read(self, route: str, who: str, target: str) -> None:
         try:
-            answer = self.app.api(route, who, target=target)
+            answer = self.app.request(route, who, path={"targetUserId": target})
         except Crashed:
             return
         if answer.status not in (200, 429, 503):

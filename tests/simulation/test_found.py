@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from tests.application import Answer
+
 from .application import heist_id
-from .checker import Answer
 from .simulation import Simulation, Simulator
 
 SETTINGS = {"HEIST_ENABLED": True, "HEIST_RATE_LIMIT_PER_MINUTE": 2}
@@ -34,7 +35,7 @@ def between(simulation: Simulation, sends: int, work: Callable[[], None]) -> Non
 
 
 def ask(simulation: Simulation, key: str) -> Answer:
-    return simulation.app.api("execute", "ann", body={"targetUserId": "ben"}, key=key)
+    return simulation.app.rob("ann", "ben", key)
 
 
 def test_an_impatient_client_does_not_get_round_the_rate_limit(simulation: Simulation) -> None:

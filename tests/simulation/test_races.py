@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.application import Answer
 from tests.engines import Engine
 
-from .checker import Answer
 from .stress import StressRun
 
 CROWD = 100
@@ -94,5 +94,5 @@ def test_fifty_deliveries_of_one_referral_are_one_token(run: StressRun) -> None:
     deliver: list[Callable[[], None]] = [lambda: run.award("referrer", "friend")] * 50
     with ThreadPoolExecutor(50) as crowd:
         list(crowd.map(lambda one: one(), deliver))
-    assert run.app.api("tokens", "referrer").body["totalEarned"] == 1
+    assert run.app.request("get_tokens", "referrer").body["totalEarned"] == 1
     run.checked()

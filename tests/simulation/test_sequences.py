@@ -67,7 +67,7 @@ class TheGame(RuleBasedStateMachine):
     @rule(target=events, who=players, referred=st.sampled_from(("fay", "gus", "hal", "ivy")))
     def award(self, who: str, referred: str) -> Event:
         event: Event = (
-            "ReferralCompleted",
+            "award_token",
             {"referralId": self._next(), "referrerUserId": who, "referredUserId": referred},
         )
         self._safely(self.simulation.event(*event))
@@ -76,7 +76,7 @@ class TheGame(RuleBasedStateMachine):
     @rule(target=events, who=players, points=st.sampled_from((1, 20, 100, 500)))
     def earn(self, who: str, points: int) -> Event:
         event: Event = (
-            "PointsEarned",
+            "add_points",
             {
                 "eventId": self._next(),
                 "userId": who,
@@ -115,7 +115,7 @@ class TheGame(RuleBasedStateMachine):
     @rule(target=events, event=consumes(events), who=players)
     def claim_referral_of_another(self, event: Event, who: str) -> object:
         kind, detail = event
-        if kind != "ReferralCompleted":
+        if kind != "award_token":
             return multiple(event)
         self._safely(self.simulation.event(kind, {**detail, "referrerUserId": who}))
         return multiple()
@@ -126,14 +126,14 @@ class TheGame(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from((0.001, 59.0, 3599.999, 3600.0, 86_400.0)))
     def wait(self, seconds: float) -> None:
-        self.simulation.clock.advance(seconds)
+        self.simulation.clock.sleep(seconds)
 
     @rule()
     def almost_new_season(self) -> None:
         left = (
             SEASON_EDGE - timedelta(milliseconds=40) - self.simulation.clock.now()
         ).total_seconds()
-        self.simulation.clock.advance(max(0.0, left))
+        self.simulation.clock.sleep(max(0.0, left))
 
     @rule(consumer=st.sampled_from(sorted(CONSUMERS)), count=st.integers(1, 5))
     def deliver(self, consumer: str, count: int) -> None:
@@ -144,8 +144,8 @@ class TheGame(RuleBasedStateMachine):
         self._safely(lambda: self._read(who))
 
     def _read(self, who: str) -> None:
-        self.simulation.get("read", who, body={})
-        self.simulation.get("notifications", who)
+        self.simulation.get("mark_notifications_read", who, body={})
+        self.simulation.get("list_notifications", who)
 
     @rule(seed=st.integers(0, 2**16), rate=st.sampled_from((0.0, 0.2, 0.5)))
     def trouble(self, seed: int, rate: float) -> None:

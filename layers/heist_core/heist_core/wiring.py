@@ -120,7 +120,7 @@ def _dynamodb() -> "DynamoDBClient":
 
 
 def _table() -> Table:
-    return Table(_dynamodb(), variable("TABLE_NAME"))
+    return Table(_dynamodb(), variable("TABLE_NAME"), clock().sleep)
 
 
 @functools.cache
@@ -181,7 +181,7 @@ def settings() -> "LiveSettings":
     from .settings import LiveSettings, settings_from_variables
 
     return LiveSettings(
-        settings_from_variables(), time.monotonic, lambda: telemetry.count("SettingsInvalid")
+        settings_from_variables(), clock().monotonic, lambda: telemetry.count("SettingsInvalid")
     )
 
 
@@ -332,7 +332,7 @@ def execute_heist() -> "ExecuteHeist":
 @functools.cache
 def refusals() -> Tally:
     """Stored refusals of today, by player."""
-    return Tally(DAY, time.time)
+    return Tally(DAY, lambda: clock().now().timestamp())
 
 
 def list_targets() -> "ListTargets":
