@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -249,11 +250,8 @@ def test_what_was_switched_off_meanwhile_is_not_told(game: Game, bob: str) -> No
 def test_who_opts_out_gets_no_digest(game: Game, bob: str) -> None:
     robbed(game)
     seen = game.player("bob")
-    profile = seen.profile.__class__(
-        name=seen.profile.name,
-        email=seen.profile.email,
-        email_opt_out=seen.profile.email_opt_out.updated(True, game.time()),
-    )
+    opted_out = seen.profile.email_opt_out.updated(True, game.time())
+    profile = replace(seen.profile, email_opt_out=opted_out)
     game.store.save_profile(seen, profile, game.time())
     assert send(game)["sent"] == 0
     assert len(game.ses) == 0

@@ -10,8 +10,9 @@ import pytest
 
 from heist_core.domain.award import Award
 from heist_core.domain.errors import Contention, Malformed
+from heist_core.domain.facts import Event
 from heist_core.domain.mails import MailRecord, MailState
-from heist_core.domain.notices import NoticeType, notices_of
+from heist_core.domain.notices import Notice, NoticeType, notices_of
 from heist_core.storage import inbox_items, keys
 from heist_core.storage.inbox_items import INBOX_KEPT
 from heist_core.use_cases.retry import until_uncontended
@@ -29,8 +30,23 @@ def friend(number: int) -> Award:
 def deliver(game: Game, *numbers: int) -> None:
     """Notices of alice's friends, in this order."""
     for number in numbers:
-        event = friend(number)
-        assert game.store.deliver_notice(event, notices_of(event)[0], game.time())
+        tell_of(game, friend(number))
+
+
+def tell_of(game: Game, event: Event, mail: MailRecord | None = None) -> None:
+    """Everybody whom it concerns."""
+    for notice in notices_of(event):
+        game.store.deliver_notice(event, notice, game.time(), mail)
+
+
+def cut_short(game: Game) -> tuple[Award, Notice]:
+    """The first of alice's notices, whose writer ended between the two puts."""
+    event = friend(1)
+    (notice,) = notices_of(event)
+    game.once_before("put_item", lambda: _raise(Crash()), skip=2)
+    with pytest.raises(Crash):
+        game.store.deliver_notice(event, notice, game.time())
+    return event, notice
 
 
 def names(notifications: Sequence[Any]) -> list[str]:
@@ -66,10 +82,8 @@ def positions(game: Game, player: str = "alice") -> list[int]:
 
 
 def test_an_event_is_one_item_per_recipient_however_often_it_is_delivered(game: Game) -> None:
-    event = heist()
     for _ in range(5):
-        for notice in notices_of(event):
-            game.store.deliver_notice(event, notice, game.time())
+        tell_of(game, heist())
     assert len(game.inbox("alice")) == len(game.inbox("bob")) == 1
     assert positions(game) == [1]
 
@@ -115,11 +129,7 @@ def test_a_delivery_of_the_same_event_meanwhile_is_no_contention(game: Game) -> 
 
 def test_an_item_that_was_not_put_with_its_notice_comes_on_top_later(game: Game) -> None:
     """The writer ended between the two puts; others took the position that the notice names."""
-    event = friend(1)
-    (notice,) = notices_of(event)
-    game.once_before("put_item", lambda: _raise(Crash()), skip=2)
-    with pytest.raises(Crash):
-        game.store.deliver_notice(event, notice, game.time())
+    event, notice = cut_short(game)
     assert positions(game) == []
     deliver(game, 2, 3)
     for fresh in (True, False):
@@ -129,11 +139,7 @@ def test_an_item_that_was_not_put_with_its_notice_comes_on_top_later(game: Game)
 
 def test_of_two_writers_of_one_notice_only_one_puts_its_item(game: Game) -> None:
     """Both have read the position that the notice names, and it is taken by then."""
-    event = friend(1)
-    (notice,) = notices_of(event)
-    game.once_before("put_item", lambda: _raise(Crash()), skip=2)
-    with pytest.raises(Crash):
-        game.store.deliver_notice(event, notice, game.time())
+    event, notice = cut_short(game)
     deliver(game, 2)
 
     def another() -> None:
@@ -243,8 +249,7 @@ def test_items_read_while_paging_through_the_unread_neither_repeat_nor_hide_othe
 
 def test_an_item_is_shown_as_the_specification_has_it(game: Game) -> None:
     event = heist(attacker_name=None)
-    for notice in notices_of(event):
-        game.store.deliver_notice(event, notice, game.time())
+    tell_of(game, event)
     (item,) = listed(game, "bob")["notifications"]
     assert item == {
         "id": item["id"],
@@ -264,9 +269,7 @@ def test_an_item_is_shown_as_the_specification_has_it(game: Game) -> None:
 
 
 def test_ids_of_two_players_differ_though_their_positions_are_the_same(game: Game) -> None:
-    event = heist()
-    for notice in notices_of(event):
-        game.store.deliver_notice(event, notice, game.time())
+    tell_of(game, heist())
     assert game.inbox("alice")[0].id != game.inbox("bob")[0].id
 
 
@@ -427,9 +430,7 @@ def test_up_to_a_read_one_still_marks_what_is_older(game: Game) -> None:
 
 @pytest.mark.parametrize("member", ["notificationIds", "upTo"])
 def test_foreign_and_unknown_ids_change_nothing_and_answer_alike(game: Game, member: str) -> None:
-    event = heist()
-    for notice in notices_of(event):
-        game.store.deliver_notice(event, notice, game.time())
+    tell_of(game, heist())
     foreign = game.inbox("bob")[0].id
     before = game.everything()
     for unknown in (foreign, foreign[:10] + "-00000000", "0000000099-00000000", "x", ""):
@@ -486,9 +487,8 @@ def test_a_heists_notice_begins_with_the_claim_of_its_mail_and_an_awards_has_non
     game: Game,
 ) -> None:
     claim = MailRecord(MailState.SENDING, 1, "me", NOW)
-    for event, mail in ((heist(), claim), (friend(1), None)):
-        for notice in notices_of(event):
-            game.store.deliver_notice(event, notice, game.time(), mail)
+    tell_of(game, heist(), claim)
+    tell_of(game, friend(1))
     assert game.store.mail_record(heist(), "alice") == claim
     notice_of_award = game.stored(keys.notice(keys.referral("friend-1"), "alice"))
     assert notice_of_award["type"] == NoticeType.TOKEN_EARNED

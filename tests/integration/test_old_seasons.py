@@ -230,7 +230,6 @@ def test_a_crash_at_the_write_leaves_all_of_it_or_nothing(
     from_before(game, "bob", {"2026-09": 9, "2026-12": 800})
     game.time.at = NOW.replace(month=12)
     before = game.everything()
-
     game.fails(Crash(), "transact_write_items", sent=answered)
     with pytest.raises(Crash):
         act(game)
@@ -244,7 +243,6 @@ def test_a_crash_at_the_write_leaves_all_of_it_or_nothing(
 
 def test_late_points_whose_answer_was_lost_count_once(game: Game) -> None:
     late(game, "alice", "2026-08", 8, "e1")
-
     game.fails(LOST, "transact_write_items", sent=True)
     with pytest.raises(Unavailable):
         late(game, "alice", "2026-08", 5, "e2")

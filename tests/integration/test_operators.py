@@ -437,7 +437,6 @@ def test_an_award_given_by_a_sweep_that_then_died_is_notified_by_the_next(game: 
     switch_awards(game, on=False)
     refer(game, "alice", "eve")
     switch_awards(game, on=True)
-
     game.fails(Crash(), "transact_write_items", sent=True)
     with pytest.raises(Crash):
         game.sweep()
@@ -477,7 +476,6 @@ def test_one_award_that_cannot_be_released_now_holds_up_no_other(game: Game) -> 
         refer(game, referrer, referred)
         game.time.pass_(minutes=1)
     switch_awards(game, on=True)
-
     game.fails(client_error("ThrottlingException"), "transact_write_items", "PLAYER#alice")
     game.sweep()
     game.undisturbed()
@@ -720,7 +718,6 @@ def test_to_the_api_an_erased_player_is_one_never_seen(game: Game, desk: Desk) -
 def test_an_erasure_between_read_and_commit_stops_the_heist(erased: str, game: Game) -> None:
     game.give("alice", tokens=1, points=100, name="Alice")
     game.give("bob", points=800, name="Bob")
-
     game.once_before("transact_write_items", lambda: game.freeze(erased))
 
     assert game.rob("alice", "bob").body["code"] in ("NO_TOKENS", "TARGET_NOT_FOUND")
@@ -785,7 +782,6 @@ def test_of_two_erasures_at_once_the_first_freezes(known: bool, game: Game, desk
     if known:
         game.give("bob", points=10, name="Bob")
     first = game.time() + timedelta(seconds=1)
-
     game.once_before("transact_write_items", lambda: game.freeze("bob", first))
     desk("erase", "bob", "--unknown", *ERASE)
     assert game.player("bob").erased_at == first

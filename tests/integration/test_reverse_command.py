@@ -177,7 +177,6 @@ def test_a_table_that_stops_answering_ends_the_run_and_the_next_one_goes_on(
     game: Game, desk: Desk, heists: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("time.sleep", lambda _: None)
-
     game.fails(LOST, "get_item", heists[1])
     code, document = reverse(desk, *heists, "--apply")
     assert (code, outcomes(document), document["notTried"]) == (1, ["reversed", "not reversed"], 1)

@@ -220,7 +220,6 @@ def play_badly(game: Game) -> None:
     game.ses.fails(client_error("MessageRejected"), ReadTimeoutError(endpoint_url="x"))
     record = stream_record(items.heist_item(heist(victim_name=NAME)), 1)
     game.call("notify_players", stream_event(record))
-
     game.fails(ValueError("a defect"))
     for function in API_FUNCTIONS:
         game.request(function, api_event(function, "alice", source_ip=IP))

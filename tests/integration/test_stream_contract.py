@@ -138,7 +138,6 @@ def test_a_record_that_keeps_failing_delays_no_other_and_is_left_to_the_sweeper(
     game: Game,
 ) -> None:
     records = robberies(game, 4)
-
     game.fails(LOST, "put_item", "INBOX#victim-1")
     consumer = notifier(game, batch_size=4)
     consumer.deliver(records)
@@ -184,7 +183,6 @@ def test_statistics_that_cannot_be_kept_delay_no_event_and_are_left_to_the_sweep
     game: Game,
 ) -> None:
     records = robberies(game, 3)
-
     game.fails(client_error("ValidationException"), "transact_write_items")
     consumer = publisher(game, batch_size=3)
     consumer.deliver(records)

@@ -194,7 +194,6 @@ def test_what_lambda_delivers_again_is_counted(game: Game, log: StringIO) -> Non
     game.time.pass_(days=3)
     batch = stream_event(first, heist_requested(game, "request-10"))
     totals(log)
-
     game.fails(client_error("InternalServerError", 500), "put_item")
     assert len(game.call("notify_players", batch)["batchItemFailures"]) == 2
     assert totals(log) == {"RecordsRedelivered": 2}
