@@ -2,7 +2,6 @@
 
 import json
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
@@ -12,10 +11,7 @@ from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.player import Dated, Player, Profile
 from heist_core.domain.times import to_iso
 from heist_core.storage import keys, wire
-from heist_core.use_cases.add_points import Adding
-from heist_core.use_cases.retry import until_uncontended
-from tests.builders import HOUR, MILLISECOND, NOW, award, bus_event, earned, sample
-from tests.fakes import FakeClock
+from tests.builders import HOUR, MILLISECOND, NOW, award, bus_event, sample
 from tests.integration.game import Game
 
 OK = {"status": "ok"}
@@ -78,29 +74,6 @@ def test_awards_are_credited_while_the_game_is_off(game: Game) -> None:
     game.restart(HEIST_ENABLED="false")
     referral(game, "alice", "carol")
     assert game.player("alice").tokens == 1
-
-
-def test_first_awards_of_a_new_referrer_at_once_all_count(
-    game: Game, crowd: ThreadPoolExecutor
-) -> None:
-    def deliver(number: int) -> None:
-        def commit() -> bool:
-            try:
-                return game.store.commit_award(award("alice", f"friend-{number}"))
-            except Contention:
-                game.time.sleep(0)
-                raise
-
-        for _ in range(40):
-            try:
-                assert until_uncontended(commit, FakeClock().clock)
-            except Contention:
-                continue
-            return
-        pytest.fail("contended for ever")
-
-    list(crowd.map(deliver, range(10)))
-    assert game.player("alice").tokens == game.player("alice").tokens_earned == 10
 
 
 # Points
@@ -208,17 +181,6 @@ def test_points_out_of_range_change_nothing_and_are_kept(game: Game, amount: Any
     assert points(game, "bob", amount, "e1") == REFUSED
     assert game.everything() == []
     assert len(game.events_queue) == 1
-
-
-def test_of_fifty_deliveries_of_points_at_once_one_counts(
-    game: Game, crowd: ThreadPoolExecutor
-) -> None:
-    def deliver(number: int) -> Adding:
-        return game.earn(earned("bob", 800, "e1"))
-
-    assert list(crowd.map(deliver, range(50))).count(Adding.ADDED) == 1
-    assert game.points("bob") == 800
-    game.assert_sound()
 
 
 # Profiles

@@ -4,7 +4,6 @@ Each interleaving here fails when the condition that it is about is taken away.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -18,7 +17,7 @@ from heist_core.storage import keys
 from heist_core.use_cases.execute_heist import heist_id_of
 from tests.builders import HOUR, MILLISECOND, NOW, attempt, bus_event, execute_event
 from tests.fakes import LOST
-from tests.integration.game import Game, succeeded
+from tests.integration.game import Game
 
 pytestmark = pytest.mark.every_engine
 
@@ -468,25 +467,3 @@ def test_attempts_whose_ids_begin_alike_are_two(playing: Game) -> None:
     alike = ("5b0d8c6f2f1e" + "a" * 20, "5b0d8c6f2f1e" + "b" * 20)
     counts = [playing.store.count_attempt("carol", one, minute, 1) for one in alike]
     assert [count.allowed for count in counts] == [True, False]
-
-
-# Races
-
-
-CROWD = 20
-
-
-def test_a_mismatch_is_one_at_once_too(game: Game, crowd: ThreadPoolExecutor) -> None:
-    game.settings.refresh(None)
-    game.give("alice", tokens=CROWD)
-    for victim in ("bob", "carol"):
-        game.give(victim, points=800)
-    victims = ["bob", "carol"] * (CROWD // 2)
-    answers = list(crowd.map(lambda victim: game.rob("alice", victim, "key-1"), victims))
-    winner = succeeded(answers)[0]
-    for victim, answer in zip(victims, answers, strict=True):
-        assert answer.status in (200, 422, 503)
-        if answer.status == 200:
-            assert answer.text == winner.text
-            assert game.points(victim) == 760
-    assert game.points("bob") + game.points("carol") == 1560

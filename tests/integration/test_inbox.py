@@ -15,9 +15,8 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import Notice, NoticeType, notices_of
 from heist_core.storage import inbox_items, keys
 from heist_core.storage.inbox_items import INBOX_KEPT
-from heist_core.use_cases.retry import until_uncontended
 from tests.builders import MILLISECOND, NOW, api_event, award, heist
-from tests.fakes import LOST, Crash, FakeClock
+from tests.fakes import LOST, Crash
 from tests.integration.game import Game
 
 pytestmark = pytest.mark.every_engine
@@ -174,25 +173,6 @@ def test_a_claim_whose_answer_got_lost_is_still_ones_own(game: Game) -> None:
 
 def _raise(error: BaseException) -> None:
     raise error
-
-
-def test_many_deliveries_at_once_leave_no_gap_and_no_double(
-    game: Game, crowd: ThreadPoolExecutor
-) -> None:
-    def deliver_one(number: int) -> bool:
-        event = friend(number % 10)
-        while True:
-            try:
-                return until_uncontended(
-                    lambda: game.store.deliver_notice(event, notices_of(event)[0], NOW),
-                    FakeClock().clock,
-                ).put
-            except Contention:
-                continue
-
-    assert list(crowd.map(deliver_one, range(30))).count(True) == 10
-    assert positions(game) == list(range(1, 11))
-    assert sorted(names(listed(game)["notifications"])) == [str(number) for number in range(10)]
 
 
 # Pages

@@ -322,15 +322,6 @@ def test_what_cannot_be_parked_stays_where_it_is(game: Game, committed: Heist) -
     assert game.sweep()["parked"] == 1
 
 
-def test_a_throttled_mail_is_sent_by_a_later_sweep(game: Game, committed: Heist) -> None:
-    game.ses.fails(*[client_error("ThrottlingException")] * 4)
-    assert game.sweep()["waiting"] == 1
-    assert game.sweep()["waiting"] == 1
-    assert game.sweep()["settled"] == 1
-    assert set(game.ses.by_address.values()) == {1}
-    assert len(game.inbox("bob")) == 1
-
-
 def test_a_doubtful_mail_is_sent_again_once_and_then_parked_with_a_letter(
     game: Game, committed: Heist
 ) -> None:

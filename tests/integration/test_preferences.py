@@ -1,7 +1,6 @@
 """GET and PUT /preferences: what a player chose, and when passive mode may be switched."""
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -283,17 +282,3 @@ def test_of_two_switches_at_once_one_is_locked_or_the_same(game: Game) -> None:
     assert before.status == 200
     assert before.body["passive"]
     assert not before.body["hidden"]
-
-
-def test_changes_at_once_all_stand(game: Game, crowd: ThreadPoolExecutor) -> None:
-    kinds = ("robbed", "success", "reversed", "token")
-    bodies = [{"email": {kind: "daily"}} for kind in kinds] + [{"passive": True}, {"hidden": True}]
-    answers = list(crowd.map(lambda body: put(game, **body), bodies))
-    assert [answer.status for answer in answers] == [200] * 6
-    after = preferences(game)
-    assert after.pop("passiveLockedUntil")  # a while passes with every lost round
-    assert after == {
-        "passive": True,
-        "hidden": True,
-        "email": dict.fromkeys(kinds, "daily"),
-    }

@@ -8,7 +8,6 @@ import itertools
 import random
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -274,14 +273,6 @@ def test_however_often_the_stream_delivers_each_fact_is_counted_once(
 def test_more_facts_than_fit_into_one_transaction_are_counted(game: Game) -> None:
     consumer(game, batch_size=200).deliver(facts(game, 30))
     assert_counted_once(game, 30)
-
-
-def test_two_deliveries_at_once_count_each_fact_once(game: Game, crowd: ThreadPoolExecutor) -> None:
-    told = facts(game, 12)
-    batches = [told, list(reversed(told)), told[:18], told[18:], *([each] for each in told[:12])]
-    list(crowd.map(lambda batch: wiring.keep_statistics()(_read(batch)), batches))
-    consumer(game, batch_size=50).deliver(told)
-    assert_counted_once(game, 12)
 
 
 def _read(batch: list[Event]) -> list[Any]:
