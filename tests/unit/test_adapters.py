@@ -29,11 +29,8 @@ from tests.builders import (
     NOW,
     Event,
     api_event,
-    award,
     bus_event,
     heist,
-    refused,
-    reversal,
     sample,
     stream_event,
     stream_record,
@@ -224,17 +221,6 @@ def poison(record: Event, change: Callable[[Event], object]) -> Event:
     return record
 
 
-def test_heists_reversals_and_awards_are_passed_on() -> None:
-    stream = Stream()
-    answer = stream(
-        record("h1", 1),
-        stream_record(items.award_item(award()), 2),
-        stream_record(items.reversal_item(reversal()), 3),
-    )
-    assert answer == {"batchItemFailures": [], "parked": 0}
-    assert stream.seen == [heist("h1-a", "h1-b", "h1"), award(), reversal()]
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -335,12 +321,6 @@ def test_poison_that_the_queue_does_not_take_is_reported_and_stays_with_the_swee
 @pytest.mark.parametrize("event", [{}, {"Records": []}, {"Records": None}, {"Records": "x"}])
 def test_nothing_to_do_is_nothing_done(event: Event) -> None:
     assert Stream().handle(event) == {"batchItemFailures": [], "parked": 0}
-
-
-def test_a_refused_heist_is_never_notified() -> None:
-    stream = Stream()
-    stream(stream_record(items.refused_heist_item(refused())))
-    assert stream.seen == []
 
 
 # Records at the same time

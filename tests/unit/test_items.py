@@ -25,7 +25,7 @@ from heist_core.domain.notices import (
     notices_of,
 )
 from heist_core.domain.owed import Owed
-from heist_core.domain.player import Dated, Player, Preferences, Profile
+from heist_core.domain.player import Dated, Preferences, Profile
 from heist_core.domain.reversal import Reversal
 from heist_core.storage import inbox_items, items, keys, player_items, wire
 from heist_core.storage.transactions import save_profile
@@ -120,40 +120,6 @@ def test_the_position_in_the_inbox_sorts_as_the_number_does() -> None:
         for number in (1, 9, 10, 99, 100, 10**9)
     ]
     assert texts == sorted(texts)
-
-
-def test_a_player_survives_with_every_season() -> None:
-    item: dict[str, object] = {
-        "pk": "PLAYER#alice",
-        "sk": "STATE",
-        "version": Decimal(4),
-        "tokens": Decimal(2),
-        "tokensEarned": Decimal(5),
-        "tokensSpent": Decimal(3),
-        "lastEarnedAt": "2026-11-22T12:00:03.117Z",
-        "lastSpentAt": "2026-11-22T12:00:03.117Z",
-        "lastHeistAt": "2026-11-22T12:00:03.117Z",
-        "lastRobbedAt": "2026-11-22T12:00:03.117Z",
-        "points#2026-10": Decimal(7),
-        "points#2026-11": Decimal(11),
-    }
-    found = player_items.player_from("alice", item)
-    assert found == Player(
-        id="alice",
-        version=4,
-        tokens=2,
-        tokens_earned=5,
-        tokens_spent=3,
-        last_earned_at=NOW,
-        last_spent_at=NOW,
-        last_heist_at=NOW,
-        last_robbed_at=NOW,
-        points={"2026-10": 7, "2026-11": 11},
-    )
-
-
-def test_no_item_is_a_player_never_heard_of() -> None:
-    assert player_items.player_from("alice", None) == Player("alice")
 
 
 def test_a_profile_written_whole_reads_back_whole() -> None:

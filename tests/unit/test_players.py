@@ -72,20 +72,6 @@ def test_an_id_never_reaches_into_another_items_key(text: str) -> None:
     assert 1 <= len(canonical) <= 64
 
 
-def test_an_older_value_never_replaces_a_newer_one_and_an_equal_one_does() -> None:
-    standing = Dated("now", NOW)
-    assert standing.updated("before", NOW - MILLISECOND) == standing
-    assert standing.updated("same moment", NOW) == Dated("same moment", NOW)
-    assert standing.updated("after", NOW + MILLISECOND) == Dated("after", NOW + MILLISECOND)
-    never: Dated[str] = Dated()
-    assert never.updated("first", NOW) == Dated("first", NOW)
-
-
-def test_a_removal_is_dated_too_so_that_a_late_older_value_does_not_undo_it() -> None:
-    removed = Dated("Bob", NOW).updated(None, NOW + MILLISECOND)
-    assert removed.updated("Bob", NOW) == Dated(None, NOW + MILLISECOND)
-
-
 MOMENTS = st.integers(0, 1000).map(lambda hour: NOW + timedelta(hours=hour))
 FIELDS = st.fixed_dictionaries(
     {},

@@ -307,8 +307,3 @@ def test_a_robber_is_put_with_the_tokens_that_changed_or_with_those_that_stay() 
         "attribute_not_exists(version) AND tokensAt = :tokensAt"
     ] * 2
     assert [values(put) for put in steps(made, "robber")] == [{":tokensAt": 3}, {":tokensAt": 9}]
-
-
-def test_when_a_fact_was_decided() -> None:
-    assert heist(at=NOW - timedelta(1)).at == NOW - timedelta(1)
-    assert refused(at=NOW - timedelta(2)).at == NOW - timedelta(2)
