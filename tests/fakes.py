@@ -441,6 +441,9 @@ class NoticeStore:
         self.records[recipient_id] = to
         return True
 
+    def owes_only(self, event: Event, *owed: str) -> bool:
+        return self.owed <= set(owed)
+
     def settle(self, event: Event, *owed: str, last: bool = False) -> None:
         self.before("settle")
         self.owed.difference_update(owed)

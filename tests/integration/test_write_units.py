@@ -13,7 +13,7 @@ from benchmarks.write_units import Meter, metered
 from heist_core import wiring
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import notices_of
-from heist_core.storage import items
+from heist_core.storage import items, keys
 from tests.builders import (
     api_event,
     award,
@@ -172,13 +172,16 @@ def test_the_badge_and_a_mark_cost_the_same_whatever_is_unread(game: Game, meter
     assert (writes, reads) == (assumptions.NOW.mark_writes, assumptions.NOW.mark_reads - 1)
 
 
-def test_notifying_and_counting_an_award(game: Game, meter: Meter) -> None:
+@pytest.mark.parametrize("notified_first", [True, False])
+def test_notifying_and_counting_an_award(game: Game, meter: Meter, notified_first: bool) -> None:
+    """Whoever comes first takes off the marker what is done; the other takes it and its entry."""
     players(game)
     new = award("alice", "new-friend")
     assert game.store.commit_award(new)
     record = stream_event(stream_record(items.award_item(new)))
+    units = {"notify_players": BEGUN + NOTICE, "publish_and_count": AWARD_COUNTED}
     meter.take()
-    game.call("notify_players", record)
-    assert meter.take()[0] == BEGUN + NOTICE + 1  # no mail; off the marker 1
-    game.call("publish_and_count", record)
-    assert meter.take()[0] == AWARD_COUNTED + 2  # the marker away, and its entry
+    for consumer, marker in zip(sorted(units, reverse=not notified_first), (1, 2), strict=True):
+        game.call(consumer, record)
+        assert meter.take()[0] == units[consumer] + marker
+    assert "owedBucket" not in game.stored(keys.referral("new-friend"))

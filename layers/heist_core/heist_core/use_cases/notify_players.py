@@ -85,8 +85,10 @@ class NotifyPlayers:
             raise
         notified.settled = self._mails(event, notices, players, first_steps, delivered, notified)
         if notified.settled:
-            # Mails take longer than what else is owed; few want one for a token.
-            self.store.settle(event, Owed.NOTICES, last=not isinstance(event, Award))
+            # Mails take longer than what else is owed; but few want one for a token.
+            sends = not isinstance(event, Award)
+            last = sends or self.store.owes_only(event, Owed.NOTICES)
+            self.store.settle(event, Owed.NOTICES, last=last)
         return notified
 
     def _deliver(

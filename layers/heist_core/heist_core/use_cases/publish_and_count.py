@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from heist_core.domain.award import Award
 from heist_core.domain.errors import Unavailable
 from heist_core.domain.facts import Event, Fact, Uneventful
 from heist_core.domain.heist import Heist, RefusedHeist
@@ -87,7 +88,8 @@ class PublishAndCount:
 
     def _settled(self, fact: Fact, owed: Sequence[Owed], relayed: Relayed) -> bool:
         try:
-            self.store.settle(fact, *owed, last=True)
+            last = not isinstance(fact, Award) or self.store.owes_only(fact, *owed)
+            self.store.settle(fact, *owed, last=last)
         except Unavailable:
             return False
         except Exception as error:  # noqa: BLE001 - told to the caller
