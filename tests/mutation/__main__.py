@@ -4,13 +4,16 @@
   not sent, or sent wrong. Every write that the tests make the product send is tried.
 - decision: in the rules and use cases, a decision is taken away or turned round, a number changed.
 
-First it sees what each unit test, each test of storage (on moto) and each seed of the simulation
-meets; then those that meet a mutant are run with it, until one fails that does not fail without it.
-`python -m tests.mutation condition PLAYER` tries mutants with all these words in their names.
+First it sees what each unit test, each test of storage (on one engine) and each seed of the
+simulation meets; then those that meet a mutant are run with it, until one fails that does not fail
+without it.
+`python -m tests.mutation condition PLAYER` tries mutants with all these words in their names, on
+all that meets them; `… condition PLAYER -- tests/integration/test_me.py` on those tests alone.
 Each mutant that nothing notices must be listed in survivors.txt with the reason.
 """
 # ruff: noqa: T201 - a command line
 
+import itertools
 import os
 import sys
 import time
@@ -20,11 +23,13 @@ from pathlib import Path
 
 from local.tools import ROOT
 
-from .code import code_mutants, modules
+from .code import CodeMutant, code_mutants, modules
 from .requests import ANY, WHERE_IT_STANDS, Mutant, Place
-from .trial import DECIDING, PARTS, AnyMutant, Done, Met, Trial, workers
+from .trial import DECIDING, PARTS, TESTS, AnyMutant, Done, Met, Trial, workers
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
+MOST_SECONDS = 60
+"""Of what meets a mutant, so much is run with it."""
 
 
 def explained() -> dict[str, str]:
@@ -35,14 +40,13 @@ def explained() -> dict[str, str]:
     return {name: why for name, _, why in entries}
 
 
-def observe(done: Done) -> tuple[dict[str, Met], dict[str, Met]]:
-    """What every test meets, and what every seed."""
+def observe(done: Done) -> dict[str, Met]:
+    """What every test meets, and every seed."""
     met: dict[str, Met] = {}
     for number, (_, found) in enumerate(done(range(PARTS)), 1):
         met |= found
         print(f"observed {number} of {PARTS} parts of the tests and seeds", flush=True)
-    seeds = {name: one for name, one in met.items() if name.isdecimal()}
-    return {name: one for name, one in met.items() if name not in seeds}, seeds
+    return met
 
 
 def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
@@ -67,49 +71,52 @@ def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
     return sorted(every, key=str)
 
 
-def trial(mutant: AnyMutant, tests: Mapping[str, Met], seeds: Mapping[str, Met]) -> Trial:
-    """With whatever meets it, the quickest first."""
+def trials(met: Mapping[str, Met], words: Sequence[str]) -> list[Trial]:
+    """Each mutant with what meets it, the quickest first: of a whole run, for a minute of it."""
+    meeting: dict[object, list[str]] = defaultdict(list)
+    quickest = sorted(met, key=lambda name: met[name].seconds)
+    for name in quickest:
+        for seen in (*met[name].noticeable(), *met[name].statements):
+            meeting[seen].append(name)
+    most = float("inf") if words else MOST_SECONDS
+    found = []
+    for mutant in every_mutant([*met.values()]):
+        if all(word in f"{mutant.family} {mutant}" for word in words):
+            names = meeting[mutant.statement if isinstance(mutant, CodeMutant) else mutant]
+            spent = itertools.accumulate(met[name].seconds for name in names)
+            runs = [name for name, after in zip(names, spent, strict=True) if after < most]
+            found.append(Trial(mutant, {name: met[name].seconds for name in runs}))
+    return found
 
-    def meeting(some: Mapping[str, Met]) -> dict[str, float]:
-        found = {name: one.seconds for name, one in some.items() if one.meets(mutant)}
-        return dict(sorted(found.items(), key=lambda each: each[1]))
 
-    seeds_met = {int(seed): seconds for seed, seconds in meeting(seeds).items()}
-    return Trial(mutant, meeting(tests), seeds_met)
-
-
-def main(words: Sequence[str]) -> int:
+def main(words: Sequence[str], tests: Sequence[str]) -> int:
     os.chdir(ROOT)
     started, reasons = time.monotonic(), explained()
     outcomes: Counter[tuple[str, str]] = Counter()
     survivors = set()
-    with workers() as done:
-        tests, seeds = observe(done)
-        trials = [
-            trial(mutant, tests, seeds)
-            for mutant in every_mutant([*tests.values(), *seeds.values()])
-            if all(word in f"{mutant.family} {mutant}" for word in words)
-        ]
+    with workers(tests or TESTS) as done:
+        met = observe(done)
+        to_try = trials(met, words)
         print(
-            f"{len(trials)} mutants of what {len(tests)} tests and {len(seeds)} seeds meet, after "
+            f"{len(to_try)} mutants of what {len(met)} tests and seeds meet, after "
             f"{time.monotonic() - started:.0f} s",
             flush=True,
         )
-        for number, (tried, found) in enumerate(done(trials), 1):
+        for number, (tried, found) in enumerate(done(to_try), 1):
             name, family = str(tried.mutant), tried.mutant.family
             if not found:
                 survivors.add(name)
             outcome = "killed" if found else "explained" if name in reasons else "SURVIVED"
             outcomes[family, outcome] += 1
-            print(f"{number:>4} of {len(trials)} {outcome} {name}", flush=True)
+            print(f"{number:>4} of {len(to_try)} {outcome} {name}", flush=True)
             print(f"     {found or reasons.get(name, 'nothing noticed it')}", flush=True)
     print(f"\n{'':<14}{'tried':>7}{'killed':>8}{'explained':>11}{'survived':>10}")
     for family in sorted({family for family, _ in outcomes}):
         counts = [outcomes[family, each] for each in ("killed", "explained", "SURVIVED")]
         print(f"{family:<14}{sum(counts):>7}{counts[0]:>8}{counts[1]:>11}{counts[2]:>10}")
-    print(f"{len(trials)} mutants in {time.monotonic() - started:.0f} s")
+    print(f"{len(to_try)} mutants in {time.monotonic() - started:.0f} s")
     wrong = [f"NOT EXPLAINED: {name}" for name in sorted(survivors - reasons.keys())]
-    named = {str(each.mutant) for each in trials}
+    named = {str(each.mutant) for each in to_try}
     wrong += [
         f"in survivors.txt, but {'killed' if name in named else 'there is no such mutant'}: {name}"
         for name in sorted(reasons.keys() - survivors)
@@ -120,4 +127,5 @@ def main(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    words = list(itertools.takewhile(lambda word: word != "--", sys.argv[1:]))
+    sys.exit(main(words, sys.argv[len(words) + 2 :]))

@@ -40,6 +40,10 @@ class CodeMutant:
     def statement(self) -> Statement:
         return self.module, self.line
 
+    @property
+    def at(self) -> object:
+        return self.module, self.function
+
     def __str__(self) -> str:
         return f"{self.module.removeprefix('heist_core.')}.{self.function}: {self.change}"
 

@@ -33,6 +33,7 @@ _BETWEEN = ("/botocore/", "/boto3/", "/tests/fakes.py", __file__)
 _KIND = re.compile("[A-Z]")
 """How the kinds of the product's items begin; tests of the gateway send others."""
 _ONE_A_NAME = frozenset({"POINT_TYPES"})
+_SETTING = re.compile("[A-Z][A-Z_]+")
 _KEY = frozenset({"pk", "sk"})
 _CHANGES = re.compile(r"\b(SET|ADD|REMOVE|DELETE)\s+")
 _WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
@@ -61,6 +62,10 @@ class Mutant:
 
     def __str__(self) -> str:
         return f"{self.family} {self.part} of {self.place}".replace("  ", " ")
+
+    @property
+    def at(self) -> object:
+        return self.place.write
 
     def is_at(self, place: Place) -> bool:
         return self.place in (place, Place(place.write))
@@ -208,8 +213,14 @@ def _with_clauses(request: Request, left: list[tuple[str, str]]) -> Request:
 
 
 def _without_attribute(request: Request, part: str) -> Request:
-    request["Item"].pop(part, None)
+    for name in [one for one in request["Item"] if _attribute_name(one) == part]:
+        request["Item"].pop(name)
     return request
+
+
+def _attribute_name(name: str) -> str:
+    """Those in capitals are settings, any of which may be there."""
+    return "NAME" if _SETTING.fullmatch(name) else name
 
 
 def _with_another_value(request: Request, part: str) -> Request:
@@ -275,9 +286,8 @@ def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
         for name in request.get("ExpressionAttributeValues", ()):
             yield Mutant("value", anywhere, re.sub("[0-9]+", "N", name))
         if action == "Put":
-            yield from (
-                Mutant("attribute", anywhere, name) for name in request["Item"].keys() - _KEY
-            )
+            for name in {_attribute_name(one) for one in request["Item"].keys() - _KEY}:
+                yield Mutant("attribute", anywhere, name)
 
 
 Calls = dict[object, frozenset[Mutant]]

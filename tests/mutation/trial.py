@@ -4,13 +4,15 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from threading import Thread
 from typing import Any
 
+import hypothesis
 import pytest
 from _pytest.runner import runtestprotocol
 
@@ -29,9 +31,10 @@ DECIDING = ("heist_core.domain", "heist_core.use_cases")
 """The packages that decide what is written."""
 PARTS = 16
 """What all tests and seeds are observed in."""
+TESTS = ("tests/unit", "tests/integration")
 _ARGUMENTS = (
     *("-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-m", "not slow"),
-    *("tests/unit", "tests/integration"),
+    *("--tb=native", "--assert=plain"),  # nobody reads why a test failed
 )
 
 
@@ -47,23 +50,20 @@ class Met:
     """How many alike a write is one of."""
     statements: frozenset[Statement] = frozenset()
 
-    def meets(self, mutant: AnyMutant) -> bool:
-        """Whether it can notice the mutant at all."""
-        if isinstance(mutant, CodeMutant):
-            return mutant.statement in self.statements
-        if mutant.family == "condition" and not any(map(mutant.is_at, self.refused)):
-            return False  # nothing would be different
-        return any(mutant in call for call in self.calls)
+    def noticeable(self) -> Iterator[Mutant]:
+        """Those that make any difference to it."""
+        for mutant in frozenset[Mutant]().union(*self.calls):
+            if mutant.family != "condition" or any(map(mutant.is_at, self.refused)):
+                yield mutant
 
 
 @dataclass(frozen=True)
 class Trial:
-    """A mutant, with the tests and the seeds that may notice it, quickest first."""
+    """A mutant, and what may notice it: tests, and seeds by their numbers; quickest first."""
 
     mutant: AnyMutant
-    tests: Mapping[str, float]
+    runs: Mapping[str, float]
     """With the seconds that each takes."""
-    seeds: Mapping[int, float]
 
 
 class _TooLongError(BaseException):
@@ -102,15 +102,22 @@ class _Between(pytest.Item):
 class Worker:
     """A plugin that runs, instead of all tests once, what `work` asks it to run."""
 
-    def __init__(self, work: "Callable[[Worker], None]") -> None:
+    def __init__(self, work: "Callable[[Worker], None]", seeds: int) -> None:
         self.error: Exception | None = None
         self._work = work
+        self._seeds = seeds
         self._known: Calls = {}
+        self._noticed: dict[object, dict[str, None]] = defaultdict(dict)
+        """What noticed mutants of one place, the first one first."""
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         from tests.simulation.simulation import Simulator
 
-        self.items = {item.nodeid: item for item in session.items}
+        self.items = {
+            item.nodeid: item
+            for item in session.items
+            if "crowd" not in getattr(item, "fixturenames", ())  # what races need not fail twice
+        }
         self._between = _Between.from_parent(session, name="between")
         self._simulator = Simulator()
         try:
@@ -119,8 +126,10 @@ class Worker:
             self.error = error
         return True
 
-    def _test(self, name: str) -> str:
-        """How a test failed; empty if it did not."""
+    def _run(self, name: str) -> str:
+        """How a test, or a seed, failed; empty if it did not."""
+        if name.isdecimal():
+            return self._seed(int(name))
         item: Any = self.items[name]
         item._initrequest()
         for report in runtestprotocol(item, log=False, nextitem=self._between):
@@ -139,39 +148,28 @@ class Worker:
             return f"seed {seed}: {(found or [text])[0][:120]}"
         return ""
 
-    def runs(self, tests: Iterable[str], seeds: Iterable[int]) -> Iterator[Callable[[], str]]:
-        yield from (partial(self._test, name) for name in tests)
-        yield from (partial(self._seed, seed) for seed in seeds)
-
     # Observing
 
     def observe(self, part: int) -> dict[str, Met]:
         """What a part of all tests and seeds meets."""
-        tests = list(self.items)[part::PARTS]
-        seeds = range(part, SEEDS, PARTS)
         found = {}
         seen: set[Statement] = set()
         with reached([module for package in DECIDING for module in modules(package)], seen.add):
-            for name, run in zip([*tests, *map(str, seeds)], self.runs(tests, seeds), strict=True):
+            for name in [*self.items, *map(str, range(self._seeds))][part::PARTS]:
                 seen.clear()
-                met, failed = self._met(run)
+                met, failed = self.met_by(name)
                 if not failed:
                     met.statements = frozenset(seen)
                     found[name] = met
-                elif name.isdecimal() or run():
+                elif name.isdecimal() or self._run(name):
                     raise RuntimeError(f"fails without any mutant: {failed}")
         return found
 
-    def met_by_seed(self, seed: int) -> Met:
-        met, failed = self._met(partial(self._seed, seed))
-        assert not failed
-        return met
-
-    def _met(self, run: Callable[[], str]) -> tuple[Met, str]:
+    def met_by(self, name: str) -> tuple[Met, str]:
         """And how it failed, as does what counts the product's calls."""
         met, started = Met(), time.process_time()
         with watching(Watch(partial(self._sent, met), met.refused.update)):
-            failed = run()
+            failed = self._run(name)
         met.seconds = time.process_time() - started
         return met, failed
 
@@ -185,26 +183,36 @@ class Worker:
     # Trying
 
     def try_out(self, trial: Trial) -> str:
-        """What noticed the mutant; empty if nothing did."""
-        seconds = [*trial.tests.values(), *trial.seeds.values()]
-        for run, usual in zip(self.runs(trial.tests, trial.seeds), seconds, strict=True):
-            with _limited(LEAST_SECONDS + 5 * usual), _with(trial.mutant):
-                found = run()
+        """What noticed the mutant; empty if nothing did. Asks first what noticed others there."""
+        noticed = self._noticed[trial.mutant.at]
+        before = [name for name in noticed if name in trial.runs]
+        for name in dict.fromkeys([*before, *trial.runs]):
+            with _limited(LEAST_SECONDS + 5 * trial.runs[name]), _with(trial.mutant):
+                found = self._run(name)
             if found:
-                if again := run():
+                if again := self._run(name):
                     raise RuntimeError(f"after {trial.mutant}, also without it: {again}")
+                noticed[name] = None
                 return found
         return ""
 
 
-def _with(mutant: AnyMutant) -> Any:
+def _with(mutant: AnyMutant) -> AbstractContextManager[None]:
     return in_place(mutant) if isinstance(mutant, CodeMutant) else watching(Watch(mutant=mutant))
 
 
-def session(work: Callable[[Worker], None], arguments: Sequence[str] = _ARGUMENTS) -> None:
-    """Run `work` with a worker for the tests of these arguments, in this process."""
-    worker = Worker(work)
-    if pytest.main([*arguments], plugins=[worker]) != pytest.ExitCode.OK:
+def session(work: Callable[[Worker], None], tests: Sequence[str] = TESTS) -> None:
+    """Run `work` with a worker for these tests, or all and the seeds, in this process, on one
+    engine."""
+    from tests.engines import most_like_aws
+
+    hypothesis.settings.register_profile(
+        "mutants", phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate), database=None
+    )
+    hypothesis.settings.load_profile("mutants")
+    os.environ["ENGINES"] = most_like_aws()
+    worker = Worker(work, SEEDS if tests == TESTS else 0)
+    if pytest.main([*_ARGUMENTS, *tests], plugins=[worker]) != pytest.ExitCode.OK:
         raise RuntimeError("pytest ended with an error")
     if worker.error is not None:
         raise worker.error
@@ -215,6 +223,7 @@ def session(work: Callable[[Worker], None], arguments: Sequence[str] = _ARGUMENT
 
 @dataclass
 class _Pool:
+    tests: Sequence[str]
     tasks: Any
     results: Any
 
@@ -228,11 +237,10 @@ class _Pool:
 def _process(pool: _Pool) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     os.chdir(ROOT)
-    os.environ["ENGINES"] = "moto"
     silent = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silent, 1)
     try:
-        session(pool.work)
+        session(pool.work, pool.tests)
     except BaseException as error:
         pool.results.put((None, repr(error)))
         raise
@@ -249,10 +257,10 @@ Done = Callable[[Sequence[Any]], Iterator[tuple[Any, Any]]]
 
 
 @contextmanager
-def workers() -> Iterator[Done]:
+def workers(tests: Sequence[str] = TESTS) -> Iterator[Done]:
     """Gives what does tasks, in any order: numbers of parts to observe, or trials."""
     context = multiprocessing.get_context("spawn")
-    pool = _Pool(context.Queue(), context.Queue())
+    pool = _Pool(tests, context.Queue(), context.Queue())
     count = os.cpu_count() or 1
     processes = [context.Process(target=_process, args=(pool,)) for _ in range(count)]
 

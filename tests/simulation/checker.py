@@ -465,8 +465,10 @@ class Checker:
                 self._choice(who, after)
             else:
                 self._profile(who, before or {}, after)
-        found = shown(after, self._old_seasons[who])
-        self._same(f"player {who}", found, shown_by(self.game.players[who]))
+        model = self.game.players[who]
+        found = player_of(after, self._old_seasons[who])
+        points = {season: each for season, each in model.points.items() if each}
+        self._same(f"player {who}", vars(found), {**vars(model), "known": False, "points": points})
         self.history[who].append(self.game.players[who])
         negative = [name for name, value in after.items() if _is_negative(value)]
         if negative:
@@ -657,55 +659,35 @@ def points_in(item: Item) -> Counter[str]:
     )
 
 
-def shown(item: Item, old_seasons: Counter[str]) -> dict[str, object]:
+def player_of(item: Item, old_seasons: Counter[str]) -> Player:
     """What a player's items say, in the model's words."""
-    points = {season: more for season, more in (points_in(item) + old_seasons).items() if more}
-    return {
-        "name": item.get("name"),
-        "tokens": int(item.get("tokens", 0)),
-        "earned": int(item.get("tokensEarned", 0)),
-        "spent": int(item.get("tokensSpent", 0)),
-        "granted": int(item.get("tokensGranted", 0)),
-        "points": points,
-        "last heist": item.get("lastHeistAt"),
-        "last robbed": item.get("lastRobbedAt"),
-        "last spent": item.get("lastSpentAt"),
-        "passive": item.get("passive", False),
-        "switched": item.get("passiveSwitchedAt"),
-        "hidden": item.get("hidden", False),
-        "mails": item.get("emailChoices", {}),
-        "first seen": item.get("firstSeenAt"),
-        "losses": {
+
+    def at(name: str) -> datetime | None:
+        return moment(item[name]) if name in item else None
+
+    return Player(
+        name=item.get("name"),
+        tokens=int(item.get("tokens", 0)),
+        earned=int(item.get("tokensEarned", 0)),
+        spent=int(item.get("tokensSpent", 0)),
+        granted=int(item.get("tokensGranted", 0)),
+        points=points_in(item) + old_seasons,
+        last_heist=at("lastHeistAt"),
+        last_robbed=at("lastRobbedAt"),
+        last_spent=at("lastSpentAt"),
+        blocked="blockedAt" in item,
+        erased="erasedAt" in item,
+        passive=item.get("passive", False),
+        switched=at("passiveSwitchedAt"),
+        hidden=item.get("hidden", False),
+        mails=item.get("emailChoices", {}),
+        first_seen=at("firstSeenAt"),
+        losses={
             season: (int(each["robberies"]), int(each["points"]))
             for season, each in item.get("losses", {}).items()
         },
-        "victims": item.get("victims", {}),
-        "blocked": "blockedAt" in item,
-        "erased": "erasedAt" in item,
-    }
-
-
-def shown_by(player: Player) -> dict[str, object]:
-    return {
-        "name": player.name,
-        "tokens": player.tokens,
-        "earned": player.earned,
-        "spent": player.spent,
-        "granted": player.granted,
-        "points": {season: points for season, points in player.points.items() if points},
-        "last heist": player.last_heist and iso(player.last_heist),
-        "last robbed": player.last_robbed and iso(player.last_robbed),
-        "last spent": player.last_spent and iso(player.last_spent),
-        "passive": player.passive,
-        "switched": player.switched and iso(player.switched),
-        "hidden": player.hidden,
-        "mails": player.mails,
-        "first seen": player.first_seen and iso(player.first_seen),
-        "losses": player.losses,
-        "victims": {one: iso(at) for one, at in player.victims.items()},
-        "blocked": player.blocked,
-        "erased": player.erased,
-    }
+        victims={one: moment(at) for one, at in item.get("victims", {}).items()},
+    )
 
 
 def plain(wire: Wire | None) -> dict[str, Any] | None:

@@ -4,7 +4,7 @@ import random
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -34,7 +34,7 @@ from .faults import MAILS, FaultInjector
 from .model import Player, locked_until, loot, season_of, verdict
 from .scheduler import Crashed, Deviation, Scheduler
 
-Work = Callable[[], None]
+Work = Callable[[], object]
 
 PLAYERS = ("ann", "ben", "cat", "dan", "eve")
 STRANGER = "zoe"
@@ -185,9 +185,9 @@ class Simulation:
                 self.openings[who, season] = each
         for who in PLAYERS:
             if self.rng.random() < 0.9:
-                self._once(self._earn(who, 300))
+                self._once(self.earn(who, 300))
             for _ in range(self.rng.choice((0, 1, 2, 2))):
-                self._once(self._award(who, f"first-{self._number()}"))
+                self._once(self.award(who, f"first-{self._number()}"))
             if self.rng.random() < 0.4:
                 self._once(self._profile(who))
 
@@ -253,8 +253,8 @@ class Simulation:
         kinds: dict[Callable[[], Work], int] = {
             lambda: self._heist(hot): 50,
             self._same_key: 14,
-            lambda: self._award(self.rng.choice(hot or PLAYERS)): 7,
-            lambda: self._earn(self.rng.choice(hot or (*PLAYERS, STRANGER))): 8,
+            lambda: self.award(self.rng.choice(hot or PLAYERS)): 7,
+            lambda: self.earn(self.rng.choice(hot or (*PLAYERS, STRANGER))): 8,
             lambda: self._profile(self.rng.choice(hot or PLAYERS)): 6,
             self._event_again: 6,
             self._deliver: 10,
@@ -271,6 +271,20 @@ class Simulation:
             self._read: 3,
         }
         return self.rng.choices(list(kinds), list(kinds.values()))[0]()
+
+    def _work(self, kind: str, what: str, call: Work, *refused: type[Exception]) -> Work:
+        """What may fail, or be refused, without harm: it is repeated some time."""
+        expected: tuple[type[BaseException], ...] = (Crashed, Unavailable, *refused)
+
+        def work() -> None:
+            self.operations[kind] += 1
+            self._log(what)
+            try:
+                call()
+            except expected as error:
+                self._log(f"{what}: {error!r}")
+
+        return work
 
     # Heists
 
@@ -326,7 +340,7 @@ class Simulation:
         if chance < 0.2:
             who = self.rng.choice(PLAYERS)
             if chance < 0.02:
-                return [self._erase(who), self._profile(who), self._award(who), self._earn(who)]
+                return [self._erase(who), self._profile(who), self.award(who), self.earn(who)]
             return [self._profile(who), self._profile(who)]
         if chance < 0.22 and self.checker.held:
             return [self._erase(next(iter(self.checker.held.values()))), self._sweep()]
@@ -334,7 +348,8 @@ class Simulation:
             subject, who = self.rng.choice(self._ended_mails())
             again = [self.records_of[subject]]
             deliver = partial(self.app.call, "notify_players", {"Records": again})
-            return [self._again(subject, who), partial(self._unless_crashed, deliver)]
+            told = self._work("batches", f"{subject} to notify_players", deliver)
+            return [self._again(subject, who), told]
         if chance < 0.5:
             newest = self.rng.random() < 0.6
             return [
@@ -347,7 +362,7 @@ class Simulation:
             players = self.checker.game.players
             poor = [who for who in PLAYERS if not players[who].tokens and who != victim]
             attacker = self.rng.choice(poor or [attacker])
-            works.append(self._award(attacker, f"just-now-{self._number()}"))
+            works.append(self.award(attacker, f"just-now-{self._number()}"))
         key = f"key-{self._number()}"
         self.keys.append((attacker, victim, key))
         return [*works, self.ask(attacker, victim, key), self.ask(attacker, victim, key)]
@@ -374,7 +389,7 @@ class Simulation:
 
     # Events in
 
-    def _award(self, who: str, referred: str = "") -> Work:
+    def award(self, who: str, referred: str = "") -> Work:
         referred = referred or f"friend-{self.rng.randrange(9)}"
         return self.event(
             "award_token",
@@ -386,7 +401,7 @@ class Simulation:
             },
         )
 
-    def _earn(self, who: str, points: int = 0) -> Work:
+    def earn(self, who: str, points: int = 0) -> Work:
         days = 0 if points else self.rng.choice((0, 0, 0, -3, -33, -80))
         occurred = self.clock.now() + timedelta(days=days)
         detail: dict[str, object] = {
@@ -411,7 +426,7 @@ class Simulation:
 
     def _event_again(self) -> Work:
         if not self.events:
-            return self._earn(self.rng.choice(PLAYERS))
+            return self.earn(self.rng.choice(PLAYERS))
         function, detail = self.rng.choice(self.events)
         if function == "award_token" and self.rng.random() < 0.5:
             detail = {**detail, "referrerUserId": self.rng.choice(PLAYERS)}
@@ -424,18 +439,12 @@ class Simulation:
         if function == "award_token":
             self.referrers[str(detail["referredUserId"])].add(str(detail["referrerUserId"]))
 
-        def work() -> None:
-            self.operations[function] += 1
-            self._log(f"{function} {detail}")
-            try:
-                self.app.event(function, detail)
-            except (Crashed, Unavailable) as error:
-                self._log(f"{function} failed: {error!r}")
-                return
+        def deliver() -> None:
+            self.app.event(function, detail)
             if self.rng.random() < 0.7 and event in self.events:
                 self.events.remove(event)
 
-        return work
+        return self._work(function, f"{function} {detail}", deliver)
 
     # Out of the stream
 
@@ -488,30 +497,16 @@ class Simulation:
             if record in waiting:
                 waiting.remove(record)
 
-    def _unless_crashed(self, work: Callable[[], object]) -> None:
-        with suppress(Crashed):
-            work()
-
     def _sweep(self) -> Work:
-        def work() -> None:
-            self.operations["sweeps"] += 1
-            try:
-                grace = self.rng.choice((0, 60))
-                self.app.call("sweep_notifications", {"graceSeconds": grace})
-            except (Crashed, Unavailable) as error:
-                self._log(f"the sweep failed: {error!r}")
+        def sweep() -> None:
+            grace = self.rng.choice((0, 60))
+            self.app.call("sweep_notifications", {"graceSeconds": grace})
 
-        return work
+        return self._work("sweeps", "a sweep", sweep)
 
     def _send_digests(self) -> Work:
-        def work() -> None:
-            self.operations["runs of digests"] += 1
-            try:
-                self.app.call("send_digests", {})
-            except (Crashed, Unavailable) as error:
-                self._log(f"the run of digests failed: {error!r}")
-
-        return work
+        send = partial(self.app.call, "send_digests", {})
+        return self._work("runs of digests", "a run of digests", send)
 
     def _mail_again(self) -> Work:
         """An operator asks for a mail that had ended; or for any."""
@@ -524,19 +519,15 @@ class Simulation:
         return [one for one in notices if notices[one].get("mailState") in ("FAILED", "PARKED")]
 
     def _again(self, subject: str, who: str) -> Work:
-        def work() -> None:
-            self.operations["mails asked for again"] += 1
-            self.asked_again[f"{subject}/{who}"] += 1
-            heist = subject.removeprefix("HEIST#").removesuffix(REVERSAL)
-            wanted = {"heistId": heist, "recipientId": who}
-            wanted["type"] = "HEIST_REVERSED" if subject.endswith(REVERSAL) else "HEIST"
-            self._log(f"{subject}'s mail to {who} is asked for again")
-            try:
-                self.app.call("sweep_notifications", {"resend": wanted})
-            except (Crashed, Unavailable) as error:
-                self._log(f"that failed: {error!r}")
+        heist = subject.removeprefix("HEIST#").removesuffix(REVERSAL)
+        wanted = {"heistId": heist, "recipientId": who}
+        wanted["type"] = "HEIST_REVERSED" if subject.endswith(REVERSAL) else "HEIST"
 
-        return work
+        def ask() -> None:
+            self.asked_again[f"{subject}/{who}"] += 1
+            self.app.call("sweep_notifications", {"resend": wanted})
+
+        return self._work("mails asked for again", f"{subject}'s mail to {who} again", ask)
 
     # Operators
 
@@ -552,7 +543,7 @@ class Simulation:
             store, clock = wiring.store(), self.clock
             ReverseHeist(store, clock)(heist, self._action("reverse"), refund_token=refund)
 
-        return partial(self._operate, f"reverse {heist}, refund {refund}", work)
+        return self._operate(f"reverse {heist}, refund {refund}", work)
 
     def _block(self) -> Work:
         who = self.rng.choice(PLAYERS)
@@ -562,7 +553,7 @@ class Simulation:
             change = block.preview(who, blocked=True)
             block(who, self._action("block"), blocked=change.changed)
 
-        return partial(self._operate, f"block {who}, or no longer", work)
+        return self._operate(f"block {who}, or no longer", work)
 
     def _grant(self) -> Work:
         """Gives tokens under a key that may have been used: for the same, or for another."""
@@ -586,7 +577,7 @@ class Simulation:
                 raise Deviation(f"{content} was answered {answer}")
             self.operations["answered grants"] += 1
 
-        return partial(self._operate, f"grant {who} {tokens} under {key}", work)
+        return self._operate(f"grant {who} {tokens} under {key}", work)
 
     def _erase(self, who: str) -> Work:
         """The freeze, after which nobody robs, credits or tells them."""
@@ -597,15 +588,11 @@ class Simulation:
             if not player.erased:
                 wiring._table().transact(operator.freeze(player, action.at, action))
 
-        return partial(self._operate, f"erase {who}", work)
+        return self._operate(f"erase {who}", work)
 
-    def _operate(self, what: str, work: Work) -> None:
-        self.operations["operators'"] += 1
-        self._log(what)
-        try:
-            work()
-        except (Crashed, IdempotencyMismatch, NoSuchPlayer, NotReversible, Unavailable) as error:
-            self._log(f"{what}: {error!r}")
+    def _operate(self, what: str, work: Work) -> Work:
+        refused = (IdempotencyMismatch, NoSuchPlayer, NotReversible)
+        return self._work("operators'", what, work, *refused)
 
     def _action(self, what: str) -> Action:
         at = self.clock.now()

@@ -88,32 +88,31 @@ def _try_out(find: Callable[[Worker], Trial]) -> str:
     found: list[str] = []
     session(
         lambda worker: found.append(worker.try_out(find(worker))),
-        ["-q", "-p", "no:randomly", "-p", "no:cacheprovider", "tests/unit/test_notifier.py"],
+        ["tests/unit/test_notifier.py"],
     )
     return found[0]
 
 
 def _a_condition_and_a_seed(worker: Worker) -> Trial:
     """The seeds that were refused for it, which the tests did not meet."""
-    met = {seed: worker.met_by_seed(seed) for seed in range(15)}
+    met = {str(seed): worker.met_by(str(seed))[0] for seed in range(15)}
     found = Counter(
         mutant
         for one in met.values()
-        for call in one.calls
-        for mutant in call
+        for mutant in one.noticeable()
         if mutant.family == "condition"
         and "lastRobbedAt" in mutant.place.write
         and mutant.place.transaction != ANY
     )
     ((mutant, _),) = found.most_common(1)
-    meeting = {seed: one.seconds for seed, one in met.items() if one.meets(mutant)}
-    return Trial(mutant, {}, meeting)
+    seeds = {seed: one.seconds for seed, one in met.items() if mutant in one.noticeable()}
+    return Trial(mutant, seeds)
 
 
 def _a_decision_and_its_tests(worker: Worker) -> Trial:
     mutants = code_mutants("heist_core.use_cases.notify_players")
     (mutant,) = [one for one in mutants if "DOUBTFUL_ATTEMPTS -> False" in one.change]
-    return Trial(mutant, dict.fromkeys(worker.items, 1.0), {})
+    return Trial(mutant, dict.fromkeys(worker.items, 1.0))
 
 
 @pytest.mark.slow
