@@ -28,9 +28,10 @@ def batch(game: Game) -> Event:
 
 
 def test_settling_waits_for_a_transaction_on_the_same_record_and_nothing_comes_again(
-    game: Game, batch: Event, conflicts: Conflicts
+    game: Game, batch: Event, conflicts: Conflicts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begun, met = threading.Event(), threading.Event()
+    """A pause before another attempt is as long as the transaction, whatever the machine does."""
+    begun, met, over = threading.Event(), threading.Event(), threading.Event()
 
     def hold(items: list[Key]) -> None:
         if "HEIST" in {sk for _, _, sk in items}:
@@ -41,11 +42,13 @@ def test_settling_waits_for_a_transaction_on_the_same_record_and_nothing_comes_a
         assert begun.wait(PATIENCE_SECONDS)
         return game.call("notify_players", batch)
 
+    monkeypatch.setattr(game.store._table, "_sleep", lambda _: over.wait(PATIENCE_SECONDS))
     conflicts.on_refusal = met.set
     conflicts.hold = hold
     with ThreadPoolExecutor(1) as other:
         notified = other.submit(told)
         counted = game.call("publish_and_count", batch)
+        over.set()
         answer = notified.result()
     assert conflicts.refused["UpdateItem"] >= 1
     assert answer == {"batchItemFailures": [], "parked": 0}
