@@ -29,6 +29,8 @@ KEPT_MONTHS = 12  # the age of the table whose storage is priced
 # Dollars. Pages of AWS: dynamodb, lambda, api-gateway, cognito, ses, eventbridge, cloudwatch, kms.
 STORED_GB = 0.25
 RECOVERY_GB = 0.20  # point-in-time recovery, of the table's size
+SCAN_GB = 1e9 / 4096 * READ_UNIT  # consistent reads, whole pages
+EXPORT_GB = 0.10 + 0.01  # to S3, and the functions that read it (docs/operations.md, "Audit")
 API_CALL = 1.0e-6
 LAMBDA_CALL = 0.20e-6
 LAMBDA_GB_SECOND = 13.3334e-6  # arm64
@@ -73,6 +75,9 @@ FACT_BYTES = 3_000  # estimate: of a heist or award with ledger, notices and inb
 ENTRY_BYTES = 400  # estimate: of a points event with its ledger entry
 
 
+AUDITED_GB = 2  # in one run: five million items of 400 bytes; a larger table is exported
+
+
 class Code(NamedTuple):
     """Units of DynamoDB that a version of the code uses, alone in its batches."""
 
@@ -94,6 +99,8 @@ class Code(NamedTuple):
     poll_seconds: float = API_SECONDS
     inbox_reads: float = 2  # counted
     notifier_gb: float = NOTIFIER_GB
+    audit_exports: bool = False
+    """Whether a table too large for one run is audited at all."""
 
 
 BEFORE = Code(
@@ -128,4 +135,5 @@ NOW = BEFORE._replace(
     mark_reads=4,
     poll_reads=1,
     poll_seconds=LIGHT_SECONDS,
+    audit_exports=True,
 )

@@ -32,6 +32,7 @@ class Month(NamedTuple):
     events: float
     logs: float
     storage: float
+    audits: float
     fixed: float
 
     @property
@@ -117,8 +118,16 @@ def month(players: int, code: Code = NOW, digest: float = 0.0, tier: str = "") -
         events=active * (events_in + facts + changes) * given.EVENT,
         logs=invocations * given.LOG_BYTES / 1e9 * given.LOG_GB,
         storage=stored / 1e9 * (given.STORED_GB + given.RECOVERY_GB),
+        audits=given.DAYS * audit(stored / 1e9, code),
         fixed=idle() + (given.METRICS + given.ROUTE_METRICS) * given.METRIC,
     )
+
+
+def audit(gigabytes: float, code: Code) -> float:
+    """Dollars of one nightly audit: a scan as far as one run goes, or an export of the table."""
+    if code.audit_exports and gigabytes > given.AUDITED_GB:
+        return gigabytes * given.EXPORT_GB
+    return min(gigabytes, given.AUDITED_GB) * given.SCAN_GB
 
 
 def idle() -> float:
@@ -138,7 +147,8 @@ def rows(columns: Mapping[str, Month]) -> list[str]:
 
 _COLOURS = (
     *("#1b6ca8", "#c8553d", "#3a7d44", "#8e5572", "#c28f00"),
-    *("#4a4e69", "#00808a", "#a3b18a", "#bc6c25", "#999999"),
+    *("#4a4e69", "#00808a", "#a3b18a", "#bc6c25", "#5e3c99"),
+    "#999999",
 )
 _BAR, _LEFT, _HIGH, _STEP = 560, 120, 26, 40
 

@@ -38,9 +38,9 @@ def read(target: Target, player_id: str, out: Output, *, whole: bool) -> Iterabl
 def by_key(table: Table, player_id: str, month: str) -> dict[str, Item]:
     """What is about a person, and inbox items of others that may name them, by place.
 
-    The ledger leads to heists, the index to referrals, both to notices, and these to where the
-    other side was told. None of what an erasure removes is on these paths, so that one that was
-    interrupted finds the rest. `month` is the last whose log of operators is read.
+    The ledger leads to heists, the index to referrals, both to notices, and these to the
+    inbox items of the other side. An erasure removes nothing that is on these paths, so an
+    interrupted one finds the rest when it is run again. `month` is the last of the operators' log.
     """
     own = (keys.ledger(player_id), keys.inbox(player_id), keys.grants(player_id))
     found = _all_in(table, keys.player(player_id)["pk"], *own)
@@ -48,16 +48,16 @@ def by_key(table: Table, player_id: str, month: str) -> dict[str, Item]:
     found |= table.by_place(chain(known, *map(_records_of, found.values())))
     notices = list(chain.from_iterable(map(_notices_of, found.values())))
     found |= table.by_place(key for _, key in notices)
-    told: dict[str, set[int | None]] = defaultdict(set)
+    positions: dict[str, set[int | None]] = defaultdict(set)
     for who, key in notices:
-        told[who].add(inbox_items.inbox_position_from(found.get(keys.place_of(key), {})))
-    told.pop(player_id, None)
+        positions[who].add(inbox_items.inbox_position_from(found.get(keys.place_of(key), {})))
+    positions.pop(player_id, None)
     # A notice may have expired before its inbox item, or be older than positions on notices.
-    found |= _all_in(table, *(keys.inbox(who) for who in told if None in told[who]))
+    found |= _all_in(table, *(keys.inbox(who) for who, some in positions.items() if None in some))
     found |= table.by_place(
         keys.inbox_item(who, inbox_items.position_of(position))
-        for who, positions in told.items()
-        for position in positions
+        for who, some in positions.items()
+        for position in some
         if position is not None
     )
     log = _all_in(table, *map(keys.actions, months_before(month)))
@@ -83,13 +83,13 @@ def _records_of(item: Item) -> list[keys.Key]:
 
 
 def _notices_of(item: Item) -> list[tuple[str, keys.Key]]:
-    """Who was told of a heist, reversal or referral, and the key of their notice."""
+    """The recipients of notices of a heist, reversal or referral, with the keys of the notices."""
     if keys.kind_of(item) not in (Kind.HEIST, Kind.REVERSAL, Kind.REFERRAL):
         return []
     if item.get("status") == "FAILED" or "imported" in item or "heldAt" in item:
         return []
-    told = (item.get(name) for name in ("attackerId", "victimId", "referrerId"))
-    return [(str(who), keys.notice(keys.key_of(item), str(who))) for who in told if who]
+    recipients = (item.get(name) for name in ("attackerId", "victimId", "referrerId"))
+    return [(str(who), keys.notice(keys.key_of(item), str(who))) for who in recipients if who]
 
 
 def part_of(item: Item, player_id: str) -> str | None:

@@ -29,6 +29,13 @@ def test_nothing_but_what_is_fixed_is_paid_where_nobody_plays() -> None:
     assert cost.idle() == pytest.approx(10.2)
 
 
+def test_a_table_too_large_for_one_audit_is_exported_and_was_read_in_part_before() -> None:
+    small, large = assumptions.AUDITED_GB, 2 * assumptions.AUDITED_GB
+    assert cost.audit(small, assumptions.NOW) == cost.audit(small, assumptions.BEFORE)
+    assert cost.audit(large, assumptions.BEFORE) == cost.audit(small, assumptions.BEFORE)
+    assert cost.audit(large, assumptions.NOW) == pytest.approx(large * 0.11)
+
+
 def test_as_many_tokens_are_earned_as_spent() -> None:
     assert assumptions.TOKENS == assumptions.HEISTS
 

@@ -88,10 +88,10 @@ class ExportAudit:
 
     def plan(self, export_arn: str) -> Plan:
         export_id = export_arn.rpartition("/")[2]
-        told = self._bucket.document(f"AWSDynamoDB/{export_id}/manifest-summary.json")
-        items = int(told["itemCount"])
+        summary = self._bucket.document(f"AWSDynamoDB/{export_id}/manifest-summary.json")
+        items = int(summary["itemCount"])
         return {
-            "manifest": str(told["manifestFilesS3Key"]),
+            "manifest": str(summary["manifestFilesS3Key"]),
             "items": items,
             "into": f"audits/{export_id}",
             "shares": list(range(items // ITEMS_IN_A_SHARE + 1)),
