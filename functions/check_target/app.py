@@ -3,7 +3,7 @@
 from heist_core import wiring
 from heist_core.domain.heist import HeistPlan
 from heist_core.http.api import Request, Response, api_handler
-from heist_core.parsing import parse_target
+from heist_core.target_contract import parse_target
 
 
 @api_handler("check_target", wiring.rate_limit)

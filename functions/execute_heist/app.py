@@ -4,7 +4,8 @@ from heist_core import telemetry, wiring
 from heist_core.domain.heist import Attempt, Heist
 from heist_core.domain.times import to_iso
 from heist_core.http.api import Request, Response, api_handler, error_response
-from heist_core.parsing import parse_idempotency_key, parse_json, parse_target
+from heist_core.parsing import parse_idempotency_key, parse_json
+from heist_core.target_contract import parse_target
 from heist_core.use_cases.execute_heist import heist_id_of
 
 

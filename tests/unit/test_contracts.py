@@ -18,10 +18,10 @@ from heist_core.parsing import (
     parse_idempotency_key,
     parse_json,
     parse_notification_id,
-    parse_target,
 )
 from heist_core.player_contracts import MarkReadRequest
 from heist_core.query_contracts import NotificationsQuery
+from heist_core.target_contract import parse_target
 from tests.builders import MILLISECOND, NOW, each_of, sample
 
 CURSOR = "0000000012-0a1b2c3d"

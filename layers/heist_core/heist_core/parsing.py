@@ -1,11 +1,9 @@
-"""Parsing of all input that needs no model: pydantic is a quarter of a cold start."""
+"""Parses input that needs no model, without pydantic."""
 
 import json
 import re
-from collections.abc import Mapping
 
 from .domain.errors import InvalidInput, Issue
-from .domain.player import canonical_player_id
 
 BODY_LIMIT = 8 * 1024
 NESTING_LIMIT = 16
@@ -16,19 +14,6 @@ _IDEMPOTENCY_KEY = r"[ -~]{1,128}"
 _REPEATED = r"(.{1,128}?)(?:, ?\1)+"
 _PLAIN = r"\"?[A-Za-z0-9._~:+/=-]+\"?"
 _DIFFERENT = f"{_PLAIN}(?:, ?{_PLAIN})+"
-
-
-def parse_target(values: Mapping[str, object]) -> str:
-    """The player that a body or path names: what ExecuteRequest takes.
-
-    Only what is wrong needs the model, and its words. Raises InvalidInput.
-    """
-    try:
-        return canonical_player_id(values.get("targetUserId"))
-    except ValueError:
-        from .contracts import ExecuteRequest, parse
-
-        return parse(ExecuteRequest, values).targetUserId
 
 
 def parse_json(body: bytes) -> dict[str, object]:
