@@ -29,6 +29,7 @@ def test_equals_share_a_rank_and_the_next_is_as_many_further() -> None:
 def test_without_players_everybody_is_first() -> None:
     assert curve_of({}) == Curve([], [], 0, 0)
     assert curve_of({}).rank_of(5) == 1
+    assert curve_of({}).points_at(1) == 0
 
 
 @pytest.mark.parametrize("players", [1, 7, 900, 5_000, 9_999, 10_000, 40_000, 120_000])
@@ -54,6 +55,23 @@ def test_the_first_thousand_ranks_are_exact(players: int) -> None:
             break
         assert curve.rank_of(points) == above + 1
         above += holders[points]
+
+
+@pytest.mark.parametrize("players", [1, 7, 900, 40_000])
+def test_at_an_exact_rank_are_the_points_of_whoever_stands_there(players: int) -> None:
+    holders = log_normal(players)
+    curve = curve_of(holders)
+    standing = sorted(holders.elements(), reverse=True)[:PLACES_KEPT]
+    assert [curve.points_at(rank) for rank in range(1, len(standing) + 1)] == standing
+    assert curve.points_at(players + 1) == min(holders)
+
+
+def test_points_between_two_ranks_lie_on_the_line_between_them() -> None:
+    curve = Curve([10, 20, 29, 30], [14, 8, 4, 0], 15, exact_from=30)
+    expected = {1: 30, 4: 30, 5: 29, 7: 24, 9: 20, 12: 15, 15: 10, 16: 10}
+    assert {rank: curve.points_at(rank) for rank in expected} == expected
+    expected = {9: 16, 10: 15, 15: 12, 20: 9, 23: 8, 29: 5, 30: 1, 31: 1}
+    assert {points: curve.rank_of(points) for points in expected} == expected
 
 
 def test_a_curve_of_many_players_is_small() -> None:

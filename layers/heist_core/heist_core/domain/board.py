@@ -79,10 +79,10 @@ class Curve:
         return round(self.above[at] + share * (self.above[at + 1] - self.above[at])) + 1
 
     def points_at(self, rank: int) -> int:
-        """About as many points as stand at a rank; 0 behind the last."""
+        """About the points of a rank; exact where `rank_of` is. 0 on an empty board."""
+        if not self.points:
+            return 0
         at = bisect_left(self.above, -(rank - 1), key=lambda above: -above)
-        if at == len(self.points):
-            return self.points[-1] if self.points else 0
         if at == 0 or self.points[at] >= self.exact_from:
             return self.points[at]
         fewer, more = self.above[at], self.above[at - 1]
