@@ -73,7 +73,7 @@ class Curve:
         if at < 0:
             return self.players + 1
         low = self.points[at]
-        if points == low or points >= self.exact_from or at + 1 == len(self.points):
+        if points >= self.exact_from:  # which is at most the highest
             return self.above[at] + 1
         share = (points - low) / (self.points[at + 1] - low)
         return round(self.above[at] + share * (self.above[at + 1] - self.above[at])) + 1
