@@ -193,6 +193,8 @@ def test_settings_are_changed_by_whoever_saw_the_last_version(played: Game, desk
         "HEIST_STEAL_PERCENTAGE": 5
     }
     assert desk("config")["settings"]["HEIST_STEAL_PERCENTAGE"]["from"] == "default"
+    desk("config", "--back", "1", "--reason", "too mild", "--apply")
+    assert desk("config")["settings"]["HEIST_STEAL_PERCENTAGE"]["value"] == 7
 
 
 def test_a_change_of_settings_between_read_and_write_is_a_409(played: Game, desk: Desk) -> None:
