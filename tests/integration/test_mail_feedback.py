@@ -305,6 +305,12 @@ def test_a_change_of_the_player_at_the_same_moment_is_kept(sent: Game) -> None:
     sent.assert_sound()
 
 
+def test_a_bounce_in_the_midst_of_another_change_is_kept(sent: Game) -> None:
+    sent.once_before("update_item", lambda: take(sent, told(sent)))
+    profile(sent, userId="bob", name="Bobby")
+    assert (reason(sent), sent.player("bob").profile.name.value) == ("BOUNCE", "Bobby")
+
+
 def test_after_a_crash_the_next_delivery_does_all_of_it(sent: Game) -> None:
     sent.fails(Crash(), "transact_write_items")
     with pytest.raises(Crash):
