@@ -45,8 +45,10 @@ def spent_by(client: "DynamoDBClient") -> Iterator[Spent]:
         params["ReturnConsumedCapacity"] = "TOTAL"
 
     def add(parsed: Mapping[str, Any], model: Any, **_: object) -> None:
-        told = parsed.get("ConsumedCapacity") or []
-        units = sum(one["CapacityUnits"] for one in (told if isinstance(told, list) else [told]))
+        consumed = parsed.get("ConsumedCapacity") or []
+        units = sum(
+            one["CapacityUnits"] for one in (consumed if isinstance(consumed, list) else [consumed])
+        )
         if model.name in _WRITES:
             spent.writes += units
         else:

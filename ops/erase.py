@@ -25,7 +25,7 @@ from ops.people import Item, part_of
 from ops.target import OperatorError, Target
 
 SETTLING = timedelta(seconds=90)
-"""Longer than any function may run: whoever read the player before the freeze has ended by then."""
+"""Longer than any function may run: one that read the player before the freeze has ended."""
 _FREEZE_AND_RECEIPT = 8
 """Write units of two transactions, each of the player and an entry of the log."""
 

@@ -22,7 +22,7 @@ def test_a_referral_is_one_token_and_one_notification(world: World) -> None:
     assert (notice["read"], notice["readAt"]) == (False, None)
 
 
-def test_one_referred_player_is_one_token_however_often_and_concurrently_reported(
+def test_one_referred_player_is_one_token_however_often_reported(
     world: World,
 ) -> None:
     player, newcomer = world.player(), unique("new")

@@ -12,7 +12,7 @@ WORKFLOWS = sorted(FOLDER.glob("*.yml"))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
-def test_every_action_is_pinned_by_its_commit_with_the_version_beside_it(path: Path) -> None:
+def test_every_action_is_pinned_by_its_commit_beside_its_version(path: Path) -> None:
     used = [line.strip() for line in path.read_text().splitlines() if "uses:" in line]
     assert used
     for line in used:

@@ -119,8 +119,8 @@ class Audit:
     unread: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     newest: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     owing: set[str] = field(default_factory=set)
-    told: set[str] = field(default_factory=set)
-    to_be_told: dict[str, set[str]] = field(default_factory=dict)
+    noticed: set[str] = field(default_factory=set)
+    notices_due: dict[str, set[str]] = field(default_factory=dict)
     unreadable: list[Violation] = field(default_factory=list)
     items: int = 0
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -153,7 +153,7 @@ class Audit:
                 case Kind.GRANT:
                     self._account(which).granted += number(item, "tokens")
                 case Kind.NOTICE:
-                    self.told.add(keys.place_of(key))
+                    self.noticed.add(keys.place_of(key))
                     if self.owns(recipient := str(item["recipientId"])):
                         in_inbox = f"{recipient}/{keys.inbox_tag(key)}"
                         self.notices[in_inbox] = keys.place_of(key)
@@ -247,7 +247,7 @@ class Audit:
         if not self.owns(keys.id_of(key)):
             return
         if self._still_noticed(item):
-            self.to_be_told[keys.place_of(key)] = {
+            self.notices_due[keys.place_of(key)] = {
                 keys.place_of(keys.notice(key, who)) for who in recipients
             }
         if "owedBucket" in item:
@@ -313,8 +313,8 @@ class Audit:
             yield Violation(f"heist {heist_id}", "a ledger entry has its reversal", "no record")
 
     def _notice_violations(self) -> Iterator[Violation]:
-        for place, notices in self.to_be_told.items():
-            missing = notices - self.told
+        for place, notices in self.notices_due.items():
+            missing = notices - self.noticed
             if missing and place not in self.owing:
                 figures = f"{len(missing)} not told"
                 yield Violation(place, "everybody was told, or it is owed", figures)

@@ -150,17 +150,17 @@ class Table:
         for page in self._pages(self._client.query, request):
             yield from map(from_wire, page["Items"])
 
-    def marked(self, buckets: Sequence[str], since: str) -> Iterator[Item]:
+    def marked(self, buckets: Sequence[str], until: str) -> Iterator[Item]:
         """Keys and marks of what stands in buckets of the index `owed`, the oldest first.
 
-        `since`: nothing that was marked later. The index is a moment behind.
+        `until`: nothing that was marked later. The index is a moment behind.
         """
         queues = [
             self.query(
                 {
                     "IndexName": "owed",
-                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince <= :since",
-                    "ExpressionAttributeValues": to_wire({":bucket": bucket, ":since": since}),
+                    "KeyConditionExpression": "owedBucket = :bucket AND owedSince <= :until",
+                    "ExpressionAttributeValues": to_wire({":bucket": bucket, ":until": until}),
                 }
             )
             for bucket in buckets

@@ -39,13 +39,13 @@ _ENTRIES_AT_ONCE = 30
 _MONTHS_AT_ONCE = 6
 
 
-class Told(NamedTuple):
-    """An entry of a timeline that is still to be read: where it lies, and where it stands."""
+class Lookup(NamedTuple):
+    """An entry of a timeline that is still to be read: its position, and the keys to read."""
 
     position: Position
     keys: tuple[Key, ...]
     document: Callable[[Mapping[str, Item]], Document | None]
-    """From the items under those keys, by place; None if there is nothing to tell."""
+    """From the items under those keys, by place; None if there is nothing to show."""
 
 
 class Page(NamedTuple):
@@ -90,7 +90,7 @@ class Timelines:
             return None
         heists = {str(entry["heistId"]) for entry in ledger if "heistId" in entry}
         subjects = {f"player {player_id}", *(f"heist {heist_id}" for heist_id in heists)}
-        told = [
+        lookups = [
             *(_ledger_entry(entry) for entry in ledger),
             *chain.from_iterable(_of_heist(player_id, entry) for entry in ledger),
             *(_inbox_entry(item) for item in inbox),
@@ -100,7 +100,7 @@ class Timelines:
             *(_action_entry(item) for item in actions if item["subject"] in subjects),
         ]
         player = player_document(player_id, state, brought_by)
-        return Timeline(player, self._page(told, before, limit))
+        return Timeline(player, self._page(lookups, before, limit))
 
     def heist(self, heist_id: str) -> Document | None:
         """A heist or refused attempt, and everything that followed from it."""
@@ -163,9 +163,9 @@ class Timelines:
         """What an audit found, in place of what the one before did."""
         self._table.put(put({**keys.AUDIT, **found}))
 
-    def _page(self, told: Iterable[Told], before: Position | None, limit: int) -> Page:
+    def _page(self, lookups: Iterable[Lookup], before: Position | None, limit: int) -> Page:
         older = sorted(
-            (one for one in told if before is None or one.position < before),
+            (one for one in lookups if before is None or one.position < before),
             key=lambda one: one.position,
             reverse=True,
         )
@@ -173,9 +173,9 @@ class Timelines:
         last = found[limit - 1][0] if len(found) > limit else None
         return Page([document for _, document in found[:limit]], last)
 
-    def _entries(self, told: Sequence[Told]) -> Iterator[tuple[Position, Document]]:
-        for start in range(0, len(told), _ENTRIES_AT_ONCE):
-            some = told[start : start + _ENTRIES_AT_ONCE]
+    def _entries(self, lookups: Sequence[Lookup]) -> Iterator[tuple[Position, Document]]:
+        for start in range(0, len(lookups), _ENTRIES_AT_ONCE):
+            some = lookups[start : start + _ENTRIES_AT_ONCE]
             found = self._table.by_place([key for one in some for key in one.keys])
             for one in some:
                 document = one.document(found)
@@ -279,9 +279,9 @@ def _is(kind: str, at: object, facts: Mapping[str, object]) -> Document:
     return {"kind": kind, "at": at, **facts}
 
 
-def _known(kind: str, item: Item, at: object, facts: Mapping[str, object]) -> Told:
+def _known(kind: str, item: Item, at: object, facts: Mapping[str, object]) -> Lookup:
     """An entry whose item was read already."""
-    return Told(_position(at, kind, keys.key_of(item)), (), lambda _: _is(kind, at, facts))
+    return Lookup(_position(at, kind, keys.key_of(item)), (), lambda _: _is(kind, at, facts))
 
 
 def _ledger_document(entry: Item) -> Document:
@@ -295,12 +295,12 @@ def _ledger_document(entry: Item) -> Document:
     }
 
 
-def _ledger_entry(entry: Item) -> Told:
+def _ledger_entry(entry: Item) -> Lookup:
     facts = _ledger_document(entry)
     return _known("ledger", entry, facts.pop("occurredAt") or "", facts)
 
 
-def _of_heist(player_id: str, entry: Item) -> Iterator[Told]:
+def _of_heist(player_id: str, entry: Item) -> Iterator[Lookup]:
     """What a ledger entry says of a heist: itself, and the mails about it and its reversal."""
     if "heistId" not in entry:
         return
@@ -320,25 +320,25 @@ def _of_heist(player_id: str, entry: Item) -> Iterator[Told]:
         return _is("heist", at, Entry(player_id, fact, then).document)
 
     if about is heist:
-        yield Told(_position(at, "heist", heist), (heist, undone), entry_of)
+        yield Lookup(_position(at, "heist", heist), (heist, undone), entry_of)
     yield _mail_entry(keys.notice(about, player_id), at, heist_id)
 
 
-def _of_award(player_id: str, item: Item) -> Iterator[Told]:
+def _of_award(player_id: str, item: Item) -> Iterator[Lookup]:
     """The mail about a referral that a player made."""
     if keys.kind_of(item) is Kind.REFERRAL:
         notice = keys.notice(keys.key_of(item), player_id)
         yield _mail_entry(notice, item["createdAt"], None)
 
 
-def _mail_entry(notice: Key, at: object, heist_id: str | None) -> Told:
+def _mail_entry(notice: Key, at: object, heist_id: str | None) -> Lookup:
     def mail_of(found: Mapping[str, Item]) -> Document | None:
         item = found.get(keys.place_of(notice))
         if item is None or "mailState" not in item:
             return None
         return _is("mail", at, {"heistId": heist_id, **_mail_document(item)})
 
-    return Told(_position(at, "mail", notice), (notice,), mail_of)
+    return Lookup(_position(at, "mail", notice), (notice,), mail_of)
 
 
 def _refused_document(record: Item) -> Document:
@@ -354,7 +354,7 @@ def _refused_document(record: Item) -> Document:
     }
 
 
-def _inbox_entry(item: Item) -> Told:
+def _inbox_entry(item: Item) -> Lookup:
     return _known("inbox", item, item["createdAt"], _inbox_document(item))
 
 
@@ -370,7 +370,7 @@ def _inbox_document(item: Item) -> Document:
     }
 
 
-def _about_entry(player_id: str, item: Item) -> Told:
+def _about_entry(player_id: str, item: Item) -> Lookup:
     """A refused attempt, an award, or how the player was brought here."""
     at = item["createdAt"]
     if keys.kind_of(item) is Kind.HEIST:
@@ -386,12 +386,12 @@ def _about_entry(player_id: str, item: Item) -> Told:
     return _known("award", item, at, facts)
 
 
-def _grant_entry(item: Item) -> Told:
+def _grant_entry(item: Item) -> Lookup:
     facts = {"tokens": as_json(item["tokens"]), "actionId": item["actionId"]}
     return _known("grant", item, item["createdAt"], facts)
 
 
-def _action_entry(item: Item) -> Told:
+def _action_entry(item: Item) -> Lookup:
     facts = action_document(item)
     return _known("action", item, facts.pop("at"), facts)
 
@@ -403,12 +403,12 @@ def _mail_document(notice: Item) -> Document:
 
 def _heist_document(record: Item, undone: Item | None) -> Document:
     """Without from where the attacker struck."""
-    told = _without_keys(record)
+    document = _without_keys(record)
     for name in ("owed", "owedBucket", "owedSince", "aboutPlayer", "expiresAt", "sourceNetwork"):
-        told.pop(name, None)
+        document.pop(name, None)
     if undone is not None:
-        told["status"] = "REVERSED"
-    return told
+        document["status"] = "REVERSED"
+    return document
 
 
 def _notice_document(notice: Item, beside: Mapping[str, Item]) -> Document:
