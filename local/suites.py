@@ -17,6 +17,9 @@ LANES = (("unit", "template", "simulation", "integration"), ("browser+e2e",))
 """Suites of a lane run one after the other; the two lanes take about as long on two cores. Folders
 of one suite share a run of pytest, and so a stack."""
 
+LINES_OF_FAILURE = 25
+"""Lines of a failed test that are shown once more at the end, where both lanes are silent."""
+
 
 @dataclass
 class Tally:
@@ -24,6 +27,7 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[str] = field(default_factory=Counter)
+    failures: list[str] = field(default_factory=list)
     broken: bool = True
 
 
@@ -44,6 +48,8 @@ def main(arguments: list[str]) -> int:
         total += tally.counts
         for reason, times in sorted(tally.skipped.items()):
             show(f"skipped {times}: {suite}: {reason}")
+        for failure in tally.failures:
+            show(failure)
     broken = [suite for suite, tally in tallies.items() if tally.broken]
     if broken:
         show(f"Not good: {', '.join(broken)}")
@@ -78,15 +84,18 @@ def run_suite(suite: str, arguments: list[str]) -> Tally:
 
 
 def read_report(report: Path) -> Tally:
-    """Counts the tests of a JUnit report, and the reasons of those that were skipped."""
+    """Counts the tests of a JUnit report; says why tests were skipped, and where they failed."""
     tally = Tally()
     for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - pytest has just written it
         skip = case.find("skipped")
+        failed = [part for part in case if part.tag in ("failure", "error")]
         if skip is not None:
             tally.counts["skipped"] += 1
             tally.skipped[skip.get("message") or "no reason given"] += 1
-        elif case.find("failure") is not None or case.find("error") is not None:
+        elif failed:
             tally.counts["failed"] += 1
+            trace = "\n".join((failed[0].text or "").splitlines()[-LINES_OF_FAILURE:])
+            tally.failures.append(f"FAILED {case.get('classname')}::{case.get('name')}\n{trace}\n")
         else:
             tally.counts["passed"] += 1
     tally.broken = not tally.counts["passed"] or bool(tally.counts["failed"])

@@ -24,7 +24,7 @@ from pathlib import Path
 from local.tools import ROOT
 
 from .code import CodeMutant, code_mutants, modules
-from .requests import ANY, WHERE_IT_STANDS, Mutant, Place
+from .requests import Mutant, Place
 from .trial import DECIDING, PARTS, TESTS, AnyMutant, Done, Met, Trial, workers
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
@@ -54,13 +54,12 @@ def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
     counts: dict[Place, set[int]] = defaultdict(set)
     for one in met:
         for place, seen in one.counts.items():
-            counts[Place(place.write, place.transaction)].update(seen)
-    # As many as there happen to be, in a transaction that is a list: broken wherever they stand.
-    lists = {place.write for place, seen in counts.items() if len(seen) > 1}
+            counts[place].update(seen)
 
     def is_one_of_its_kind(mutant: Mutant) -> bool:
-        is_at_one = mutant.family in WHERE_IT_STANDS and mutant.place.write not in lists
-        return is_at_one == (mutant.place.transaction != ANY)
+        """As many as there happen to be, in a transaction that is a list, are broken together."""
+        is_list = len(counts[mutant.place.wherever()]) > 1
+        return is_list == (mutant.place == mutant.place.wherever())
 
     every: set[AnyMutant] = {
         mutant for one in met for call in one.calls for mutant in call if is_one_of_its_kind(mutant)

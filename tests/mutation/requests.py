@@ -1,19 +1,17 @@
 """Mutants of what goes over the wire: requests to DynamoDB without one of their parts.
 
-Nothing here knows the product's text or its names. A write is known by what it says: the kinds of
-the items, what it changes, its condition, and what is in the same transaction with it. So whatever
-the tests make the product send is found, and broken, wherever it is built.
+Nothing here knows the product's text or its names. A write is known by the kind of its item, its
+condition, and the function that sends it. So whatever the tests make the product send is found, and
+broken, wherever it is built.
 """
 
 import copy
-import functools
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from unittest.mock import patch
 
 from botocore.client import BaseClient
@@ -21,13 +19,14 @@ from botocore.exceptions import ClientError
 
 from local.tools import ROOT
 
+if TYPE_CHECKING:
+    from types import FrameType
+
 Request = dict[str, Any]
 
-ANY = ""
-"""Wherever a write stands."""
-ALONE = "no transaction"
 SINGLE = {"PutItem": "Put", "UpdateItem": "Update", "DeleteItem": "Delete"}
 _PRODUCT = (f"{ROOT}/layers/", f"{ROOT}/ops/", f"{ROOT}/functions/")
+_GATEWAY = f"{ROOT}/layers/heist_core/heist_core/storage/table.py"
 _BETWEEN = ("/botocore/", "/boto3/", "/tests/fakes.py", __file__)
 """Whose frames lie between the product and the wire."""
 _KIND = re.compile("[A-Z]")
@@ -39,17 +38,19 @@ _CHANGES = re.compile(r"\b(SET|ADD|REMOVE|DELETE)\s+")
 _WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
 
 
-@dataclass(frozen=True, order=True)
-class Place:
-    """A write among all that the product sends; `nth` of those alike in its transaction."""
+class Place(NamedTuple):
+    """A write among all that the product sends; `nth` of those alike in one call, -1 for all."""
 
     write: str
-    transaction: str = ANY
+    sender: str
     nth: int = 0
 
     def __str__(self) -> str:
-        nth = f" ({self.nth + 1})" if self.nth else ""
-        return f"{self.write}{nth}" + (f", in {self.transaction}" if self.transaction else "")
+        nth = f" ({self.nth + 1})" if self.nth > 0 else ""
+        return f"{self.write}{nth}, in {self.sender}"
+
+    def wherever(self) -> "Place":
+        return self._replace(nth=-1)
 
 
 @dataclass(frozen=True, order=True)
@@ -68,7 +69,7 @@ class Mutant:
         return self.place.write
 
     def is_at(self, place: Place) -> bool:
-        return self.place in (place, Place(place.write))
+        return self.place in (place, place.wherever())
 
     def break_(self, request: Request) -> Request | None:
         """The request without the part; None is no request at all."""
@@ -120,17 +121,6 @@ def _condition_name(condition: str) -> str:
     return re.sub(r"(\S.*?)( AND \1)+(?= AND|$)", r"\1", named)
 
 
-@functools.cache
-def _write_name(action: str, kind: str, expression: str, condition: str) -> str:
-    changes = dict.fromkeys(_clause_name(*clause) for clause in clauses(expression))
-    name = f"{action} {kind}"
-    if changes:
-        name += f": {', '.join(changes)}"
-    if condition:
-        name += f" if {_condition_name(condition)}"
-    return name
-
-
 def _expressions(request: Request) -> tuple[str, str]:
     return request.get("UpdateExpression", ""), request.get("ConditionExpression", "")
 
@@ -144,18 +134,14 @@ def writes(operation: str, params: Mapping[str, Any]) -> list[tuple[str, Request
     return []
 
 
-def places(operation: str, params: Mapping[str, Any]) -> list[Place]:
+def places(sender: str, operation: str, params: Mapping[str, Any]) -> list[Place]:
     """Where each write of a call stands."""
-    sent = writes(operation, params)
-    kinds = [(action, _kind(request)) for action, request in sent]
-    transaction = " + ".join(dict.fromkeys(map(" ".join, kinds)))
-    if operation in SINGLE:
-        transaction = ALONE
-    names = [
-        _write_name(*kind, *_expressions(request))
-        for kind, (_, request) in zip(kinds, sent, strict=True)
-    ]
-    return [Place(name, transaction, names[:n].count(name)) for n, name in enumerate(names)]
+    names = []
+    for action, request in writes(operation, params):
+        condition = request.get("ConditionExpression", "")
+        suffix = f" if {_condition_name(condition)}" if condition else ""
+        names.append(f"{action} {_kind(request)}{suffix}")
+    return [Place(name, sender, names[:n].count(name)) for n, name in enumerate(names)]
 
 
 # What can be broken
@@ -257,43 +243,47 @@ _BREAKS: Mapping[str, Callable[[Request, str], Request | None]] = {
     "attribute": _without_attribute,
     "value": _with_another_value,
 }
-WHERE_IT_STANDS = frozenset({"condition", "operand", "step", "version bump"})
-"""What can matter in one transaction and not in another. All else is broken wherever it stands."""
 
 
-def mutants(operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
-    """Every way to break a call."""
-    sent = writes(operation, params)
-    for (action, request), place in zip(sent, places(operation, params), strict=True):
-        if not _KIND.match(_kind(request)):
-            continue
-        anywhere = Place(place.write)
-        for at in (place, anywhere):
-            yield Mutant("step", at)
-        if condition := request.get("ConditionExpression", ""):
-            count = len(operands(condition))
-            parts = [str(number) for number in range(count)] if count > 1 else []
-            for at in (place, anywhere):
-                yield Mutant("condition", at)
-                if "NAME" not in place.write:
-                    yield from (Mutant("operand", at, part) for part in parts)
-        for name in {_clause_name(*clause) for clause in clauses(_expressions(request)[0])}:
-            if name == "ADD version":
-                if "attribute_not_exists(version)" not in condition:  # its first is the same
-                    yield from (Mutant("version bump", at) for at in (place, anywhere))
-            else:
-                yield Mutant("change", anywhere, name)
-        for name in request.get("ExpressionAttributeValues", ()):
-            yield Mutant("value", anywhere, re.sub("[0-9]+", "N", name))
-        if action == "Put":
-            for name in {_attribute_name(one) for one in request["Item"].keys() - _KEY}:
-                yield Mutant("attribute", anywhere, name)
+def mutants(sender: str, operation: str, params: Mapping[str, Any]) -> Iterator[Mutant]:
+    """Every way to break a call: one write of those alike in it, or all."""
+    sent = zip(writes(operation, params), places(sender, operation, params), strict=True)
+    for (action, request), place in sent:
+        if _KIND.match(_kind(request)):
+            for family, part in _breakable(action, request):
+                yield Mutant(family, place, part)
+                yield Mutant(family, place.wherever(), part)
+
+
+def _breakable(action: str, request: Request) -> Iterator[tuple[str, str]]:
+    """Family and part of what a write consists of."""
+    yield "step", ""
+    update, condition = _expressions(request)
+    if condition:
+        yield "condition", ""
+        count = len(operands(condition))
+        if count > 1 and "NAME" not in _condition_name(condition):
+            yield from (("operand", str(number)) for number in range(count))
+    for name in {_clause_name(*clause) for clause in clauses(update)}:
+        if name != "ADD version":
+            yield "change", name
+        elif "attribute_not_exists(version)" not in condition:  # its first is the same
+            yield "version bump", ""
+    for name in {
+        re.sub("[0-9]+", "N", one) for one in request.get("ExpressionAttributeValues", ())
+    }:
+        yield "value", name
+    if action == "Put":
+        for name in {_attribute_name(one) for one in request["Item"].keys() - _KEY}:
+            yield "attribute", name
 
 
 Calls = dict[object, frozenset[Mutant]]
 
 
-def mutants_of(known: Calls, operation: str, params: Mapping[str, Any]) -> frozenset[Mutant]:
+def mutants_of(
+    known: Calls, sender: str, operation: str, params: Mapping[str, Any]
+) -> frozenset[Mutant]:
     """The same, taken from what is known of calls that say the same."""
     parts = [
         (
@@ -303,19 +293,21 @@ def mutants_of(known: Calls, operation: str, params: Mapping[str, Any]) -> froze
         )
         for _, request in writes(operation, params)
     ]
-    call = (*places(operation, params), *parts)
+    call = (*places(sender, operation, params), *parts)
     if call not in known:
-        known[call] = frozenset(mutants(operation, params))
+        known[call] = frozenset(mutants(sender, operation, params))
     return known[call]
 
 
-def broken(operation: str, params: Mapping[str, Any], mutant: Mutant) -> dict[str, Any] | None:
+def broken(
+    sender: str, operation: str, params: Mapping[str, Any], mutant: Mutant
+) -> dict[str, Any] | None:
     """The call as the mutant sends it; None if it sends nothing."""
     changed = copy.deepcopy(dict(params))
     left = [
         (action, mutant.break_(request) if mutant.is_at(place) else request)
         for (action, request), place in zip(
-            writes(operation, changed), places(operation, params), strict=True
+            writes(operation, changed), places(sender, operation, params), strict=True
         )
     ]
     steps = [{action: _tidy(request)} for action, request in left if request is not None]
@@ -344,7 +336,7 @@ def _tidy(request: Request) -> Request:
 class Watch:
     """Sees every call of the product, and which of its writes were refused."""
 
-    sent: Callable[[str, Mapping[str, Any]], None] = lambda *_: None
+    sent: Callable[[str, str, Mapping[str, Any]], None] = lambda *_: None
     refused: Callable[[list[Place]], None] = lambda _: None
     mutant: Mutant | None = None
 
@@ -355,17 +347,19 @@ def watching(watch: Watch) -> Iterator[None]:
     carry_out = BaseClient._make_api_call  # type: ignore[attr-defined]
 
     def call(client: BaseClient, operation: str, params: Mapping[str, Any]) -> Any:
-        if not (operation in SINGLE or operation == "TransactWriteItems") or not _is_product():
+        writing = operation in SINGLE or operation == "TransactWriteItems"
+        sender = _sender() if writing else ""
+        if not sender:
             return carry_out(client, operation, params)
-        watch.sent(operation, params)
+        watch.sent(sender, operation, params)
         mutant = watch.mutant
-        sent = params if mutant is None else broken(operation, params, mutant)
+        sent = params if mutant is None else broken(sender, operation, params, mutant)
         if sent is None:
             return {}
         try:
             return carry_out(client, operation, sent)
         except ClientError as error:
-            watch.refused(_refused(error, places(operation, params)))
+            watch.refused(_refused(error, places(sender, operation, params)))
             raise
 
     with patch.object(BaseClient, "_make_api_call", call):
@@ -384,9 +378,15 @@ def _refused(error: ClientError, found: list[Place]) -> list[Place]:
     ]
 
 
-def _is_product() -> bool:
-    """Whether the product sends what is sent, and not a test."""
-    frame = sys._getframe(2)
-    while frame.f_back is not None and any(one in frame.f_code.co_filename for one in _BETWEEN):
+def _sender() -> str:
+    """The public function of the product that writes through the gateway; empty for a test."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and any(one in frame.f_code.co_filename for one in _BETWEEN):
         frame = frame.f_back
-    return str(Path(frame.f_code.co_filename)).startswith(_PRODUCT)
+    sender = ""
+    while frame is not None and frame.f_code.co_filename.startswith(_PRODUCT):
+        sender = frame.f_code.co_name
+        if frame.f_code.co_filename != _GATEWAY and sender[0] not in "_<":
+            break
+        frame = frame.f_back
+    return sender

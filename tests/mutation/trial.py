@@ -173,12 +173,11 @@ class Worker:
         met.seconds = time.process_time() - started
         return met, failed
 
-    def _sent(self, met: Met, operation: str, params: Mapping[str, Any]) -> None:
-        met.calls.add(mutants_of(self._known, operation, params))
-        found = places(operation, params)
-        for place in found:
-            count = max(one.nth for one in found if one.write == place.write)
-            met.counts.setdefault(place, set()).add(count)
+    def _sent(self, met: Met, sender: str, operation: str, params: Mapping[str, Any]) -> None:
+        met.calls.add(mutants_of(self._known, sender, operation, params))
+        last = {place.wherever(): place.nth for place in places(sender, operation, params)}
+        for place, nth in last.items():
+            met.counts.setdefault(place, set()).add(nth)
 
     # Trying
 
