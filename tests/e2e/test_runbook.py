@@ -118,11 +118,13 @@ def bench(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Be
 
 
 def forget(world: World) -> None:
-    """What is there once: a table takes one export, and is restored to one name."""
+    """What is there once: a table takes one export, is restored to one name, has one version of
+    the settings."""
     client = world.client("dynamodb")
     with suppress(client.exceptions.ResourceNotFoundException):
         client.delete_table(TableName="heist-restored")
-    world.table.delete(keys.IMPORT)
+    for once in (keys.IMPORT, keys.SETTINGS):
+        world.table.delete(once)
 
 
 TITLES = [title for title, text in sections().items() if commands(text)]
@@ -131,7 +133,6 @@ TITLES = [title for title, text in sections().items() if commands(text)]
 @pytest.fixture(scope="module")
 def version(bench: Bench) -> str:
     """A version of the settings that changes nothing, in effect from now on."""
-    bench.paste("./heist config --back 0 --reason test --apply")
     told = bench.paste("./heist config --set HEIST_COOLDOWN_HOURS=24 --reason test --apply --json")
     return str(json.loads(told)["version"])
 
