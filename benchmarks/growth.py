@@ -41,6 +41,8 @@ SIZES = (1_200, 10_000, 100_000, 1_000_000)
 """Of the fewest, too, more than 1,000 have points of this month: a full board."""
 INBOXES = ((10, 10), (100, 100), (10_000, 100), (10_000, 10_000))
 """Items in an inbox, and how many of them are unread."""
+AMONG_THE_BEST = 700
+"""Who takes so many points more than the least a day may be among a shard's ten best."""
 BEGINNERS = (6,)
 """Of every eight players: who has no points of this season yet. All others rob every day."""
 OLD_SEASONS = tuple(f"{year}-{month:02d}" for year in (2023, 2024, 2025) for month in range(1, 13))
@@ -133,25 +135,27 @@ def _old_seasons_item(number: int) -> wire.Item:
     return {**keys.old_seasons(name_of(number)), **points}
 
 
-def _robber_item(number: int) -> wire.Item:
-    """As after 30 days with a cooldown of 24 hours, each of which was used at once."""
-    hours = {
-        hour_of(NOW - timedelta(days=day)): Takings(1, 100 + number % 900) for day in range(1, 31)
-    }
+def _robber_item(number: int, days: int) -> wire.Item:
+    """As after 30 days with a cooldown of 24 hours, each of which was used at once; or as much
+    taken in fewer days, for those who are only there."""
+    each = Takings(30 // days, 30 // days * (100 + number % 900))
+    hours = {hour_of(NOW - timedelta(days=day)): each for day in range(1, days + 1)}
     return counting.robber_item(1, Robber(name_of(number), hours, 400, Holding(400, 3)))
 
 
 def people(since: int, until: int) -> Iterator[wire.Item]:
     """Players of these numbers, and the standings of those who rob.
 
-    Old seasons are in no index: what is measured can read those of the last players alone.
+    What is measured can read old seasons of the last players alone, since they are in no index, and
+    hours of theirs and of the best. The others have less, or a million would not fit into memory.
     """
     for number in range(since, until):
+        is_last = number >= until - LAST_PLAYERS
         yield _player_item(number)
-        if number >= until - LAST_PLAYERS:
+        if is_last:
             yield _old_seasons_item(number)
         if number % 8 not in BEGINNERS:
-            yield _robber_item(number)
+            yield _robber_item(number, days=30 if is_last or number % 900 >= AMONG_THE_BEST else 1)
 
 
 def counters() -> Iterator[wire.Item]:

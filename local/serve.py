@@ -5,14 +5,18 @@ Started by local/emulator.py with the Python of MiniStack's environment, as `pyt
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import resource
 import threading
 import time
+import zipfile
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from hypercorn.asyncio import serve  # type: ignore[import-not-found]
@@ -30,6 +34,7 @@ Answer = tuple[int, object, bytes]
 Handler = Callable[[str, str, object, bytes, object], Awaitable[Answer]]
 
 starting = threading.BoundedSemaphore(os.cpu_count() or 1)
+unpacking = threading.Lock()
 
 
 def main() -> None:
@@ -46,6 +51,7 @@ def main() -> None:
     os.chdir(arguments.home)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    lambda_runtime.zipfile = SimpleNamespace(**{**vars(zipfile), "ZipFile": Package})
     lambda_svc.acquire_worker = acquire_worker
     eventbridge._dispatch_to_lambda = invoke_for_event  # noqa: SLF001 - see there
     mails: list[dict[str, Any]] = []
@@ -75,6 +81,22 @@ def keeping_mails(handle: Handler, mails: list[dict[str, Any]]) -> Handler:
         return answer
 
     return handle_request
+
+
+class Package(zipfile.ZipFile):
+    """Code or a layer, unpacked (and its byte code made) once for all workers that start with it.
+
+    MiniStack unpacks both for each. Nobody may write there on AWS, so sharing shows in nothing.
+    """
+
+    def extractall(self, path: Any = None, members: Any = None, pwd: bytes | None = None) -> None:
+        content = str([(each.filename, each.CRC) for each in self.infolist()])
+        package = Path("packages", hashlib.sha256(content.encode()).hexdigest()).absolute()
+        with unpacking:
+            if not package.exists():
+                super().extractall(package, members, pwd)
+        Path(path).rmdir()
+        Path(path).symlink_to(package)
 
 
 def acquire_worker(
