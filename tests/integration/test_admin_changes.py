@@ -278,6 +278,31 @@ def test_the_same_key_at_the_same_moment_does_it_once(played: Game, desk: Desk, 
     played.assert_sound()
 
 
+@pytest.mark.parametrize("what", ROUTES)
+def test_one_key_at_the_same_moment_for_two_changes_makes_one(
+    played: Game, desk: Desk, what: str
+) -> None:
+    path = robbed(played)
+    change(played, "block", key="before", path={"userId": "bob"})
+    if what == "block":
+        change(played, "unblock", key="before that")
+    before = len(desk.actions())
+    played.once_before(
+        "transact_write_items", lambda: change(played, "tokens", path={"userId": "alice"})
+    )
+
+    late = change(played, what, path=path)
+
+    assert (late.status, late.body["error"]) == (422, "IDEMPOTENCY_MISMATCH")
+    assert len(desk.actions()) == before + 1
+
+
+def test_a_refusal_at_the_same_moment_under_the_same_key_is_the_same(played: Game) -> None:
+    played.once_before("put_item", lambda: change(played, "tokens"))
+    late = change(played, "block", path={"userId": "newcomer"})
+    assert (late.status, late.body["error"]) == (422, "IDEMPOTENCY_MISMATCH")
+
+
 def test_a_heist_meanwhile_does_not_stop_a_grant(played: Game) -> None:
     played.once_before("transact_write_items", lambda: played.give("bob", tokens=1))
     assert change(played, "tokens").body["after"]["tokens"] == 4

@@ -1,21 +1,28 @@
 """Import into real storage: complete, once, and exact whatever fails or plays meanwhile."""
 
 import csv
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from heist_core.domain.errors import Unavailable
+from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.player import Losses
 from heist_core.domain.times import from_iso, to_iso
 from heist_core.storage import keys
 from heist_core.storage.audit import audit_items
 from ops import __main__ as tool
 from ops.importer import loading
+from ops.importer.checked import CheckedExport
+from ops.importer.command import RunRecord
+from ops.importer.files import find_export
+from ops.importer.loading import Loader
+from ops.importer.mapping import Sums, Unit
 from ops.importer.pace import FIRST, Pace
 from ops.output import Output
 from ops.target import OperatorError
@@ -373,6 +380,54 @@ def test_two_imports_at_once_are_one(
     desk.capsys.readouterr()
     game.assert_sound()
     assert [action["what"] for action in desk_of(game, desk.capsys).actions()].count("import") == 1
+
+
+def test_what_another_import_wrote_meanwhile_is_left_as_it_is(
+    game: Game, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_FIRST_PAUSE_SECONDS", 0.001)
+    with closing(CheckedExport()) as checked, closing(Loader(game.gateway, Pace())) as loader:
+        checked.load(find_export(export), None, game.time(), lambda *_: None, lambda _: None)
+
+        def load_twice(units: Sequence[Unit]) -> int:
+            others: list[int] = []
+            game.once_before("transact_write_items", lambda: others.append(load(units)))
+            return load(units) + others[0]
+
+        def load(units: Sequence[Unit]) -> int:
+            return loader.load(units, lambda _: None)
+
+        assert load_twice([*checked.heists()]) == checked.sums().heists
+        assert load_twice([*checked.referrals()]) == checked.sums().referrals
+        assert load_twice([*checked.players()]) == checked.sums().players
+    game.assert_sound()
+
+
+def test_points_earned_while_a_player_is_imported_are_kept(
+    desk: Desk, game: Game, export: Path
+) -> None:
+    user = rows_of(export, "User")[0]
+    more = bus_event("add_points", userId=user["id"], eventId="e-1", points=10)
+
+    def earns(called: str, request: Mapping[str, Any]) -> None:
+        if called == "transact_write_items" and f"PLAYER#{user['id']}" in str(request):
+            game.undisturbed()
+            game.call("add_points", more)
+
+    game.tap.before = earns
+    assert attempted(desk, export) == 0
+    assert game.points(user["id"]) == int(user["monthlyPoints"]) + 10
+    game.assert_sound()
+
+
+def test_an_import_begins_and_ends_once(desk: Desk, game: Game) -> None:
+    run = RunRecord(desk.target)
+    both = partial(run.begin, "an export", "import", Sums(), 0), partial(run.finish, {})
+    for once in both:
+        game.once_before("transact_write_items", once)
+        with pytest.raises(Contention):
+            once()
+    assert sorted(action["what"] for action in desk.actions()) == ["import", "import finished"]
 
 
 def test_a_table_takes_one_export(desk: Desk, game: Game, export: Path, tmp_path: Path) -> None:

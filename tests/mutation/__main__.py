@@ -9,7 +9,8 @@ simulation meets; then those that meet a mutant are run with it, until one fails
 without it.
 `python -m tests.mutation condition PLAYER` tries mutants with all these words in their names, on
 all that meets them; `… condition PLAYER -- tests/integration/test_me.py` on those tests alone.
-Each mutant that nothing notices must be listed in survivors.txt with the reason.
+Each mutant that nothing notices must be listed in survivors.txt with the reason; without ", in
+function" it stands for all functions that send the write.
 """
 # ruff: noqa: T201 - a command line
 
@@ -103,19 +104,24 @@ def main(words: Sequence[str], tests: Sequence[str]) -> int:
         )
         for number, (tried, found) in enumerate(done(to_try), 1):
             name, family = str(tried.mutant), tried.mutant.family
+            listed = name if name in reasons else name.rpartition(", in ")[0]
             if not found:
-                survivors.add(name)
-            outcome = "killed" if found else "explained" if name in reasons else "SURVIVED"
+                survivors.add(listed if listed in reasons else name)
+            outcome = "killed" if found else "explained" if listed in reasons else "SURVIVED"
             outcomes[family, outcome] += 1
             print(f"{number:>4} of {len(to_try)} {outcome} {name}", flush=True)
-            print(f"     {found or reasons.get(name, 'nothing noticed it')}", flush=True)
+            print(f"     {found or reasons.get(listed, 'nothing noticed it')}", flush=True)
     print(f"\n{'':<14}{'tried':>7}{'killed':>8}{'explained':>11}{'survived':>10}")
     for family in sorted({family for family, _ in outcomes}):
         counts = [outcomes[family, each] for each in ("killed", "explained", "SURVIVED")]
         print(f"{family:<14}{sum(counts):>7}{counts[0]:>8}{counts[1]:>11}{counts[2]:>10}")
     print(f"{len(to_try)} mutants in {time.monotonic() - started:.0f} s")
     wrong = [f"NOT EXPLAINED: {name}" for name in sorted(survivors - reasons.keys())]
-    named = {str(each.mutant) for each in to_try}
+    named = {
+        part
+        for each in to_try
+        for part in (str(each.mutant), str(each.mutant).rpartition(", in ")[0])
+    }
     wrong += [
         f"in survivors.txt, but {'killed' if name in named else 'there is no such mutant'}: {name}"
         for name in sorted(reasons.keys() - survivors)

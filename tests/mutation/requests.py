@@ -26,7 +26,8 @@ Request = dict[str, Any]
 
 SINGLE = {"PutItem": "Put", "UpdateItem": "Update", "DeleteItem": "Delete"}
 _PRODUCT = (f"{ROOT}/layers/", f"{ROOT}/ops/", f"{ROOT}/functions/")
-_GATEWAY = f"{ROOT}/layers/heist_core/heist_core/storage/table.py"
+_STORAGE = f"{ROOT}/layers/heist_core/heist_core/storage/"
+_GATEWAY = f"{_STORAGE}table.py"
 _BETWEEN = ("/botocore/", "/boto3/", "/tests/fakes.py", __file__)
 """Whose frames lie between the product and the wire."""
 _KIND = re.compile("[A-Z]")
@@ -379,14 +380,19 @@ def _refused(error: ClientError, found: list[Place]) -> list[Place]:
 
 
 def _sender() -> str:
-    """The public function of the product that writes through the gateway; empty for a test."""
+    """The function of the product that writes through the gateway, in the storage package a public
+    one if there is one; empty for a test."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and any(one in frame.f_code.co_filename for one in _BETWEEN):
         frame = frame.f_back
     sender = ""
     while frame is not None and frame.f_code.co_filename.startswith(_PRODUCT):
-        sender = frame.f_code.co_name
-        if frame.f_code.co_filename != _GATEWAY and sender[0] not in "_<":
-            break
+        file, name = frame.f_code.co_filename, frame.f_code.co_name
+        if file != _GATEWAY and name[0] != "<":
+            if sender and not file.startswith(_STORAGE):
+                break
+            sender = name
+            if name[0] != "_":
+                break
         frame = frame.f_back
     return sender

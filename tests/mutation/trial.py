@@ -134,7 +134,8 @@ class Worker:
         item._initrequest()
         for report in runtestprotocol(item, log=False, nextitem=self._between):
             if report.failed:
-                return name.removeprefix("tests/")
+                *_, why = report.longreprtext.strip().splitlines() or [""]
+                return f"{name.removeprefix('tests/')}: {why[:120]}"
         return ""
 
     def _seed(self, seed: int) -> str:
