@@ -197,14 +197,18 @@ def test_settings_are_changed_by_whoever_saw_the_last_version(played: Game, desk
     assert desk("config")["settings"]["HEIST_STEAL_PERCENTAGE"]["value"] == 7
 
 
-def test_a_change_of_settings_between_read_and_write_is_a_409(played: Game, desk: Desk) -> None:
-    played.once_before(
-        "transact_write_items",
-        lambda: desk("config", "--set", "HEIST_ENABLED=false", "--reason", "else", "--apply"),
-    )
-    answer = change(played, "settings")
+@pytest.mark.parametrize("versions", [0, 1])
+def test_a_change_of_settings_between_read_and_write_is_a_409(
+    played: Game, desk: Desk, versions: int
+) -> None:
+    another = ("config", "--reason", "else", "--apply", "--set")
+    if versions:
+        desk(*another, "HEIST_ENABLED=false")
+    played.once_before("transact_write_items", lambda: desk(*another, "HEIST_COOLDOWN_HOURS=5"))
+    body = settings(HEIST_STEAL_PERCENTAGE=7) | {"expectedVersion": versions}
+    answer = change(played, "settings", body)
     assert (answer.status, answer.body["error"]) == (409, "SETTINGS_CHANGED")
-    assert desk("config")["version"] == 1
+    assert desk("config")["version"] == versions + 1
 
 
 # Keys

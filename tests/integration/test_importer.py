@@ -403,10 +403,12 @@ def test_what_another_import_wrote_meanwhile_is_left_as_it_is(
     game.assert_sound()
 
 
+@pytest.mark.parametrize("before", [0, 5])
 def test_points_earned_while_a_player_is_imported_are_kept(
-    desk: Desk, game: Game, export: Path
+    desk: Desk, game: Game, export: Path, before: int
 ) -> None:
     user = rows_of(export, "User")[0]
+    game.give(user["id"], points=before)
     more = bus_event("add_points", userId=user["id"], eventId="e-1", points=10)
 
     def earns(called: str, request: Mapping[str, Any]) -> None:
@@ -416,7 +418,7 @@ def test_points_earned_while_a_player_is_imported_are_kept(
 
     game.tap.before = earns
     assert attempted(desk, export) == 0
-    assert game.points(user["id"]) == int(user["monthlyPoints"]) + 10
+    assert game.points(user["id"]) == int(user["monthlyPoints"]) + before + 10
     game.assert_sound()
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from io import StringIO
 from itertools import permutations
 from typing import Any
@@ -351,6 +352,14 @@ def test_an_operator_sees_it_and_undoes_it_and_the_log_says_so(sent: Game, desk:
     assert len(desk.actions()) == 1
     rob(sent)
     assert mails_to(sent) == 2
+
+
+def test_two_operators_at_once_undo_it_once(sent: Game, desk: Desk) -> None:
+    take(sent, told(sent))
+    undo = partial(desk, "unsuppress", "bob", "--reason", "works after all", "--apply")
+    sent.once_before("transact_write_items", undo)
+    assert not undo()["done"]
+    assert len(desk.actions()) == 1
 
 
 def test_the_same_news_again_does_not_undo_what_an_operator_did(sent: Game, desk: Desk) -> None:

@@ -98,6 +98,13 @@ def test_a_mail_that_moved(game: Game, mail: str, seen: MailRecord, now: MailRec
     changes_nothing(game, lambda: move(game, seen))
 
 
+def test_a_notice_without_an_inbox_that_another_claimed(game: Game) -> None:
+    fact = award("bob", "friend", at=game.time())
+    noted = partial(game.store.note_only, fact, notices_of(fact)[0])
+    assert noted(CLAIMED).claimed
+    changes_nothing(game, lambda: noted(CLAIMED._replace(owner="another")).claimed)
+
+
 @pytest.mark.parametrize("version", [0, 3])
 @pytest.mark.parametrize("more", [0, 1], ids=["all told", "more waits"])
 @pytest.mark.parametrize("what", ["postpone", "claim", "give_back", "end", "keep"])
@@ -120,9 +127,12 @@ def test_a_digest_that_somebody_moved_on(game: Game, version: int, more: int, wh
 # Statistics
 
 HOUR = hour_of(NOW)
-ROBBERS = {
-    "counted": Robber("alice", {HOUR: Takings(1, 40)}, 3),
-    "counted, with tokens": Robber("alice", {HOUR: Takings(1, 40)}, 3, Holding(7, 2)),
+ROBBERS: Mapping[str, Item] = {
+    "who robbed": counting.robber_item(1, Robber("alice", {HOUR: Takings(1, 40)}, 3)),
+    "who robbed, with tokens": counting.robber_item(
+        1, Robber("alice", {HOUR: Takings(1, 40)}, 3, Holding(7, 2))
+    ),
+    "with tokens": {**keys.robber(1, "alice"), "tokensAt": 7, "tokens": 2},
 }
 
 
@@ -134,7 +144,7 @@ def test_a_robber_who_was_counted_meanwhile(
 ) -> None:
     fact, statistics = heist("alice", "bob", at=NOW), game.statistics_store
     game.put(items.heist_item(fact))
-    game.put(counting.robber_item(1, ROBBERS[robber]))
+    game.put(ROBBERS[robber])
     key = keys.robber(1, "alice")
     after: list[Item] = []
 
@@ -247,6 +257,11 @@ TELLS_OF_BOB: Mapping[str, Item] = {
     "heist": items.heist_item(heist("alice", "bob", at=NOW)),
     "reversal": items.reversal_item(reversal("alice", "bob")),
     "referral": items.award_item(award("alice", "bob", "Bob")),
+    "notice to another": inbox_items.inbox_item(
+        1,
+        keys.inbox_tag(keys.notice(keys.referral("bob"), "alice")),
+        notices_of(award("alice", "bob", "Bob"))[0],
+    ),
 }
 
 
