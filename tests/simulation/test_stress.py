@@ -7,7 +7,7 @@ from tests.engines import Engine
 from .model import REFUSALS
 from .stress import StressRun
 
-OPERATIONS = 1000
+OPERATIONS = 500
 
 
 @pytest.mark.slow
