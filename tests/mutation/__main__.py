@@ -7,8 +7,8 @@
 First it sees what each unit test, each test of storage (on one engine) and each seed of the
 simulation meets; then those that meet a mutant are run with it, until one fails that does not fail
 without it.
-`python -m tests.mutation condition PLAYER` tries mutants with all these words in their names, on
-all that meets them; `… condition PLAYER -- tests/integration/test_me.py` on those tests alone.
+`python -m tests.mutation 'condition|step' PLAYER` tries mutants with all these words in their names
+(`|` is or); `… condition PLAYER -- tests/integration/test_me.py` on those tests alone, all of them.
 Each mutant that nothing notices must be listed in survivors.txt with the reason; without ", in
 function" it stands for all functions that send the write.
 """
@@ -30,7 +30,7 @@ from .trial import DECIDING, PARTS, TESTS, AnyMutant, Done, Met, Trial, workers
 
 SURVIVORS = Path(__file__).parent / "survivors.txt"
 MOST_SECONDS = 60
-"""Of what meets a mutant, so much is run with it."""
+"""Of what meets a mutant, so much is run with it, unless tests are named."""
 
 
 def explained() -> dict[str, str]:
@@ -71,17 +71,17 @@ def every_mutant(met: Sequence[Met]) -> list[AnyMutant]:
     return sorted(every, key=str)
 
 
-def trials(met: Mapping[str, Met], words: Sequence[str]) -> list[Trial]:
-    """Each mutant with what meets it, the quickest first: of a whole run, for a minute of it."""
+def trials(met: Mapping[str, Met], words: Sequence[str], most: float) -> list[Trial]:
+    """Each mutant with what meets it, the quickest first, for so many seconds."""
     meeting: dict[object, list[str]] = defaultdict(list)
     quickest = sorted(met, key=lambda name: met[name].seconds)
     for name in quickest:
         for seen in (*met[name].noticeable(), *met[name].statements):
             meeting[seen].append(name)
-    most = float("inf") if words else MOST_SECONDS
     found = []
     for mutant in every_mutant([*met.values()]):
-        if all(word in f"{mutant.family} {mutant}" for word in words):
+        name = f"{mutant.family} {mutant}"
+        if all(any(part in name for part in word.split("|")) for word in words):
             names = meeting[mutant.statement if isinstance(mutant, CodeMutant) else mutant]
             spent = itertools.accumulate(met[name].seconds for name in names)
             runs = [name for name, after in zip(names, spent, strict=True) if after < most]
@@ -96,7 +96,7 @@ def main(words: Sequence[str], tests: Sequence[str]) -> int:
     survivors = set()
     with workers(tests or TESTS) as done:
         met = observe(done)
-        to_try = trials(met, words)
+        to_try = trials(met, words, float("inf") if tests else MOST_SECONDS)
         print(
             f"{len(to_try)} mutants of what {len(met)} tests and seeds meet, after "
             f"{time.monotonic() - started:.0f} s",
