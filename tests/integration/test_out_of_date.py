@@ -48,7 +48,9 @@ OF_PLAYER: Mapping[str, Callable[[Store, Player], object]] = {
 
 @pytest.mark.parametrize("what", OF_PLAYER)
 @pytest.mark.parametrize("tokens", [0, 1], ids=["new", "known"])
-def test_a_player_who_changed(game: Game, what: str, tokens: int) -> None:
+def test_a_player_who_changed_meanwhile_is_left_as_they_are(
+    game: Game, what: str, tokens: int
+) -> None:
     game.give("bob", tokens=tokens)
     seen = game.player("bob")
     game.give("bob", points=5)
@@ -91,14 +93,16 @@ MAILS: Mapping[str, tuple[keys.Key, Move]] = {
     ],
     ids=["ended", "claimed"],
 )
-def test_a_mail_that_moved(game: Game, mail: str, seen: MailRecord, now: MailRecord) -> None:
+def test_a_mail_that_moved_meanwhile_is_left_where_it_is(
+    game: Game, mail: str, seen: MailRecord, now: MailRecord
+) -> None:
     key, move = MAILS[mail]
     there = {"told": 0, "upTo": 3, **inbox_items.mail_attributes(now)}
     game.put({**key, **{name: value for name, value in there.items() if value is not None}})
     changes_nothing(game, lambda: move(game, seen))
 
 
-def test_a_notice_without_an_inbox_that_another_claimed(game: Game) -> None:
+def test_a_notice_without_an_inbox_that_another_claimed_stays_theirs(game: Game) -> None:
     fact = award("bob", "friend", at=game.time())
     noted = partial(game.store.note_only, fact, notices_of(fact)[0])
     assert noted(CLAIMED).claimed
@@ -108,7 +112,9 @@ def test_a_notice_without_an_inbox_that_another_claimed(game: Game) -> None:
 @pytest.mark.parametrize("version", [0, 3])
 @pytest.mark.parametrize("more", [0, 1], ids=["all told", "more waits"])
 @pytest.mark.parametrize("what", ["postpone", "claim", "give_back", "end", "keep"])
-def test_a_digest_that_somebody_moved_on(game: Game, version: int, more: int, what: str) -> None:
+def test_a_digest_that_somebody_moved_on_is_left_where_it_is(
+    game: Game, version: int, more: int, what: str
+) -> None:
     there: Item = {**keys.digest("bob"), "awaited": 5 + more, "upTo": 5, "mailState": "PENDING"}
     game.put({**there, **({"version": version} if version else {})})
     digests = DigestStore(game.gateway)
@@ -139,7 +145,7 @@ ROBBERS: Mapping[str, Item] = {
 @pytest.mark.parametrize("robber", ROBBERS)
 @pytest.mark.parametrize("changed", ["version", "tokensAt"])
 @pytest.mark.parametrize("what", ["count", "trim"])
-def test_a_robber_who_was_counted_meanwhile(
+def test_a_robber_who_was_counted_meanwhile_is_left_as_counted(
     game: Game, robber: str, changed: str, what: str
 ) -> None:
     fact, statistics = heist("alice", "bob", at=NOW), game.statistics_store
