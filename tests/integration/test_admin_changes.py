@@ -197,13 +197,13 @@ def test_settings_are_changed_by_whoever_saw_the_last_version(played: Game, desk
     assert desk("config")["settings"]["HEIST_STEAL_PERCENTAGE"]["value"] == 7
 
 
-@pytest.mark.parametrize("versions", [0, 1])
+@pytest.mark.parametrize("versions", [0, 1, 2])
 def test_a_change_of_settings_between_read_and_write_is_a_409(
     played: Game, desk: Desk, versions: int
 ) -> None:
     another = ("config", "--reason", "else", "--apply", "--set")
-    if versions:
-        desk(*another, "HEIST_ENABLED=false")
+    for setting in ("HEIST_ENABLED=false", "HEIST_ENABLED=")[:versions]:
+        desk(*another, setting)
     played.once_before("transact_write_items", lambda: desk(*another, "HEIST_COOLDOWN_HOURS=5"))
     body = settings(HEIST_STEAL_PERCENTAGE=7) | {"expectedVersion": versions}
     answer = change(played, "settings", body)

@@ -11,7 +11,7 @@ import pytest
 from heist_core.domain.award import TokenGrant
 from heist_core.domain.digests import Unsent
 from heist_core.domain.errors import Contention
-from heist_core.domain.facts import Fact
+from heist_core.domain.facts import Event, Fact
 from heist_core.domain.mail_feedback import MailName
 from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import notices_of
@@ -102,8 +102,12 @@ def test_a_mail_that_moved_meanwhile_is_left_where_it_is(
     changes_nothing(game, lambda: move(game, seen))
 
 
-def test_a_notice_without_an_inbox_that_another_claimed_stays_theirs(game: Game) -> None:
-    fact = award("bob", "friend", at=game.time())
+@pytest.mark.parametrize(
+    "fact", [award("bob"), heist(), reversal()], ids=["token", "heist", "reversal"]
+)
+def test_a_notice_without_an_inbox_that_another_claimed_stays_theirs(
+    game: Game, fact: Event
+) -> None:
     noted = partial(game.store.note_only, fact, notices_of(fact)[0])
     assert noted(CLAIMED).claimed
     changes_nothing(game, lambda: noted(CLAIMED._replace(owner="another")).claimed)
