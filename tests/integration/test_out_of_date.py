@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from heist_core.domain.award import TokenGrant
-from heist_core.domain.digests import Unsent
+from heist_core.domain.digests import Digest, Unsent
 from heist_core.domain.errors import Contention
 from heist_core.domain.facts import Event, Fact
 from heist_core.domain.mail_feedback import MailName
@@ -113,9 +113,17 @@ def test_a_notice_without_an_inbox_that_another_claimed_stays_theirs(
     changes_nothing(game, lambda: noted(CLAIMED._replace(owner="another")).claimed)
 
 
+MOVES: Mapping[str, Callable[[DigestStore, Digest], bool]] = {
+    "postpone": lambda digests, seen: digests.postpone(seen, LATER),
+    "give back": lambda digests, seen: digests.give_back(seen._replace(mail=CLAIMED)),
+    "end": lambda digests, seen: digests.end(seen, MailState.SENT, 5, NOW),
+    "keep": lambda digests, seen: digests.keep(seen, MailState.PARKED, NOW),
+}
+
+
 @pytest.mark.parametrize("version", [0, 3])
 @pytest.mark.parametrize("more", [0, 1], ids=["all told", "more waits"])
-@pytest.mark.parametrize("what", ["postpone", "claim", "give_back", "end", "keep"])
+@pytest.mark.parametrize("what", [*MOVES, "claim"])
 def test_a_digest_that_somebody_moved_on_is_left_where_it_is(
     game: Game, version: int, more: int, what: str
 ) -> None:
@@ -123,15 +131,13 @@ def test_a_digest_that_somebody_moved_on_is_left_where_it_is(
     game.put({**there, **({"version": version} if version else {})})
     digests = DigestStore(game.gateway)
     seen = digests.state("bob")
-    game.put({**there, "version": version + 1})
-    writes: Mapping[str, Callable[[], object]] = {
-        "postpone": lambda: digests.postpone(seen, LATER),
-        "claim": lambda: digests.claim(seen, CLAIMED, 5, NOW.date()) is not None,
-        "give_back": lambda: digests.give_back(seen._replace(mail=CLAIMED)),
-        "end": lambda: digests.end(seen, MailState.SENT, 5, NOW),
-        "keep": lambda: digests.keep(seen, MailState.PARKED, NOW),
-    }
-    changes_nothing(game, writes[what])
+    if what == "claim":
+        game.put({**there, "version": version + 1})
+        changes_nothing(game, lambda: digests.claim(seen, CLAIMED, 5, NOW.date()) is not None)
+        return
+    assert MOVES[what](digests, seen)
+    for late in MOVES.values():
+        changes_nothing(game, partial(late, digests, seen))
 
 
 # Statistics
@@ -169,6 +175,17 @@ def test_a_robber_who_was_counted_meanwhile_is_left_as_counted(
         with pytest.raises(Contention):
             statistics.count([fact], [], 1, NOW)
     assert game.everything() == after
+
+
+@pytest.mark.parametrize("robber", ROBBERS)
+def test_a_robber_loses_the_hours_before_another_and_keeps_the_tokens(
+    game: Game, robber: str
+) -> None:
+    before = ROBBERS[robber]
+    game.put(before)
+    game.statistics_store.trim("alice", hour_of(LATER), 1)
+    after = game.stored(keys.robber(1, "alice"))
+    assert (after["hours"], after.get("tokens")) == ({}, before.get("tokens"))
 
 
 # What is owed
