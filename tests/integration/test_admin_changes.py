@@ -204,11 +204,23 @@ def test_a_change_of_settings_between_read_and_write_is_a_409(
     another = ("config", "--reason", "else", "--apply", "--set")
     for setting in ("HEIST_ENABLED=false", "HEIST_ENABLED=")[:versions]:
         desk(*another, setting)
-    played.once_before("transact_write_items", lambda: desk(*another, "HEIST_COOLDOWN_HOURS=5"))
     body = settings(HEIST_STEAL_PERCENTAGE=7) | {"expectedVersion": versions}
+    played.once_before("transact_write_items", lambda: desk(*another, "HEIST_COOLDOWN_HOURS=5"))
     answer = change(played, "settings", body)
     assert (answer.status, answer.body["error"]) == (409, "SETTINGS_CHANGED")
     assert desk("config")["version"] == versions + 1
+
+
+def test_a_change_of_settings_by_hand_between_read_and_write_is_kept(
+    played: Game, desk: Desk
+) -> None:
+    for setting in ("HEIST_ENABLED=false", "HEIST_ENABLED="):
+        desk("config", "--set", setting, "--reason", "else", "--apply")
+    by_hand = {"HEIST_COOLDOWN_HOURS": 5}
+    played.once_before("transact_write_items", lambda: played.change(keys.SETTINGS, by_hand))
+    body = settings(HEIST_STEAL_PERCENTAGE=7) | {"expectedVersion": 2}
+    assert change(played, "settings", body).status == 409
+    assert played.stored(keys.SETTINGS)["HEIST_COOLDOWN_HOURS"] == 5
 
 
 # Keys
