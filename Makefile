@@ -61,7 +61,7 @@ bench: tools ## what it costs, beside its budgets (docs/performance.md)
 	@"$(PYTHON)" local/tools.py peers
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks
 
-bench-growth: tools ## what it costs at 10³ to 10⁶ players: 25 minutes
+bench-growth: tools ## what it costs at 10³ to 10⁵ players: 5 minutes
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.growth
 
 cost: dev ## dollars a month: PLAYERS=1000000 DIGEST=0.5 TIER= DRAW=
