@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, redirect_stdout
@@ -41,8 +42,6 @@ SIZES = (1_200, 10_000, 100_000)
 """Of the fewest, too, more than 1,000 have points of this month: a full board."""
 INBOXES = ((10, 10), (100, 100), (10_000, 100), (10_000, 10_000))
 """Items in an inbox, and how many of them are unread."""
-AMONG_THE_BEST = 700
-"""Who takes so many points more than the least a day may be among a shard's ten best."""
 BEGINNERS = (6,)
 """Of every eight players: who has no points of this season yet. All others rob every day."""
 OLD_SEASONS = tuple(f"{year}-{month:02d}" for year in (2023, 2024, 2025) for month in range(1, 13))
@@ -96,8 +95,8 @@ def measured(meter: Meter, operation: Callable[[], object]) -> Cost:
 
 
 def name_of(number: int) -> str:
-    """As long as an id of Cognito's whatever the number, so that bytes can be compared."""
-    return f"player-{number:029d}"
+    """As an id of Cognito's: as long, and as hard to compress, whatever the number."""
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, str(number)))
 
 
 def _player_item(number: int) -> wire.Item:
@@ -135,27 +134,25 @@ def _old_seasons_item(number: int) -> wire.Item:
     return {**keys.old_seasons(name_of(number)), **points}
 
 
-def _robber_item(number: int, days: int) -> wire.Item:
-    """As after 30 days with a cooldown of 24 hours, each of which was used at once; or as much
-    taken in fewer days, for those who are only there."""
-    each = Takings(30 // days, 30 // days * (100 + number % 900))
-    hours = {hour_of(NOW - timedelta(days=day)): each for day in range(1, days + 1)}
+def _robber_item(number: int) -> wire.Item:
+    """As after 30 days with a cooldown of 24 hours, each of which was used at once."""
+    hours = {
+        hour_of(NOW - timedelta(days=day)): Takings(1, 100 + number % 900) for day in range(1, 31)
+    }
     return counting.robber_item(1, Robber(name_of(number), hours, 400, Holding(400, 3)))
 
 
 def people(since: int, until: int) -> Iterator[wire.Item]:
     """Players of these numbers, and the standings of those who rob.
 
-    What is measured can read old seasons of the last players alone, since they are in no index, and
-    hours of theirs and of the best. The others have less, which saves half the time.
+    Old seasons are in no index: what is measured can read those of the last players alone.
     """
     for number in range(since, until):
-        is_last = number >= until - LAST_PLAYERS
         yield _player_item(number)
-        if is_last:
+        if number >= until - LAST_PLAYERS:
             yield _old_seasons_item(number)
         if number % 8 not in BEGINNERS:
-            yield _robber_item(number, days=30 if is_last or number % 900 >= AMONG_THE_BEST else 1)
+            yield _robber_item(number)
 
 
 def counters() -> Iterator[wire.Item]:
