@@ -54,7 +54,7 @@ FLAT = 1.05
 """The most expensive size may cost so many times the cheapest."""
 PAGE = 20
 PLACES = "the board's first 1,000"
-"""Once in ten seconds for everybody. Among equals, as here, up to four shards read on."""
+"""Once in eight seconds for everybody. Among equals, as here, up to four shards read on."""
 
 
 class Cost(NamedTuple):
