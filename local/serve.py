@@ -94,7 +94,9 @@ class Package(zipfile.ZipFile):
         package = Path("packages", hashlib.sha256(content.encode()).hexdigest()).absolute()
         with unpacking:
             if not package.exists():
-                super().extractall(package, members, pwd)
+                unfinished = package.with_suffix(".unfinished")
+                super().extractall(unfinished, members, pwd)
+                unfinished.rename(package)
         Path(path).rmdir()
         Path(path).symlink_to(package)
 

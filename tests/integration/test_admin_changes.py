@@ -313,7 +313,9 @@ def test_one_key_at_the_same_moment_for_two_changes_makes_one(
     assert len(desk.actions()) == before + 1
 
 
-def test_a_refusal_at_the_same_moment_under_the_same_key_is_the_same(played: Game) -> None:
+def test_a_refusal_under_a_key_that_another_change_has_just_taken_is_a_mismatch(
+    played: Game,
+) -> None:
     played.once_before("put_item", lambda: change(played, "tokens"))
     late = change(played, "block", path={"userId": "newcomer"})
     assert (late.status, late.body["error"]) == (422, "IDEMPOTENCY_MISMATCH")
