@@ -1,5 +1,6 @@
 """Whom a player could rob: found without a scan, by the rules of now, and spread over many."""
 
+import random
 from collections import Counter
 from typing import Any
 
@@ -147,7 +148,12 @@ def test_a_hidden_robber_is_no_target_of_revenge(game: Game) -> None:
 def test_every_player_in_reach_is_drawn_about_as_often(
     game: Game, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read from a place that is drawn on, in two parts."""
+    """Read from a place that is drawn on, in two parts.
+
+    Every run draws alike: of those that do not, one in a hundred is less even than this.
+    """
+    chance = random.Random(1)
+    monkeypatch.setattr(random, "Random", lambda: chance)
     monkeypatch.setattr(list_targets, "PER_SHARD", 20)
     robber(game)
     for number in range(40):
