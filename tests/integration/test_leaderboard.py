@@ -395,9 +395,12 @@ def test_the_first_view_of_a_moment_is_everybodys(game: Game) -> None:
     assert boards.put_view("2026-11", now, second) == first
 
 
-def test_a_curve_that_was_counted_earlier_replaces_no_later_one(game: Game) -> None:
+def test_a_curve_replaces_earlier_ones_alone(game: Game) -> None:
     boards, now = wiring.boards(), game.time()
-    late = CountedCurve(now, curve_of({10: 2}))
-    boards.put_curve("2026-11", late)
-    boards.put_curve("2026-11", CountedCurve(now - timedelta(minutes=1), curve_of({5: 1})))
-    assert boards.curve("2026-11") == late
+    early, late, latest = (
+        CountedCurve(now + timedelta(minutes=minute), curve_of({10: minute}))
+        for minute in (1, 2, 3)
+    )
+    for put, there in [(late, late), (early, late), (latest, latest)]:
+        boards.put_curve("2026-11", put)
+        assert boards.curve("2026-11") == there

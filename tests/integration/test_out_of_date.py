@@ -17,6 +17,7 @@ from heist_core.domain.mails import MailRecord, MailState
 from heist_core.domain.notices import notices_of
 from heist_core.domain.player import Player, Preferences, Profile
 from heist_core.domain.statistics import Holding, Robber, Takings, hour_of
+from heist_core.domain.times import to_iso
 from heist_core.storage import counting, inbox_items, items, keys, wire
 from heist_core.storage.digests import DigestStore
 from heist_core.storage.store import Store
@@ -127,7 +128,8 @@ MOVES: Mapping[str, Callable[[DigestStore, Digest], bool]] = {
 def test_a_digest_that_somebody_moved_on_is_left_where_it_is(
     game: Game, version: int, more: int, what: str
 ) -> None:
-    there: Item = {**keys.digest("bob"), "awaited": 5 + more, "upTo": 5, "mailState": "PENDING"}
+    waiting = {"awaited": 5 + more, "owedBucket": "0", "owedSince": to_iso(NOW)}
+    there: Item = {**keys.digest("bob"), **waiting, "upTo": 5, "mailState": "PENDING"}
     game.put({**there, **({"version": version} if version else {})})
     digests = DigestStore(game.gateway)
     seen = digests.state("bob")
@@ -136,6 +138,7 @@ def test_a_digest_that_somebody_moved_on_is_left_where_it_is(
         changes_nothing(game, lambda: digests.claim(seen, CLAIMED, 5, NOW.date()) is not None)
         return
     assert MOVES[what](digests, seen)
+    assert (digests.state("bob").due_since is None) == (what in ("end", "keep") and not more)
     for late in MOVES.values():
         changes_nothing(game, partial(late, digests, seen))
 
@@ -144,6 +147,7 @@ def test_a_digest_that_somebody_moved_on_is_left_where_it_is(
 
 HOUR = hour_of(NOW)
 ROBBERS: Mapping[str, Item] = {
+    "nobody yet": keys.robber(1, "alice"),
     "who robbed": counting.robber_item(1, Robber("alice", {HOUR: Takings(1, 40)}, 3)),
     "who robbed, with tokens": counting.robber_item(
         1, Robber("alice", {HOUR: Takings(1, 40)}, 3, Holding(7, 2))

@@ -420,6 +420,12 @@ def test_a_fact_is_counted_once_in_a_generation_and_while_it_is_there(
         assert game.everything() == before
 
 
+def test_a_heist_of_an_older_generation_that_owes_only_its_count_is_counted(game: Game) -> None:
+    fact = heist()
+    game.put({**items.heist_item(fact), "countedIn": 1, "owed": {"statistics"}})
+    assert game.statistics_store.count([fact], [], 2, NOW) == [fact.heist_id]
+
+
 # The distribution
 
 

@@ -155,13 +155,13 @@ def _without_condition(request: Request, _: str) -> Request:
 
 
 def _without_operand(request: Request, part: str) -> Request:
-    """An operand that is dropped neither decides an AND nor an OR."""
+    """An operand that is dropped does not decide what it is joined with first: an AND or an OR."""
     condition = request["ConditionExpression"]
     neutral = {"AND": "attribute_not_exists(neverThere)", "OR": "attribute_exists(neverThere)"}
     number = int(part)
     words = re.split(r"\b(AND|OR)\b", condition)
-    joined = words[number * 2 - 1] if number else words[1]
     text = words[number * 2].strip()
+    joined = words[number * 2 + 1 if text.startswith("(") or not number else number * 2 - 1]
     opened = len(text) - len(text.lstrip("("))
     closed = text.count(")") - text.count("(") + opened
     words[number * 2] = f" {'(' * opened}{neutral[joined]}{')' * closed} "

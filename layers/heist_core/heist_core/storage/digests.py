@@ -170,9 +170,7 @@ def await_digest(player_id: str, position: int, day: date, *, unless_gone: bool)
     )
 
 
-def _move(
-    seen: Digest, attributes: Item, condition: str = "", values: Item | None = None
-) -> Request:
+def _move(seen: Digest, attributes: Item, condition: str = "") -> Request:
     """Set attributes, or remove those that are None, if the digest is still as seen."""
     names = {f"#{name}": name for name in attributes}
     sets = [f"#{name} = :{name}" for name, value in attributes.items() if value is not None]
@@ -187,7 +185,6 @@ def _move(
             **{f":{name}": value for name, value in attributes.items()},
             ":one": 1,
             ":seen": seen.version or None,
-            **(values or {}),
         },
         condition=as_seen + condition,
         names=names,
@@ -195,15 +192,15 @@ def _move(
 
 
 def _ends(seen: Digest, state: MailState, up_to: int, now: datetime) -> tuple[Request, Request]:
-    """Off the index if nothing newer waits; else due again when the next may go."""
+    """Off the index if nothing newer waits; else due again when the next may go.
+
+    The second is for when the first was refused.
+    """
     ended = inbox_items.mail_attributes(MailRecord(state, attempts=seen.mail.attempts))
     attributes = {**ended, "told": up_to}
     gone = {**attributes, "owedBucket": None, "owedSince": None}
     due_again = {**attributes, "owedSince": to_iso(seen.next_slot(now))}
-    return (
-        _move(seen, gone, " AND awaited <= :upTo", {":upTo": up_to}),
-        _move(seen, due_again, " AND awaited > :upTo", {":upTo": up_to}),
-    )
+    return _move(seen, gone, " AND awaited <= :told"), _move(seen, due_again)
 
 
 def _notice_key(item: InboxItem) -> keys.Key | None:

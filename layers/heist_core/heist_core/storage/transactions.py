@@ -259,17 +259,17 @@ def move_notice(notice_key: keys.Key, seen: int, to: int) -> Request:
 
 
 def move_mail(notice_key: keys.Key, seen: MailRecord, to: MailRecord) -> Request:
-    """Move a mail from the state seen to another, unless someone else moved it first."""
+    """Move a mail from the state seen to another, unless someone else moved it first.
+
+    A mail that is claimed is known by its owner: each claim has one of its own.
+    """
     changes = "SET mailState = :state, mailAttempts = :attempts"
     values: dict[str, object] = {
-        ":seen": seen.state.value,
+        ":seen": seen.owner or seen.state.value,
         ":state": to.state.value,
         ":attempts": to.attempts,
     }
-    condition = "mailState = :seen"
-    if seen.owner is not None:
-        condition += " AND mailOwner = :seenOwner"
-        values[":seenOwner"] = seen.owner
+    condition = "mailOwner = :seen" if seen.owner else "mailState = :seen"
     if to.owner is not None and to.lease_until is not None:
         changes += ", mailOwner = :owner, mailLeaseUntil = :lease"
         values[":owner"] = to.owner
@@ -323,7 +323,7 @@ def settle_last(subject: keys.Key, owed: Collection[str]) -> Request:
         subject,
         "REMOVE owed, owedBucket, owedSince",
         {":owed": set(owed)},
-        condition="attribute_exists(owedBucket) AND owed = :owed",
+        condition="owed = :owed",
     )
 
 
@@ -381,7 +381,7 @@ def _mark(player_id: str, position: str, tag: str, at: datetime, expires_at: int
         keys.inbox_item(player_id, position),
         "SET readAt = :at, expiresAt = :end REMOVE unread",
         {":at": to_iso(at), ":end": expires_at, ":tag": tag},
-        condition="attribute_exists(unread) AND attribute_not_exists(expiresAt) AND tag = :tag",
+        condition="attribute_not_exists(expiresAt) AND tag = :tag",
     )
 
 
