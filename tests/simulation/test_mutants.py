@@ -1,8 +1,6 @@
 """Mutants are found, tried and noticed; trying all of them is `make mutants`."""
 
 import multiprocessing
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -79,46 +77,36 @@ def test_requests_that_say_the_same_of_others_are_one_place() -> None:
     )
 
 
-def tried(find: Callable[[Worker], Trial]) -> str:
-    """What notices a mutant, in a process of its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_try_out, (find,))
+def seed_that_notices(worker: Worker) -> str:
+    """A condition that is left out: the first of the seeds that are refused for it."""
+    is_new = Place("Put HEIST if attribute_not_exists(pk)", "commit_heist")
+    mutant = Mutant("condition", is_new)
+    for seed in map(str, range(50)):
+        met, _ = worker.met_by(seed)
+        if mutant in met.noticeable():
+            return worker.try_out(Trial(mutant, {seed: met.seconds}))
+    return ""
 
 
-def _try_out(find: Callable[[Worker], Trial]) -> str:
-    found: list[str] = []
-    session(
-        lambda worker: found.append(worker.try_out(find(worker))),
-        ["tests/unit/test_notifier.py"],
-    )
-    return found[0]
-
-
-def _a_condition_and_a_seed(worker: Worker) -> Trial:
-    """The seeds that were refused for it, which the tests did not meet."""
-    met = {str(seed): worker.met_by(str(seed))[0] for seed in range(12)}
-    found = Counter(
-        mutant
-        for one in met.values()
-        for mutant in one.noticeable()
-        if mutant.family == "condition" and mutant.place.sender == "commit_heist"
-    )
-    ((mutant, _),) = found.most_common(1)
-    seeds = {seed: one.seconds for seed, one in met.items() if mutant in one.noticeable()}
-    return Trial(mutant, seeds)
-
-
-def _a_decision_and_its_tests(worker: Worker) -> Trial:
+def unit_test_that_notices(worker: Worker) -> str:
+    """A decision that is taken away: of all tests of the session."""
     mutants = code_mutants("heist_core.use_cases.notify_players")
     (mutant,) = [one for one in mutants if "DOUBTFUL_ATTEMPTS -> False" in one.change]
-    return Trial(mutant, dict.fromkeys(worker.items, 1.0))
+    return worker.try_out(Trial(mutant, dict.fromkeys(worker.items, 1.0)))
+
+
+def tried_out() -> list[str]:
+    found: list[str] = []
+    session(
+        lambda worker: found.extend([seed_that_notices(worker), unit_test_that_notices(worker)]),
+        ["tests/unit/test_notifier.py"],
+    )
+    return found
 
 
 @pytest.mark.slow
-def test_a_seed_notices_a_condition_that_is_left_out() -> None:
-    assert tried(_a_condition_and_a_seed).startswith("seed")
-
-
-@pytest.mark.slow
-def test_a_test_notices_a_decision_that_is_taken_away() -> None:
-    assert tried(_a_decision_and_its_tests).startswith("unit/test_notifier.py")
+def test_a_condition_that_is_left_out_and_a_decision_that_is_taken_away_are_noticed() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        condition, decision = pool.apply(tried_out)
+    assert condition.startswith("seed")
+    assert decision.startswith("unit/test_notifier.py")
