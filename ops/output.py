@@ -4,7 +4,7 @@ import json
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from heist_core.domain.names import steers
 
@@ -92,6 +92,17 @@ class Output:
     def items_read(self, number: int) -> None:
         """The progress of a scan."""
         self.progress(f"{number} items read")
+
+    def counted(self, done: str, total: int) -> Callable[[int], None]:
+        """A progress that is told how many there are since the last time."""
+        number = 0
+
+        def more(since: int) -> None:
+            nonlocal number
+            number += since
+            self.progress(f"{number} of {total} {done}")
+
+        return more
 
     def document(self, value: Document) -> None:
         self.end_progress()

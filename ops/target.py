@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from mypy_boto3_cognito_idp import CognitoIdentityProviderClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_lambda import LambdaClient
+    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_stepfunctions import SFNClient
 
 LOCAL_OUTPUTS = Path(__file__).parent.parent / ".local" / "outputs.json"
 STACK_PREFIX = "heist-core-"
@@ -80,6 +82,14 @@ class Target:
     @cached_property
     def sqs(self) -> "SQSClient":
         return self.session.client("sqs", endpoint_url=self.endpoint)
+
+    @cached_property
+    def s3(self) -> "S3Client":
+        return self.session.client("s3", endpoint_url=self.endpoint)
+
+    @cached_property
+    def steps(self) -> "SFNClient":
+        return self.session.client("stepfunctions", endpoint_url=self.endpoint)
 
     @cached_property
     def secrets(self) -> "Secrets":

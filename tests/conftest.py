@@ -82,7 +82,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Stack"]:
     if path := os.environ.get("E2E_OUTPUTS"):
         yield Stack.running(Path(path))
         return
-    home, parameters = tmp_path_factory.mktemp("stack"), {"NightlyAudit": "export"}
+    home = tmp_path_factory.mktemp("stack")
+    parameters = {"NightlyAudit": "export", "ImportInParts": "on"}
     with running_stack(home, parameters=parameters, demo_players=POINTS) as stack:
         yield stack
 

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, cast
 
-from heist_core.storage.audit_export import Bucket, DataFile, ExportAudit, Plan
+from heist_core.storage.audit_export import DataFile, ExportAudit, Plan
+from heist_core.storage.bucket import Bucket
 from heist_core.storage.wire import Item, to_wire
 from tests.aws_models import check_request
 

@@ -14,10 +14,13 @@ from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 from ops.template import load
+from tests.exports import BUCKET
+from tests.imports import IMPORT_BUCKET
 from tests.template.processed import as_list, combinations, decided, expanded
 
 TABLE, QUEUES = "${Table.Arn}", ("EventsDeadLetterQueue", "NotifierDeadLetterQueue")
 SES = "arn:${AWS::Partition}:ses:${AWS::Region}:${AWS::AccountId}"
+BUCKETS = {BUCKET: "AuditBucket", IMPORT_BUCKET: "ImportBucket"}
 KEYS, SOURCE, SENDER = "dynamodb:LeadingKeys", "events:source", "ses:FromAddress"
 
 
@@ -117,7 +120,7 @@ def _on_aws() -> Any:
         if each["Stage"] != "local"
         and each["SenderEmail"]
         and each["Tracing"] == "on"
-        and each["NightlyAudit"] == "export"
+        and each["Pages"] == "both"
     )
     return decided(template, chosen)
 
@@ -191,10 +194,11 @@ def accesses(operation: str, request: Mapping[str, Any]) -> Iterator[Access]:
             yield Access(f"sqs:{action}", f"${{{name}.Arn}}", {})
         case "get_object" | "put_object":
             action = operation.title().replace("_", "")
-            yield Access(f"s3:{action}", f"${{AuditBucket.Arn}}/{request['Key']}", {})
+            bucket = BUCKETS[request["Bucket"]]
+            yield Access(f"s3:{action}", f"${{{bucket}.Arn}}/{request['Key']}", {})
         case "list_objects_v2":
             prefix = {"s3:prefix": [request["Prefix"]]}
-            yield Access("s3:ListBucket", "${AuditBucket.Arn}", prefix)
+            yield Access("s3:ListBucket", f"${{{BUCKETS[request['Bucket']]}.Arn}}", prefix)
         case "close":
             return
         case "get_secret_value":

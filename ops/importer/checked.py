@@ -16,9 +16,7 @@ from heist_core.domain.award import Award
 from heist_core.domain.heist import Attempt, Heist, HeistPlan
 from heist_core.domain.player import Dated, Profile
 from heist_core.domain.times import from_iso, season_before, season_of, to_iso
-
-from .files import HEISTS, POINTS, TOKENS, USERS, Export, ExportError, Rows
-from .mapping import (
+from heist_core.storage.importing.mapping import (
     ITEMS_AT_ONCE,
     UNDATED,
     Balance,
@@ -26,7 +24,10 @@ from .mapping import (
     ImportedPlayer,
     ImportedReferral,
     Sums,
+    Unit,
 )
+
+from .files import HEISTS, POINTS, TOKENS, USERS, Export, ExportError, Rows
 from .rows import HeistRow, PointRow, RawRow, RowError, TokenRow, UserRow
 
 _SCHEMA = """
@@ -283,6 +284,16 @@ class CheckedExport:
             )
 
     # What comes of it
+
+    def kinds(self) -> tuple[tuple[str, int, Iterator[Unit]], ...]:
+        """All units by kind, with how many there are, in the order in which they are written: once
+        a player is there, everything about them is."""
+        sums = self.sums()
+        return (
+            ("heists", sums.heists, self.heists()),
+            ("referrals", sums.referrals, self.referrals()),
+            ("players", sums.players, self.players()),
+        )
 
     def sums(self) -> Sums:
         """The accepted rows, added up one by one, independently of how they will be written."""

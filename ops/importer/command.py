@@ -14,6 +14,7 @@ import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import TextIO
@@ -21,6 +22,9 @@ from typing import TextIO
 from heist_core.domain.action import Action
 from heist_core.domain.times import from_iso, to_iso
 from heist_core.storage import keys
+from heist_core.storage.importing.loading import CALLS_AT_ONCE, Loader, Verified
+from heist_core.storage.importing.mapping import Sums
+from heist_core.storage.importing.pace import Pace
 from heist_core.storage.operator import record_action
 from heist_core.storage.wire import Item
 from heist_core.storage.writes import Step, put_new, update
@@ -30,9 +34,7 @@ from ops.target import OperatorError, Target
 
 from .checked import CheckedExport
 from .files import REJECTS, Export, ExportError, find_export
-from .loading import Loader, Verified
-from .mapping import Sums
-from .pace import Pace
+from .in_parts import InParts
 from .rows import RowError
 
 _SEASON = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
@@ -50,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="go on without the rejected rows, which stay out",
     )
+    parser.add_argument(
+        "--in-parts",
+        action="store_true",
+        help="let Step Functions write and compare, for more than a million players; the stack "
+        "must be deployed with ImportInParts=on",
+    )
     add_change_arguments(parser)
 
 
@@ -60,6 +68,7 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
         export = find_export(options.folder)
     except ExportError as problem:
         raise OperatorError(str(problem)) from problem
+    in_parts = InParts(target) if options.in_parts else None
     record = RunRecord(target)
     began = record.read()
     now = from_iso(str(began["startedAt"])) if began else target.now()
@@ -90,40 +99,26 @@ def run(target: Target, options: argparse.Namespace, out: Output) -> int:
             return 0
         if not began:
             record.begin(name, reason_of(options), expected, rejects.counts.total())
-        verified = _load(target, checked, out)
-    return _settle(out, record, report, expected, verified)
+        verified = in_parts.load(checked, name, out) if in_parts else _load(target, checked, out)
+    code = _settle(out, record, report, expected, verified)
+    if in_parts:
+        in_parts.forget()
+    return code
 
 
 def _load(target: Target, checked: CheckedExport, out: Output) -> Verified:
-    """Heists and referrals first: once a player is there, everything about them is."""
-    sums = checked.sums()
-    kinds = (
-        ("heists", sums.heists, checked.heists),
-        ("referrals", sums.referrals, checked.referrals),
-        ("players", sums.players, checked.players),
-    )
     verified = Verified()
-    with closing(Loader(target.table, Pace())) as loader:
-        for kind, total, units in kinds:
-            loader.load(units(), _count(out, f"{kind} written", total))
-        for kind, total, units in kinds:
-            verified.add(loader.verify(units(), _count(out, f"{kind} compared", total)))
+    pool = ThreadPoolExecutor(CALLS_AT_ONCE)
+    with closing(Loader(target.table, Pace(), pool)) as loader:
+        for kind, total, units in checked.kinds():
+            loader.load(units, out.counted(f"{kind} written", total))
+        for kind, total, units in checked.kinds():
+            verified.add(loader.verify(units, out.counted(f"{kind} compared", total)))
     return verified
 
 
 def _percent(out: Output, done: str, total: int) -> Callable[[int], None]:
     return lambda position: out.progress(f"{100 * position // max(total, 1)} % {done}")
-
-
-def _count(out: Output, done: str, total: int) -> Callable[[int], None]:
-    """Called with how many there are since the last time."""
-    numbers: list[int] = []
-
-    def more(number: int) -> None:
-        numbers[:] = [sum(numbers) + number]
-        out.progress(f"{numbers[0]} of {total} {done}")
-
-    return more
 
 
 def _settle(

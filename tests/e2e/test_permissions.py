@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from heist_core.storage.items import heist_item
 from heist_core.storage.wire import Item, to_wire
 from tests.builders import heist, stream_event, stream_record
 from tests.e2e.test_digests import player_with_daily_mail
+from tests.e2e.test_importer import old_system
 from tests.e2e.test_mail_feedback import told
 from tests.e2e.world import (
     Player,
@@ -36,6 +39,7 @@ from tests.e2e.world import (
     unique,
 )
 from tests.exports import audit_exports
+from tests.imports import checked, import_in_parts
 from tests.template.processed import Processed, as_list, every_combination
 from tests.template.test_template import FUNCTIONS, folder, role_of
 
@@ -74,7 +78,7 @@ def grants() -> Iterator[Grant]:
         for each in every_combination()
         if each.parameters["Stage"] == "local"
         and each.parameters["SenderEmail"]
-        and each.parameters["NightlyAudit"] == "export"
+        and each.parameters["Pages"] == "both"
     )
     for logical_id in sorted(FUNCTIONS - {"ServePagesFunction"}):  # which may only log
         for policy, position, statement in statements(deployed, role_of(logical_id)):
@@ -445,6 +449,16 @@ def damage_is_found(world: World) -> bool:
         world.table.delete(keys.key_of(damaged))
 
 
+def parts_are_imported(world: World) -> bool:
+    """Of every kind, into the table and compared with it."""
+    with TemporaryDirectory() as folder:
+        old_system(Path(folder), *(unique("imported") for _ in range(4)))
+        export = checked(Path(folder), datetime.now(UTC))
+    call = partial(world.invoke, "import_part")
+    bucket = world.resource("ImportBucket")
+    return import_in_parts(call, world.client("s3"), export, bucket).sums == export.sums()
+
+
 def digests_are_sent(world: World) -> bool:
     """One of a robbery, and one that was doubtful twice is kept."""
     theirs, doubted = address(), unique("doubted")
@@ -504,6 +518,7 @@ WORKS: dict[str, Callable[[World], bool]] = {
     "send_digests": digests_are_sent,
     "seed_point_types": point_types_are_seeded,
     "audit_table": damage_is_found,
+    "import_part": parts_are_imported,
 }
 
 

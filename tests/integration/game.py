@@ -28,12 +28,14 @@ from heist_core.mail.links import UnsubscribeLinks
 from heist_core.messaging.bus import Bus
 from heist_core.settings import DECLARED, LiveSettings
 from heist_core.storage import audit, keys, operator, wire
+from heist_core.storage.importing.loading import Verified
 from heist_core.storage.statistics import StatisticsStore
 from heist_core.storage.store import Store
 from heist_core.storage.table import Table
 from heist_core.use_cases.add_points import Adding, AddPoints
 from heist_core.use_cases.execute_heist import Outcome
 from heist_core.use_cases.reverse_heist import Reversed, ReverseHeist
+from ops.importer.checked import CheckedExport
 from tests.application import Answer as Answer
 from tests.application import Instance, call, wired
 from tests.builders import Event, action, api_event, award, earned, execute_event
@@ -50,6 +52,7 @@ from tests.fakes import (
     Tap,
     Tapped,
 )
+from tests.imports import IMPORT_BUCKET, import_in_parts
 from tests.policies import Guard
 
 P = ParamSpec("P")
@@ -63,6 +66,7 @@ FUNCTIONS = (
     *("award_token", "upsert_player", "add_points", "record_mail_feedback"),
     *("notify_players", "publish_and_count", "sweep_notifications", "seed_point_types"),
     *("audit_table", "show_statistics", "read_admin", "change_admin", "send_digests"),
+    "import_part",
 )
 PLENTY = 29.0
 
@@ -110,6 +114,7 @@ class Game:
                 lambda: f"{next(self._ids):012x}".ljust(32, "0"),
                 TABLE_NAME=self.table,
                 AUDIT_BUCKET=BUCKET,
+                IMPORT_BUCKET=IMPORT_BUCKET,
             ),
         ):
             yield self
@@ -118,6 +123,10 @@ class Game:
         """The audit in steps, on exports of these tables, as far as it asks for another."""
         audit_table = partial(self.call, "audit_table")
         return audit_exports(audit_table, self.exports.as_client, *tables)
+
+    def import_in_parts(self, export: CheckedExport) -> Verified:
+        """What the table holds of it afterwards."""
+        return import_in_parts(partial(self.call, "import_part"), self.exports.as_client, export)
 
     def restart(self, **variables: object) -> None:
         """A new instance: nothing is remembered, and these settings are its variables."""

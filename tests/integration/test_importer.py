@@ -16,19 +16,18 @@ from heist_core.domain.player import Losses
 from heist_core.domain.times import from_iso, to_iso
 from heist_core.storage import keys
 from heist_core.storage.audit import audit_items
+from heist_core.storage.importing import loading, parts
+from heist_core.storage.importing.loading import CALLS_AT_ONCE, Loader
+from heist_core.storage.importing.mapping import Sums, Unit
+from heist_core.storage.importing.pace import FIRST, Pace
 from ops import __main__ as tool
-from ops.importer import loading
-from ops.importer.checked import CheckedExport
 from ops.importer.command import RunRecord
-from ops.importer.files import find_export
-from ops.importer.loading import Loader
-from ops.importer.mapping import Sums, Unit
-from ops.importer.pace import FIRST, Pace
 from ops.output import Output
 from ops.target import OperatorError
 from tests.builders import HOUR, bus_event
 from tests.engines import Engine
 from tests.fakes import LOST, client_error
+from tests.imports import checked
 from tests.integration.game import Game
 from tests.integration.operators import Desk, desk_of
 from tests.old_system import OldSystem, play
@@ -194,6 +193,28 @@ def test_a_killed_import_goes_on_and_ends_the_same(
     game.assert_sound()
 
 
+def test_in_parts_the_table_becomes_the_same(
+    desk: Desk, game: Game, engine: Engine, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "UNITS_IN_A_PART", 15)
+    taken = checked(export, game.time())
+    desk("import", str(export), *APPLY)
+    with engine.table() as other, Game(engine.client, other).wired() as in_parts:
+        for _ in range(2):
+            assert in_parts.import_in_parts(taken).sums == taken.sums()
+            assert everything(in_parts) == everything(game)
+
+
+def test_a_stack_without_a_machine_says_how_to_get_one(desk: Desk, export: Path) -> None:
+    class NoMachine:
+        def describe_stack_resources(self, **_: str) -> Mapping[str, object]:
+            return {"StackResources": []}
+
+    desk.target.__dict__["cloudformation"] = NoMachine()
+    with pytest.raises(OperatorError, match="deploy it with ImportInParts=on"):
+        desk("import", str(export), "--in-parts")
+
+
 def attempted(desk: Desk, export: Path) -> int | None:
     """The exit code of an import; None where the tool says that the same command again is safe."""
     options = tool.parser().parse_args(["import", str(export), *APPLY])
@@ -268,7 +289,7 @@ def test_a_table_that_has_enough_is_asked_more_slowly_and_not_given_up(
         return paces[-1]
 
     monkeypatch.setattr("ops.importer.command.Pace", new_pace)
-    monkeypatch.setattr("ops.importer.loading.time.sleep", pause)
+    monkeypatch.setattr("heist_core.storage.importing.loading.time.sleep", pause)
     game.tap.before = before
     desk("import", str(export), *APPLY)
     game.tap.close()
@@ -386,8 +407,8 @@ def test_what_another_import_wrote_meanwhile_is_left_as_it_is(
     game: Game, export: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loading, "_FIRST_PAUSE_SECONDS", 0.001)
-    with closing(CheckedExport()) as checked, closing(Loader(game.gateway, Pace())) as loader:
-        checked.load(find_export(export), None, game.time(), lambda *_: None, lambda _: None)
+    pool = ThreadPoolExecutor(CALLS_AT_ONCE)
+    with closing(Loader(game.gateway, Pace(), pool)) as loader:
 
         def load_twice(units: Sequence[Unit]) -> int:
             others: list[int] = []
@@ -395,11 +416,10 @@ def test_what_another_import_wrote_meanwhile_is_left_as_it_is(
             return load(units) + others[0]
 
         def load(units: Sequence[Unit]) -> int:
-            return loader.load(units, lambda _: None)
+            return loader.load(units)
 
-        assert load_twice([*checked.heists()]) == checked.sums().heists
-        assert load_twice([*checked.referrals()]) == checked.sums().referrals
-        assert load_twice([*checked.players()]) == checked.sums().players
+        for _, total, units in checked(export, game.time()).kinds():
+            assert load_twice([*units]) == total
     game.assert_sound()
 
 

@@ -178,6 +178,7 @@ def combinations(template: Mapping[str, Any]) -> list[dict[str, str]]:
         values = {**defaults, **dict(zip(SWITCHES, chosen, strict=True))}
         values["JwtAudience"] = "game" if values["JwtIssuer"] else ""
         values["NightlyAudit"] = "export" if values["Pages"] == "both" else "scan"
+        values["ImportInParts"] = "on" if values["Pages"] == "both" else "off"
         sets.append(values)
     return sets
 

@@ -1,7 +1,9 @@
 """What an import takes, what it rejects and why, and what comes of it; without a table."""
 
+import gzip
 from collections.abc import Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from random import Random
 
@@ -10,14 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from heist_core.storage.audit import audit_items
+from heist_core.storage.importing.loading import grouped
+from heist_core.storage.importing.mapping import ITEMS_AT_ONCE, Sums, Unit
+from heist_core.storage.importing.pace import FIRST, LOWEST, Pace
+from heist_core.storage.importing.parts import BrokenPart, Run, parts_of
 from heist_core.storage.wire import from_wire
 from ops.importer.checked import CheckedExport
 from ops.importer.files import ExportError, Rows, find_export
-from ops.importer.loading import grouped
-from ops.importer.mapping import ITEMS_AT_ONCE, Sums, Unit
-from ops.importer.pace import FIRST, LOWEST, Pace
 from ops.importer.rows import HeistRow, PointRow, Row, RowError, TokenRow, UserRow
 from tests.builders import NOW, each_of
+from tests.exports import FakeS3, bucket_of
 from tests.fakes import FakeClock
 from tests.old_system import play
 
@@ -315,7 +319,21 @@ def load(folder: Path, season: str | None = None) -> tuple[CheckedExport, Reject
 
 
 def units_of(checked: CheckedExport) -> list[Unit]:
-    return [*checked.heists(), *checked.referrals(), *checked.players()]
+    """As they are, which is what they are again after a part of an import was written and read."""
+    run, found = Run(bucket_of(FakeS3()), "run"), []
+    for kind, total, units in checked.kinds():
+        found += (expected := list(units))
+        run.write(kind, expected, lambda _: None)
+        read = [run.units(f"{kind}-{number:05}") for number in range(parts_of(total))]
+        assert list(chain(*read)) == expected
+    return found
+
+
+def test_a_line_of_a_part_that_is_no_unit_is_not_told() -> None:
+    s3 = FakeS3()
+    s3.objects["run/parts/players-00000.json.gz"] = gzip.compress(b'{"id": "Ada"}')
+    with pytest.raises(BrokenPart, match=r"^players-00000, line 1$"):
+        list(Run(bucket_of(s3), "run").units("players-00000"))
 
 
 def table_of(checked: CheckedExport) -> list[dict[str, object]]:

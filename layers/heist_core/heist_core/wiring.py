@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from .storage.board import BoardStore
     from .storage.digests import DigestStore
     from .storage.history import History
+    from .storage.importing.loading import Loader
+    from .storage.importing.parts import Run
     from .storage.invariants import Violation
     from .storage.operator_store import OperatorStore
     from .storage.statistics import StatisticsStore
@@ -247,23 +249,27 @@ def add_points() -> "AddPoints":
     return AddPoints(store(), bus(), clock())
 
 
-def _audited_table() -> Table:
-    """The live table. An audit's pages are large, so its reads may take longer than others."""
-    return Table(_client("dynamodb", _config(attempts=5, read_timeout=10)), variable("TABLE_NAME"))
+def _patient(service: str) -> Any:
+    """A client for large answers, and for whom nobody waits."""
+    return _client(service, _config(attempts=5, read_timeout=10))
+
+
+def _patient_table() -> Table:
+    return Table(_patient("dynamodb"), variable("TABLE_NAME"))
 
 
 def audit_table(progress: "Progress") -> "tuple[Findings, list[Violation]]":
     """Audit the live table."""
     from .storage.audit import audit_table
 
-    return audit_table(_audited_table(), rounds=AUDIT_ROUNDS, progress=progress)
+    return audit_table(_patient_table(), rounds=AUDIT_ROUNDS, progress=progress)
 
 
 def export_audit() -> "ExportAudit":
-    from .storage.audit_export import Bucket, ExportAudit
+    from .storage.audit_export import ExportAudit
+    from .storage.bucket import Bucket
 
-    client = _client("s3", _config(attempts=5, read_timeout=10))
-    return ExportAudit(Bucket(client, variable("AUDIT_BUCKET")), _audited_table())
+    return ExportAudit(Bucket(_patient("s3"), variable("AUDIT_BUCKET")), _patient_table())
 
 
 def keep_audit(findings: "Findings", violations: "list[Violation]") -> dict[str, int]:
@@ -276,6 +282,22 @@ def keep_audit(findings: "Findings", violations: "list[Violation]") -> dict[str,
     telemetry.count("InvariantViolations", len(violations))
     telemetry.count("AuditsFinished")
     return {"items": findings.items, "violations": len(violations)}
+
+
+@functools.cache
+def import_loader() -> "Loader":
+    """One for all calls of an instance: it remembers how fast the table is."""
+    from .storage.importing.loading import CALLS_AT_ONCE, Loader
+    from .storage.importing.pace import Pace
+
+    return Loader(_patient_table(), Pace(), ThreadPoolExecutor(CALLS_AT_ONCE))
+
+
+def import_run(name: str) -> "Run":
+    from .storage.bucket import Bucket
+    from .storage.importing.parts import Run
+
+    return Run(Bucket(_patient("s3"), variable("IMPORT_BUCKET")), name)
 
 
 def award_token() -> "AwardToken":

@@ -8,18 +8,16 @@ table grows. Each can be repeated: it writes the same under the same names.
 import gzip
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import Any, TypedDict
 
 from .audit import Findings, audit_items, lasting, share_of, subjects_of
+from .bucket import Bucket
 from .invariants import Violation
 from .table import Table
 from .wire import from_wire
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 ITEMS_IN_A_SHARE = 1_000_000
 """Each is in one or two shares: docs/operations.md, "Audit", has the memory that takes."""
@@ -46,37 +44,6 @@ class Plan(TypedDict):
 
 class BrokenExport(Exception):
     """Files and counts of an export, or of what was made from it, do not agree."""
-
-
-class Bucket:
-    """The S3 bucket that exports lie in."""
-
-    def __init__(self, client: "S3Client", name: str) -> None:
-        self._client = client
-        self._name = name
-
-    def put(self, key: str, content: bytes) -> None:
-        self._client.put_object(Bucket=self._name, Key=key, Body=content)
-
-    def document(self, key: str) -> Any:
-        body = self._client.get_object(Bucket=self._name, Key=key)["Body"]
-        return json.loads(body.read())
-
-    def lines(self, key: str) -> Iterator[bytes]:
-        """Those of a file that gzip made, read as they are asked for."""
-        body = self._client.get_object(Bucket=self._name, Key=key)["Body"]
-        with gzip.GzipFile(fileobj=body) as file:
-            yield from file
-
-    def keys(self, prefix: str) -> Iterator[str]:
-        last = ""
-        while True:
-            page = self._client.list_objects_v2(Bucket=self._name, Prefix=prefix, StartAfter=last)
-            for each in page.get("Contents", ()):
-                last = each["Key"]
-                yield last
-            if not page["IsTruncated"]:
-                return
 
 
 class ExportAudit:

@@ -7,7 +7,7 @@ whole, whatever dies, repeats or races. What is there already is left alone: loa
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -47,21 +47,21 @@ class Verified:
 
 
 class Loader:
-    """`table` is shared by CALLS_AT_ONCE threads."""
+    """`pool` has CALLS_AT_ONCE threads, which share the table."""
 
-    def __init__(self, table: Table, pace: Pace) -> None:
+    def __init__(self, table: Table, pace: Pace, pool: Executor) -> None:
         self._table = table
         self._pace = pace
-        self._pool = ThreadPoolExecutor(CALLS_AT_ONCE)
+        self._pool = pool
 
     def close(self) -> None:
         self._pool.shutdown(cancel_futures=True)
 
-    def load(self, units: Iterable[Unit], progress: Progress) -> int:
+    def load(self, units: Iterable[Unit], progress: Progress = lambda _done: None) -> int:
         """Write what is not there yet; the number of units written. Raises Unavailable."""
         return sum(self._each(self._load, units, progress))
 
-    def verify(self, units: Iterable[Unit], progress: Progress) -> Verified:
+    def verify(self, units: Iterable[Unit], progress: Progress = lambda _done: None) -> Verified:
         """Read every unit back. Raises Unavailable."""
         verified = Verified()
         for part in self._each(self._verify, units, progress):

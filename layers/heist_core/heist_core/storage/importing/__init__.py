@@ -1,0 +1,1 @@
+"""How what the old system knew comes into the table: in one process, or in parts by functions."""
