@@ -12,6 +12,9 @@ from .stub import running_stub
 COSTLY = {"asyncio", "multiprocessing", "sqlite3", "unittest", "xmlrpc"}
 """Of the standard library only these are listed: the rest differs by Python's version."""
 
+_NOT_BY_THE_STUB = {"seed_point_types", "import_part"}
+"""One answers to an address in its event, one reads a compressed file: only what they import."""
+
 
 def functions() -> list[str]:
     """The folders of all functions."""
@@ -21,7 +24,7 @@ def functions() -> list[str]:
 def loaded(artifact: Artifact, name: str) -> list[str]:
     """Our modules in full, Powertools' utilities and other packages by name."""
     with running_stub(canned.answer) as stub:
-        calls = 0 if name == "seed_point_types" else 1  # it answers to an address in its event
+        calls = 0 if name in _NOT_BY_THE_STUB else 1
         output = cases.function(artifact, name).run(calls, stub.url, "--modules")
     return sorted({_listed(module) for module in json.loads(output.splitlines()[-1])} - {""})
 

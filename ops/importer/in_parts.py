@@ -46,13 +46,13 @@ class InParts:
         """What the table holds when all parts are written and compared. Raises OperatorError."""
         export = name.replace(" of ", "-")
         parts = {kind: parts_of(total) for kind, total, _ in checked.kinds()}
+        phases = [(do, kind) for do in _DONE for kind, number in parts.items() if number]
         earlier = self._earlier(export)
         if earlier and self._is_to_be_waited_for(earlier[0], sum(parts.values())):
             self._run = Run(self._bucket, earlier[0]["name"])
         else:
             self._run = Run(self._bucket, f"{export}-{len(earlier) + 1}")
-            self._start(checked, out)
-        phases = [(do, kind) for do in _DONE for kind, number in parts.items() if number]
+            self._start(checked, phases, out)
         self._wait(phases, parts, out)
         verified = Verified()
         for part in self._run.found():
@@ -84,20 +84,20 @@ class InParts:
         found = sum(1 for _ in self._bucket.keys(f"{run['name']}/found/"))
         return run["status"] == "RUNNING" or (run["status"] == "SUCCEEDED" and found == parts)
 
-    def _start(self, checked: CheckedExport, out: Output) -> None:
-        phases = []
+    def _start(
+        self, checked: CheckedExport, phases: Sequence[tuple[str, str]], out: Output
+    ) -> None:
         for kind, total, units in checked.kinds():
             self._run.write(kind, units, out.counted(f"{kind} put into parts", total))
-            if total:
-                phases.append(self._run.manifest(kind))
-        asked = {
-            "run": self._run.name,
-            "phases": [{"do": do, "manifest": manifest} for do in _DONE for manifest in phases],
-        }
+        phase: dict[str, object] = {}
+        for do, kind in reversed(phases):
+            phase = {"do": do, "manifest": self._run.manifest(kind), "then": phase}
         steps = self._target.steps
         with suppress(steps.exceptions.ExecutionAlreadyExists):
             steps.start_execution(
-                stateMachineArn=self._machine, name=self._run.name, input=json.dumps(asked)
+                stateMachineArn=self._machine,
+                name=self._run.name,
+                input=json.dumps({"run": self._run.name, "phase": phase}),
             )
 
     def _wait(self, phases: Sequence[tuple[str, str]], parts: dict[str, int], out: Output) -> None:

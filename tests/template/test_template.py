@@ -171,7 +171,8 @@ def test_no_lease_on_a_mail_ends_while_its_owner_may_still_run(
 def test_no_function_that_writes_outlasts_what_an_erasure_waits_for(on_aws: Processed) -> None:
     looks_before_it_writes = {"KeepLeaderboardFunction"}
     knows_no_person = {"AuditTableFunction"}  # what it writes has no names
-    for name in FUNCTIONS - looks_before_it_writes - knows_no_person:
+    comes_before = {"ImportPartFunction"}  # docs/operations.md: after an import erase again
+    for name in FUNCTIONS - looks_before_it_writes - knows_no_person - comes_before:
         actions = {action for action, _, _ in on_aws.grants(role_of(name))}
         if actions & {"dynamodb:PutItem", "dynamodb:UpdateItem"}:
             timeout = on_aws.resources[name]["Properties"]["Timeout"]
@@ -197,10 +198,10 @@ def test_roles_allow_single_actions_on_single_resources(combinations: list[Proce
 
 
 def test_nobody_may_delete_and_only_the_audit_may_scan(on_aws: Processed) -> None:
+    """Nor does anybody but the audit and an import use S3."""
     actions = {
         action
-        for name in FUNCTIONS
-        if name != "AuditTableFunction"
+        for name in FUNCTIONS - {"AuditTableFunction", "ImportPartFunction"}
         for action, _, _ in on_aws.grants(role_of(name))
     }
     used = {"GetItem", "BatchGetItem", "Query", "PutItem", "UpdateItem"}
@@ -276,14 +277,42 @@ def test_the_audits_machine_may_do_what_its_states_do_and_no_more(on_aws: Proces
     }
 
 
-def test_exports_are_private_encrypted_and_gone_after_two_days(on_aws: Processed) -> None:
-    bucket = on_aws.resources["AuditBucket"]["Properties"]
+def test_an_import_in_parts_is_not_there_unless_asked_for(combinations: list[Processed]) -> None:
+    assert PARAMETERS["ImportInParts"]["Default"] == "off"
+    for processed in combinations:
+        named = [name for name in processed.resources if name.startswith("Import")]
+        assert bool(named) == (processed.parameters["ImportInParts"] == "on")
+
+
+def test_an_import_in_parts_may_do_what_its_states_do_and_no_more(on_aws: Processed) -> None:
+    """Its function reads parts and writes what it found; its machine reads no part."""
+    machine = json.loads(on_aws.resources["ImportMachine"]["Properties"]["DefinitionString"])
+    (task,) = machine["States"]["Parts"]["ItemProcessor"]["States"].values()
+    assert task["Resource"] == "${ImportPartFunction.Arn}"
+    here = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}"
+    assert {(action, place) for action, place, _ in on_aws.grants("ImportMachineRole")} == {
+        ("lambda:InvokeFunction", "${ImportPartFunction.Arn}"),
+        ("s3:GetObject", "${ImportBucket.Arn}/*/manifests/*"),
+        ("states:StartExecution", f"{here}:stateMachine:${{AWS::StackName}}-import"),
+        ("states:DescribeExecution", f"{here}:execution:${{AWS::StackName}}-import*"),
+        ("states:StopExecution", f"{here}:execution:${{AWS::StackName}}-import*"),
+    }
+    function = {(action, place) for action, place, _ in on_aws.grants("ImportPartRole")}
+    assert {(action, place) for action, place in function if action.startswith("s3:")} == {
+        ("s3:GetObject", "${ImportBucket.Arn}/*/parts/*"),
+        ("s3:PutObject", "${ImportBucket.Arn}/*/found/*"),
+    }
+
+
+@pytest.mark.parametrize("of", ["Audit", "Import"])
+def test_exports_are_private_encrypted_and_gone_after_two_days(on_aws: Processed, of: str) -> None:
+    bucket = on_aws.resources[f"{of}Bucket"]["Properties"]
     assert set(bucket["PublicAccessBlockConfiguration"].values()) == {True}
     (rule,) = bucket["LifecycleConfiguration"]["Rules"]
     assert (rule["Status"], rule["ExpirationInDays"]) == ("Enabled", 2)
     (encryption,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
     assert encryption["ServerSideEncryptionByDefault"] == {"SSEAlgorithm": "AES256"}
-    policy = on_aws.resources["AuditBucketPolicy"]["Properties"]["PolicyDocument"]
+    policy = on_aws.resources[f"{of}BucketPolicy"]["Properties"]["PolicyDocument"]
     (refusal,) = policy["Statement"]
     assert refusal["Effect"] == "Deny"
     assert refusal["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
@@ -632,7 +661,9 @@ def test_every_function_is_watched_for_errors_and_the_account_for_throttling(
         for alarm in alarms(on_aws).values()
         if alarm.get("MetricName") == "Errors"
     }
-    assert watched == {f"${{{name}}}" for name in FUNCTIONS}
+    tried_again_while_its_operator_waits = {"ImportPartFunction"}
+    expected = FUNCTIONS - tried_again_while_its_operator_waits
+    assert watched == {f"${{{name}}}" for name in expected}
     (throttles,) = (a for a in alarms(on_aws).values() if a.get("MetricName") == "Throttles")
     assert "Dimensions" not in throttles
 
