@@ -30,8 +30,12 @@ class InParts:
 
     def __init__(self, target: Target) -> None:
         stack = STACK_PREFIX + target.stage
-        found = target.cloudformation.describe_stack_resources(StackName=stack)["StackResources"]
-        names = {each["LogicalResourceId"]: each.get("PhysicalResourceId") for each in found}
+        pages = target.cloudformation.get_paginator("list_stack_resources")
+        names = {
+            each["LogicalResourceId"]: each.get("PhysicalResourceId")
+            for page in pages.paginate(StackName=stack)
+            for each in page["StackResourceSummaries"]
+        }
         machine, bucket = names.get("ImportMachine"), names.get("ImportBucket")
         if not machine or not bucket:
             raise OperatorError(
@@ -104,14 +108,15 @@ class InParts:
         steps = self._target.steps
         arn = f"{self._machine.replace(':stateMachine:', ':execution:')}:{self._run.name}"
         while True:
+            self._target.clock.sleep(_SECONDS_BETWEEN_LOOKS)
             run = steps.describe_execution(executionArn=arn)
             if run["status"] == "SUCCEEDED":
                 return
             if run["status"] != "RUNNING":
                 raise OperatorError(
-                    f"The run {self._run.name} is {run['status']}: {run.get('error')}, "
-                    f"{run.get('cause')}. Its history in Step Functions names the part and the "
-                    "error. The same command again begins another; what is there stays."
+                    f"The run {self._run.name} is {run['status']}. Its history in Step Functions "
+                    "names the part and the error. The same command again begins another; what is "
+                    "there stays."
                 )
             maps = steps.list_map_runs(executionArn=arn)["mapRuns"]
             if maps:
@@ -119,4 +124,3 @@ class InParts:
                 counts = steps.describe_map_run(mapRunArn=last)["itemCounts"]
                 do, kind = phases[len(maps) - 1]
                 out.progress(f"{kind} {_DONE[do]}: {counts['succeeded']} of {parts[kind]} parts")
-            self._target.clock.sleep(_SECONDS_BETWEEN_LOOKS)

@@ -206,11 +206,14 @@ def test_in_parts_the_table_becomes_the_same(
 
 
 def test_a_stack_without_a_machine_says_how_to_get_one(desk: Desk, export: Path) -> None:
-    class NoMachine:
-        def describe_stack_resources(self, **_: str) -> Mapping[str, object]:
-            return {"StackResources": []}
+    class OneResource:
+        def get_paginator(self, _: str) -> "OneResource":
+            return self
 
-    desk.target.__dict__["cloudformation"] = NoMachine()
+        def paginate(self, **_: str) -> list[object]:
+            return [{"StackResourceSummaries": [{"LogicalResourceId": "Table"}]}]
+
+    desk.target.__dict__["cloudformation"] = OneResource()
     with pytest.raises(OperatorError, match="deploy it with ImportInParts=on"):
         desk("import", str(export), "--in-parts")
 
