@@ -63,6 +63,17 @@ class Target:
         """The deployed name of a function, by its folder."""
         return f"{STACK_PREFIX}{self.stage}-{folder.replace('_', '-')}"
 
+    def resource(self, logical_id: str) -> str | None:
+        """The name or address of a resource of the stack; None if it was deployed without."""
+        client, stack = self.cloudformation, STACK_PREFIX + self.stage
+        try:
+            found = client.describe_stack_resource(StackName=stack, LogicalResourceId=logical_id)
+        except client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] != "ValidationError":
+                raise
+            return None
+        return found["StackResourceDetail"].get("PhysicalResourceId")
+
     @cached_property
     def table(self) -> Table:
         return Table(self.dynamodb, self.outputs["TableName"])

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_stepfunctions.type_defs import ExecutionListItemTypeDef
 
 _SECONDS_BETWEEN_LOOKS = 2.0
+_KEYS_AT_ONCE = 1000  # S3's own limit
 _DONE = {"load": "written", "compare": "compared"}
 
 
@@ -29,18 +30,12 @@ class InParts:
     """Raises OperatorError if the stack has nothing to do it with."""
 
     def __init__(self, target: Target) -> None:
-        stack = STACK_PREFIX + target.stage
-        pages = target.cloudformation.get_paginator("list_stack_resources")
-        names = {
-            each["LogicalResourceId"]: each.get("PhysicalResourceId")
-            for page in pages.paginate(StackName=stack)
-            for each in page["StackResourceSummaries"]
-        }
-        machine, bucket = names.get("ImportMachine"), names.get("ImportBucket")
+        machine, bucket = target.resource("ImportMachine"), target.resource("ImportBucket")
         if not machine or not bucket:
             raise OperatorError(
-                f"{stack} cannot import in parts: deploy it with ImportInParts=on, and without it "
-                'after the import (docs/operations.md, "Import in parts").'
+                f"{STACK_PREFIX}{target.stage} cannot import in parts: deploy it with "
+                "ImportInParts=on, and without it after the import (docs/operations.md, "
+                '"Import in parts").'
             )
         self._target, self._machine, self._bucket_name = target, machine, bucket
         self._bucket = Bucket(target.s3, bucket)
@@ -65,21 +60,16 @@ class InParts:
 
     def forget(self) -> None:
         """Delete everything that the run has in the bucket: its parts hold names and addresses."""
-        s3, prefix = self._target.s3, f"{self._run.name}/"
-        pages = s3.get_paginator("list_objects_v2")
-        for page in pages.paginate(Bucket=self._bucket_name, Prefix=prefix):
+        keys = list(self._bucket.keys(f"{self._run.name}/"))
+        for at in range(0, len(keys), _KEYS_AT_ONCE):
             there: list[ObjectIdentifierTypeDef] = [
-                {"Key": each["Key"]} for each in page.get("Contents", ())
+                {"Key": key} for key in keys[at : at + _KEYS_AT_ONCE]
             ]
-            if there:
-                s3.delete_objects(Bucket=self._bucket_name, Delete={"Objects": there})
+            self._target.s3.delete_objects(Bucket=self._bucket_name, Delete={"Objects": there})
 
     def _earlier(self, export: str) -> "Sequence[ExecutionListItemTypeDef]":
         """Runs of this export, the last one first."""
-        pages = self._target.steps.get_paginator("list_executions").paginate(
-            stateMachineArn=self._machine
-        )
-        runs = [run for page in pages for run in page["executions"]]
+        runs = self._target.steps.list_executions(stateMachineArn=self._machine)["executions"]
         of_it = [run for run in runs if run["name"].startswith(f"{export}-")]
         return sorted(of_it, key=lambda run: run["startDate"], reverse=True)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.stub import Stubber
 
 from heist_core.domain.errors import Contention, Unavailable
 from heist_core.domain.player import Losses
@@ -206,16 +207,11 @@ def test_in_parts_the_table_becomes_the_same(
 
 
 def test_a_stack_without_a_machine_says_how_to_get_one(desk: Desk, export: Path) -> None:
-    class OneResource:
-        def get_paginator(self, _: str) -> "OneResource":
-            return self
-
-        def paginate(self, **_: str) -> list[object]:
-            return [{"StackResourceSummaries": [{"LogicalResourceId": "Table"}]}]
-
-    desk.target.__dict__["cloudformation"] = OneResource()
-    with pytest.raises(OperatorError, match="deploy it with ImportInParts=on"):
-        desk("import", str(export), "--in-parts")
+    with Stubber(desk.target.cloudformation) as stub:
+        stub.add_client_error("describe_stack_resource", "ValidationError")
+        stub.add_client_error("describe_stack_resource", "ValidationError")
+        with pytest.raises(OperatorError, match="deploy it with ImportInParts=on"):
+            desk("import", str(export), "--in-parts")
 
 
 def attempted(desk: Desk, export: Path) -> int | None:
