@@ -74,7 +74,7 @@ hot-victim: dev ## simulate everybody robbing one player, on paper's DynamoDB
 	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m benchmarks.hot_victim
 
 mutants: dev ## break each write: tests must notice (30 minutes); MUTANTS=
-	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.mutation '$(or $(MUTANTS),condition of|step of|version bump of)'
+	@PYTHONPATH=layers/heist_core exec $(BIN)/python -m tests.mutation '$(or $(MUTANTS),condition of|step of|version bump of|operand)'
 
 check: tools checkov ## formatting, lint, types, imports, template, OpenAPI
 	@exec "$(PYTHON)" -m local.checks

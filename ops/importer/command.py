@@ -250,7 +250,7 @@ class RunRecord:
             keys.IMPORT,
             "SET finishedAt = :at",
             {":at": to_iso(action.at)},
-            condition="attribute_exists(pk) AND attribute_not_exists(finishedAt)",
+            condition="attribute_not_exists(finishedAt)",
         )
         self._target.table.transact([Step("run", {"Update": change}), record_action(action)])
 

@@ -1,6 +1,6 @@
 """Break the product in every small way, and see that a test or a seed notices.
 
-`make mutants` tries those that every write must have: conditions, steps and version bumps.
+`make mutants` tries conditions and their operands, steps and version bumps.
 
 - condition, operand, version bump, step, change, value, attribute: a part of a write to DynamoDB is
   not sent, or sent wrong. Every write that the tests make the product send is tried.

@@ -233,9 +233,7 @@ class ImportedPlayer:
             self.key,
             "SET " + ", ".join(f"#{place} = :{place}" for place in range(len(kept))),
             values,
-            condition="version = :seen AND attribute_not_exists(importedEarned)"
-            if seen.exists
-            else "attribute_not_exists(version)",
+            condition="version = :seen" if seen.exists else "attribute_not_exists(version)",
             names=names,
         )
 
