@@ -187,11 +187,24 @@ class Tab:
         return path
 
 
+def new_context(browser: Browser) -> BrowserContext:
+    context = browser.new_context(viewport=WIDE, locale="en-GB", timezone_id="UTC")
+    context.set_default_timeout(PATIENCE)
+    return context
+
+
+@pytest.fixture(scope="session")
+def shared(browser: Browser) -> Iterator[BrowserContext]:
+    """A browser for one test after another: what our pages keep, each tab keeps for itself."""
+    with new_context(browser) as context:
+        yield context
+
+
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
-    """A browser with nothing in it."""
-    with browser.new_context(viewport=WIDE, locale="en-GB", timezone_id="UTC") as context:
-        context.set_default_timeout(PATIENCE)
+    """A browser with nothing in it. It takes a second of the processor: for tests that change what
+    all its tabs have, as clock, network, cache and permissions."""
+    with new_context(browser) as context:
         yield context
 
 
@@ -202,10 +215,14 @@ def page(context: BrowserContext) -> Page:
 
 
 @pytest.fixture
-def tab(context: BrowserContext, stack: Stack) -> Iterator[Tab]:
+def tab(request: pytest.FixtureRequest, stack: Stack) -> Iterator[Tab]:
     """A page of ours: a console error, a violation of its policy or a request to elsewhere fails
-    the test."""
+    the test. In a browser of its own if the test asks for `context`."""
+    own = "context" in request.fixturenames
+    context: BrowserContext = request.getfixturevalue("context" if own else "shared")
     tab = Tab(context.new_page(), stack)
     tab.watch()
     yield tab
+    for page in context.pages:
+        page.close()
     assert tab.wrong == []

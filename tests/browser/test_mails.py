@@ -4,11 +4,11 @@ The pictures in .local/pictures are for a look: what can be counted is asserted 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, ViewportSize
+from playwright.sync_api import BrowserContext, Page, ViewportSize
 
 from heist_core.domain.names import clean_name
 from heist_core.texts import languages, texts_for
@@ -95,6 +95,14 @@ LOOK = """() => {
 }"""
 
 
+@pytest.fixture
+def page(shared: BrowserContext) -> Iterator[Page]:
+    """For the HTML of one mail after another."""
+    page = shared.new_page()
+    yield page
+    page.close()
+
+
 def look(page: Page, html: str) -> Any:
     """What can be seen of a page, and counted."""
     page.set_content(html)
@@ -120,41 +128,38 @@ def assert_readable(seen: Any, width: int) -> None:
 )
 @pytest.mark.parametrize("language", languages())
 def test_a_mail_can_be_read(
-    browser: Browser, language: str, width: int, scheme: Scheme, names: Sequence[str | None]
+    page: Page, language: str, width: int, scheme: Scheme, names: Sequence[str | None]
 ) -> None:
     """Names change neither colours nor, beside the longest, what fits into the wider window."""
     texts = texts_for(language)
     beyond: list[str] = []
-    with browser.new_context(
-        viewport=ViewportSize(width=width, height=400), color_scheme=scheme
-    ) as context:
-        page = context.new_page()
-        page.on("request", lambda request: beyond.append(request.url))
-        page.on("dialog", lambda dialog: beyond.append(dialog.message))
-        tags = [look(page, mail.html)["tags"] for mail in every_mail(texts)]
-        for which, name in enumerate(map(clean_name, names)):
-            for form, mail in enumerate(every_mail(texts, name, name)):
-                seen = look(page, mail.html)
-                assert_readable(seen, width)
-                assert seen["tags"] == tags[form]
-                assert seen["mode"] == "CSS1Compat"
-                assert seen["dark"] == (scheme == "dark")
-                assert seen["texts"][0]["text"] in mail.text
-                assert len(mail.html.encode()) < MOST_BYTES
-                if name == "Alice" or form == 0:
-                    keep(page, f"mail-{language}-form{form}-name{which}-{width}-{scheme}")
+    page.set_viewport_size(ViewportSize(width=width, height=400))
+    page.emulate_media(color_scheme=scheme)
+    page.on("request", lambda request: beyond.append(request.url))
+    page.on("dialog", lambda dialog: beyond.append(dialog.message))
+    tags = [look(page, mail.html)["tags"] for mail in every_mail(texts)]
+    for which, name in enumerate(map(clean_name, names)):
+        for form, mail in enumerate(every_mail(texts, name, name)):
+            seen = look(page, mail.html)
+            assert_readable(seen, width)
+            assert seen["tags"] == tags[form]
+            assert seen["mode"] == "CSS1Compat"
+            assert seen["dark"] == (scheme == "dark")
+            assert seen["texts"][0]["text"] in mail.text
+            assert len(mail.html.encode()) < MOST_BYTES
+            if name == "Alice" or form == 0:
+                keep(page, f"mail-{language}-form{form}-name{which}-{width}-{scheme}")
     assert beyond == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_mail_can_be_read_where_the_style_element_is_taken_out(
-    browser: Browser, scheme: Scheme
+    page: Page, scheme: Scheme
 ) -> None:
-    with browser.new_context(color_scheme=scheme) as context:
-        page = context.new_page()
-        for mail in every_mail(texts_for("en")):
-            bare = re.sub("<style>.*?</style>", "", mail.html, flags=re.DOTALL)
-            assert_readable(look(page, bare), 1280)
+    page.emulate_media(color_scheme=scheme)
+    for mail in every_mail(texts_for("en")):
+        bare = re.sub("<style>.*?</style>", "", mail.html, flags=re.DOTALL)
+        assert_readable(look(page, bare), 1280)
 
 
 def keep(page: Page, name: str) -> None:

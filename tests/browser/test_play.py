@@ -156,6 +156,7 @@ def test_a_lost_answer_is_asked_for_again_with_the_same_key(
     assert hero.player.tokens()["totalSpent"] == 1
 
 
+@pytest.mark.usefixtures("context")
 def test_without_any_answer_the_attempt_stays_open_and_can_be_taken_up(
     tab: Tab, hero: Person, rival: Person
 ) -> None:
@@ -171,6 +172,7 @@ def test_without_any_answer_the_attempt_stays_open_and_can_be_taken_up(
     assert len(set(keys(tab))) == 1
 
 
+@pytest.mark.usefixtures("context")
 @pytest.mark.parametrize(
     ("status", "words"), [(429, "Too many requests"), (503, "cannot answer at the moment")]
 )
@@ -315,6 +317,7 @@ def test_a_player_of_whom_nothing_is_known_yet_sees_what_to_do(tab: Tab, world: 
     tab.picture("nothing-yet")
 
 
+@pytest.mark.usefixtures("context")
 def test_a_network_that_goes_and_comes_back_is_told_and_outlived(tab: Tab, hero: Person) -> None:
     start(tab, hero)
     tab.page.context.set_offline(True)
@@ -326,6 +329,7 @@ def test_a_network_that_goes_and_comes_back_is_told_and_outlived(tab: Tab, hero:
     expect(tab.page.get_by_text("You are offline")).to_have_count(0)
 
 
+@pytest.mark.usefixtures("context")
 def test_a_server_that_cannot_answer_is_waited_for_and_then_asked_by_hand(
     tab: Tab, hero: Person
 ) -> None:
@@ -382,6 +386,7 @@ def test_the_bell_tells_the_exact_number_and_each_way_of_reading_changes_it(
     assert hero.player.notifications()["unreadCount"] == 0
 
 
+@pytest.mark.usefixtures("context")
 def test_the_badge_is_asked_for_each_minute_while_seen_and_less_often_while_it_fails(
     tab: Tab, meet: Meet
 ) -> None:
@@ -435,6 +440,7 @@ def test_preferences_are_kept_and_a_lock_is_told_with_its_end(tab: Tab, hero: Pe
     assert (kept["passive"], kept["hidden"], kept["email"]["robbed"]) == (True, True, "off")
 
 
+@pytest.mark.usefixtures("context")
 def test_the_drawer_shows_requests_without_the_token_unless_copied_on_purpose(
     tab: Tab, hero: Person
 ) -> None:
@@ -457,6 +463,7 @@ def test_the_drawer_shows_requests_without_the_token_unless_copied_on_purpose(
     tab.picture("drawer")
 
 
+@pytest.mark.usefixtures("context")
 def test_what_counts_down_follows_the_servers_clock(tab: Tab, hero: Person, rival: Person) -> None:
     hero.player.rob(rival.player.id)
     tab.page.clock.install(time="2031-05-05T05:05:05Z")
