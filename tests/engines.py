@@ -120,6 +120,7 @@ def _client(endpoint: str | None) -> DynamoDBClient:
             retries={"total_max_attempts": 1},
             max_pool_connections=LARGEST_CROWD,
             parameter_validation=False,  # tests/aws_models.py does that
+            user_agent="tests",  # botocore's own is put together again for each request
         ),
     )
 
