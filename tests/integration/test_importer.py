@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -194,16 +195,23 @@ def test_a_killed_import_goes_on_and_ends_the_same(
     game.assert_sound()
 
 
-def test_in_parts_the_table_becomes_the_same(
-    desk: Desk, game: Game, engine: Engine, export: Path, monkeypatch: pytest.MonkeyPatch
+def test_in_parts_the_table_becomes_the_same_and_nobody_is_named_in_a_log(
+    desk: Desk,
+    game: Game,
+    engine: Engine,
+    export: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    log: StringIO,
 ) -> None:
     monkeypatch.setattr(parts, "UNITS_IN_A_PART", 15)
     taken = checked(export, game.time())
-    desk("import", str(export), *APPLY)
+    assert desk.code("import", str(export), *APPLY) == 0
     with engine.table() as other, Game(engine.client, other).wired() as in_parts:
         for _ in range(2):
             assert in_parts.import_in_parts(taken).sums == taken.sums()
             assert everything(in_parts) == everything(game)
+    assert log.getvalue().count('"part":"players-00002"') == 4
+    assert "@example.com" not in log.getvalue()
 
 
 def test_a_stack_without_a_machine_says_how_to_get_one(desk: Desk, export: Path) -> None:

@@ -26,8 +26,6 @@ KINDS: Mapping[str, TypeAdapter[Any]] = {
     "referrals": TypeAdapter(ImportedReferral),
     "players": TypeAdapter(ImportedPlayer),
 }
-"""In the order in which they are written: once a player is there, everything about them is."""
-
 _FOUND: TypeAdapter[Verified] = TypeAdapter(Verified)
 
 
