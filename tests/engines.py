@@ -25,7 +25,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from ops.template import load
 
 DYNAMODB_LOCAL = "3.1.0"
 LARGEST_CROWD = 64
+MOST_IN_A_BATCH = 25
 _CACHE = ROOT / ".local" / f"dynamodb-local-{DYNAMODB_LOCAL}"
 _JARS = _CACHE / "jars"
 _READY_SECONDS = 60
@@ -69,6 +70,7 @@ class Engine:
 
     name: str
     client: DynamoDBClient
+    _emptied: list[str] = field(default_factory=list)
 
     @contextmanager
     def table(self) -> Iterator[str]:
@@ -79,6 +81,27 @@ class Engine:
             yield name
         finally:
             self.client.delete_table(TableName=name)
+
+    @contextmanager
+    def emptied_table(self) -> Iterator[str]:
+        """The same, of one block after another: to empty a table takes a fifth of a new one's
+        time."""
+        if not self._emptied:
+            name = f"heist-{uuid.uuid4().hex}"
+            self.client.create_table(TableName=name, **table_definition())
+            self._emptied.append(name)
+        name = self._emptied.pop()
+        yield name
+        pages = self.client.get_paginator("scan").paginate(
+            TableName=name, ConsistentRead=True, ProjectionExpression="pk, sk"
+        )
+        keys = [key for page in pages for key in page["Items"]]
+        for first in range(0, len(keys), MOST_IN_A_BATCH):
+            batch = keys[first : first + MOST_IN_A_BATCH]
+            self.client.batch_write_item(
+                RequestItems={name: [{"DeleteRequest": {"Key": key}} for key in batch]}
+            )
+        self._emptied.append(name)
 
 
 @functools.cache

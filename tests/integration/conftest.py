@@ -64,7 +64,7 @@ def new_game(engine: Engine) -> Iterator[Callable[[], Game]]:
     with ExitStack() as stack:
 
         def make() -> Game:
-            table = stack.enter_context(engine.table())
+            table = stack.enter_context(engine.emptied_table())
             return stack.enter_context(Game(engine.client, table).wired())
 
         yield make
