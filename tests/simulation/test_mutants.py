@@ -45,7 +45,7 @@ def test_each_operand_is_left_out_alone() -> None:
     yes, no = "attribute_not_exists(neverThere)", "attribute_exists(neverThere)"
     assert sent == [
         f"{yes} AND (attribute_not_exists(a) OR a < :points)",
-        f"version = :seen AND ( {yes} OR a < :points)".replace("( ", "("),
+        f"version = :seen AND ({no} OR a < :points)",
         f"version = :seen AND (attribute_not_exists(a) OR {no} )".replace(" )", ")"),
     ]
 
