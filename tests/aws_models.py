@@ -33,9 +33,14 @@ def check_request(service: str, operation: str, request: Mapping[str, Any]) -> N
         report = ParamValidator().validate(dict(request), shape)
         assert not report.has_errors(), f"{service} {operation}: {report.generate_report()}"
     for expression in _expressions(request):
-        names = {name.upper() for name in _NAME.findall(expression)} - _CLAUSES
-        reserved = names.intersection(ReservedKeywords.get_reserved_keywords())
-        assert not reserved, f"{sorted(reserved)} are reserved words, bare in: {expression}"
+        reserved = _reserved_in(expression)
+        assert not reserved, f"{reserved} are reserved words, bare in: {expression}"
+
+
+@functools.cache
+def _reserved_in(expression: str) -> list[str]:
+    names = {name.upper() for name in _NAME.findall(expression)} - _CLAUSES
+    return sorted(names.intersection(ReservedKeywords.get_reserved_keywords()))
 
 
 def _expressions(node: Any) -> Iterator[str]:
