@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -99,6 +100,9 @@ def build() -> tuple[Path, bool]:
             },
             problem="The build failed: see above. Nothing was deployed.",
         )
+        template = unfinished / "template.yaml"
+        as_json = json.dumps(yaml.safe_load(template.read_text("utf-8")))
+        template.write_text(as_json, "utf-8")  # SAM takes seconds to read YAML, several times
         unfinished.rename(target)
         for old in sorted(
             BUILDS.glob("*/template.yaml"), key=lambda path: path.parent.stat().st_mtime
@@ -128,7 +132,7 @@ def sam(*arguments: str, environment: Mapping[str, str], problem: str) -> None:
         if not name.startswith(("SAM_", "LAMBDA_", "MAKE", "MFLAGS"))
     }
     forget_settings_of_aws(inherited)
-    settings = {"SAM_CLI_TELEMETRY": "0"}
+    settings = {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.2"}  # by itself 5 seconds
     with tempfile.TemporaryDirectory() as scratch:  # SAM leaves an empty folder per package in it
         variables = {**inherited, **settings, **environment, "TMPDIR": scratch}
         done = run_tool("sam", "sam", *arguments, variables=variables)

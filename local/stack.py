@@ -300,8 +300,10 @@ def running_stack(
 def count_built(template: Path) -> str:
     """How many functions and layers a built template has, in words."""
     text = template.read_text("utf-8")
-    functions = len(re.findall(r"Type: AWS::Serverless::Function", text))
-    layers = len(re.findall(r"Type: AWS::Serverless::LayerVersion", text))
+    functions, layers = (
+        len(re.findall(f'Type"?: "?AWS::Serverless::{kind}', text))
+        for kind in ("Function", "LayerVersion")
+    )
     return f"{functions} functions, {layers} layer{'s' if layers != 1 else ''}"
 
 
