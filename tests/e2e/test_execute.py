@@ -71,21 +71,6 @@ def test_a_player_never_seen_has_zeros_and_no_token_to_rob_with(world: World) ->
     _refused(player, world.victim(), "NO_TOKENS", "You need at least 1 Heist Token", {})
 
 
-def test_after_a_heist_comes_the_cooldown_and_the_victims_protection(world: World) -> None:
-    robber, victim = world.robber(tokens=2), world.victim()
-    ends_at = robber.rob(victim)["cooldownEndsAt"]
-    message = "You can perform another heist in 24 hours"
-    details = {"cooldownEndsAt": ends_at}
-    _refused(robber, world.victim(), "COOLDOWN_ACTIVE", message, details)
-
-    second = world.robber()
-    protected_until = _moment(ends_at) + timedelta(hours=24)
-    until = protected_until.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    message = "This player was recently robbed and is protected for 48 more hours"
-    _refused(second, victim, "TARGET_PROTECTED", message, {"protectionEndsAt": until})
-    assert (second.tokens()["balance"], robber.tokens()["balance"]) == (1, 1)
-
-
 def test_a_success_is_replayed_to_the_byte_and_its_key_is_good_for_nothing_else(
     world: World,
 ) -> None:
