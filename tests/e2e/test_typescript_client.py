@@ -38,9 +38,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("npm does not reach its registry")
     assert installed.returncode == 0, installed.stderr
     document = str(ROOT / "docs" / "openapi.yaml")
-    made = run(folder, "npx", "openapi-typescript", document, "-o", "heist-api.d.ts")
+    tools = folder / "node_modules" / ".bin"
+    made = run(folder, f"{tools / 'openapi-typescript'}", document, "-o", "heist-api.d.ts")
     assert made.returncode == 0, made.stderr
-    compiled = run(folder, "npx", "tsc")
+    compiled = run(folder, f"{tools / 'tsc'}")
     assert compiled.returncode == 0, compiled.stdout
     return folder
 
