@@ -101,16 +101,6 @@ def in_parallel(call: Callable[[T], R], arguments: Iterable[T], at_once: int = 2
         return list(pool.map(call, arguments))
 
 
-def within_one_minute(attempt: Callable[[], T]) -> T:
-    """What `attempt` comes to if it begins and ends in one UTC minute; else it is made again."""
-    for _ in range(10):
-        began = time.time() // 60
-        done = attempt()
-        if time.time() // 60 == began:
-            return done
-    raise AssertionError("ten times it did not end in the minute in which it began")
-
-
 def unique(prefix: str = "p") -> str:
     """An id that no other test uses."""
     return f"{prefix}-{uuid.uuid4().hex[:20]}"
