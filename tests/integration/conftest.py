@@ -1,6 +1,6 @@
 """Real storage, on the engines that ENGINES names: moto, ministack, dynamodb-local, or all.
 
-Without it a test runs on the engine that is most like AWS, and on all if it is marked every_engine.
+Without it a test runs on the engine that is most like AWS, or on those that it names itself.
 """
 
 import os
@@ -45,7 +45,7 @@ def _runs(test: pytest.Item, engines: set[str], *, every: bool) -> bool:
     if engine == "moto" and needs & {"crowd", "not_on_moto"}:
         return False
     its_own = any(mark.args[0] == "engine" for mark in test.iter_markers("parametrize"))
-    return engine in {"", *engines} or (every and (its_own or "every_engine" in needs))
+    return engine in {"", *engines} or (every and its_own)
 
 
 @pytest.fixture(scope="session", params=ENGINES)

@@ -19,8 +19,6 @@ from tests.builders import HOUR, MILLISECOND, NOW, attempt, bus_event, execute_e
 from tests.fakes import LOST
 from tests.integration.game import Game
 
-pytestmark = pytest.mark.every_engine
-
 
 @pytest.fixture
 def playing(game: Game) -> Game:

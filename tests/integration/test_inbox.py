@@ -19,8 +19,6 @@ from tests.builders import MILLISECOND, NOW, api_event, award, heist
 from tests.fakes import LOST, Crash
 from tests.integration.game import Game
 
-pytestmark = pytest.mark.every_engine
-
 
 def friend(number: int) -> Award:
     return award("alice", f"friend-{number}", name=f"Friend {number}")

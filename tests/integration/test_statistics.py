@@ -222,7 +222,6 @@ def test_over_a_random_history_the_reports_equal_the_guides_sql(
     assert top(game)
 
 
-@pytest.mark.every_engine
 def test_over_a_short_history_the_reports_equal_the_guides_sql(game: Game) -> None:
     history = History(game, 7)
     history.play(40)

@@ -8,7 +8,7 @@ from .model import REFUSALS
 from .search import Tally, run, run_on_all_cores
 from .simulation import Simulator
 
-SEEDS = int(os.environ.get("SEARCH_SEEDS", "60"))
+SEEDS = int(os.environ.get("SEARCH_SEEDS", "30"))
 ENOUGH = 200
 """So many see every answer there is."""
 CODES = {"SUCCESS", "DEPENDENCY", *REFUSALS}
