@@ -1,6 +1,6 @@
 """The inbox: who is notified, and pages of it through the gateway (SPEC sections 2, 5)."""
 
-from tests.e2e.world import World
+from tests.e2e.world import World, unique
 
 
 def test_both_sides_of_a_heist_are_notified_once_in_their_languages(world: World) -> None:
@@ -24,6 +24,13 @@ def test_both_sides_of_a_heist_are_notified_once_in_their_languages(world: World
         "Oh nein! Robin hat dich gerade ausgeraubt und 5 deiner Monatspunkte erbeutet!"
     )
     assert told["metadata"] == {"attackerName": "Robin", "pointsLost": 5, "attackerId": robber.id}
+
+
+def test_a_refused_heist_notifies_nobody(world: World) -> None:
+    player, target = world.player(), world.player()
+    assert player.execute(target.id, unique("k")).code == "NO_TOKENS"
+    assert player.notifications() == {"notifications": [], "unreadCount": 0, "nextCursor": None}
+    assert target.notifications()["notifications"] == []
 
 
 def test_the_inbox_has_pages_and_no_body_marks_everything(world: World) -> None:
